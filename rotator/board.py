@@ -1,0 +1,61 @@
+"""
+The last outcome of every keyset: what metrics, status and pace read.
+
+Written by one side, read by others at any time; every read is a copy.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rotator.core.outcome import Failed, Outcome, Sight
+
+Name = tuple[str, str]  # tenant and keyset, as configured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    What is known of one keyset.
+
+    outcome:  of the last look; None before the first
+    sight:    the last one that showed the keyset, however long ago; None before that
+    failures: how many looks in a row have failed
+    """
+
+    outcome: Outcome | None = None
+    sight: Sight | None = None
+    failures: int = 0
+
+
+class Board:
+    """Entries by name, in the order of the configuration."""
+
+    def __init__(self, names: Sequence[Name]) -> None:
+        """Nothing is known yet."""
+        self._lock = threading.Lock()
+        self._entries = {name: Entry() for name in names}
+
+    def record(self, outcome: Outcome) -> Entry:
+        """Take note of *outcome*; the entry as it is now."""
+        sight = outcome.sight
+        name = (sight.tenant, sight.policy.keyset_id)
+        with self._lock:
+            entry = self._entries[name]
+            entry = replace(
+                entry,
+                outcome=outcome,
+                sight=sight if sight.keyset is not None else entry.sight,
+                failures=entry.failures + 1 if isinstance(outcome, Failed) else 0,
+            )
+            self._entries[name] = entry
+        return entry
+
+    def entries(self) -> dict[Name, Entry]:
+        """A copy of everything."""
+        with self._lock:
+            return dict(self._entries)
+
+    def outcomes(self) -> list[Outcome]:
+        """The last outcome of each keyset that was looked at."""
+        return [entry.outcome for entry in self.entries().values() if entry.outcome is not None]

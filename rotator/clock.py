@@ -1,0 +1,61 @@
+"""The clock of the machine, and the wish to stop: whoever sleeps is woken by it."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the shell knows of time."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody asked the program to stop."""
+        ...
+
+    def now(self) -> datetime:
+        """The instant: aware, UTC, cut to the second."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow, for spans between two looks."""
+        ...
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait; False where the wait was cut short, because the program is to stop."""
+        ...
+
+
+class SystemClock:
+    """The real one. `stop` may be called from a signal handler."""
+
+    def __init__(self) -> None:
+        """Nobody has asked to stop yet."""
+        self._stop = threading.Event()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def now(self) -> datetime:
+        """The instant: aware, UTC, cut to the second."""
+        return datetime.now(UTC).replace(microsecond=0)
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait; False where `stop` was called before or meanwhile."""
+        return not self._stop.wait(seconds)
+
+    def stop(self) -> None:
+        """Wake every sleeper, now and from now on."""
+        self._stop.set()
+
+    def wait(self) -> None:
+        """Wait until `stop` is called, and let signal handlers run meanwhile."""
+        while not self._stop.wait(3600):
+            pass

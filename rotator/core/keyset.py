@@ -1,0 +1,156 @@
+"""
+What B2C does with the keys of a keyset.
+
+This module changes when Microsoft changes. It knows which key B2C uses now and
+how long a keyset serves if nobody touches it; it does not know what we want.
+
+Source: "Overview of policy keys in Azure Active Directory B2C" (key activation
+and rollover); RFC 7517 for `kid`, `use` and `kty`; RFC 7519 for `nbf`, `exp`.
+
+Rules:
+
+1. A key is *valid* from its nbf (included) to its exp (excluded), unless it is
+   disabled. A missing nbf or exp means no limit on that side.
+2. The *active* key is the valid dated one with the greatest nbf. A key that has
+   neither date is B2C's safety net: used only where no dated key is valid.
+3. The *chain* is what B2C will use in turn: the active key, then every key that
+   takes over early enough to overlap with the one before it, and outlasts it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""The activation of a key without nbf."""
+
+NEVER = datetime.max.replace(tzinfo=UTC, microsecond=0)
+"""The expiry of a key without exp."""
+
+
+class KeyState(StrEnum):
+    """What a key is at an instant; each key is in exactly one state."""
+
+    ACTIVE = "active"
+    UPCOMING = "upcoming"
+    RETAINED = "retained"  # valid, no longer (or not) the active one: its tokens still verify
+    EXPIRED = "expired"
+    DISABLED = "disabled"
+    UNDATED = "undated"  # the safety net, while a dated key is active
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """
+    One key of a keyset, as read; its material is never kept.
+
+    `nbf` and `exp` are aware UTC instants on whole seconds, None where the key
+    has no such date. `kid`, `use` and `kty` are None where the service left them out.
+    """
+
+    kid: str | None
+    nbf: datetime | None
+    exp: datetime | None
+    enabled: bool = True
+    use: str | None = None
+    kty: str | None = None
+
+    @property
+    def activates(self) -> datetime:
+        """The instant from which B2C may use the key."""
+        return ALWAYS if self.nbf is None else self.nbf
+
+    @property
+    def expires(self) -> datetime:
+        """The instant from which B2C uses the key no more."""
+        return NEVER if self.exp is None else self.exp
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether the key has an nbf or an exp: only such a key takes part in a rollover."""
+        return self.nbf is not None or self.exp is not None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the key is dated, enabled, and valid at any time at all."""
+        return self.is_dated and self.enabled and self.activates < self.expires
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether B2C may use the key at *now* (rule 1)."""
+        return self.enabled and self.activates <= now < self.expires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyset:
+    """A keyset as fetched."""
+
+    id: str
+    keys: tuple[Key, ...]
+
+    @property
+    def kids(self) -> frozenset[str | None]:
+        """The kids of all keys."""
+        return frozenset(key.kid for key in self.keys)
+
+    def active(self, now: datetime) -> Key | None:
+        """
+        The key that B2C uses at *now* (rule 2); None where sign-in is broken.
+
+        Which of two keys with the same nbf B2C takes is not documented; here it
+        is the one that expires later.
+        """
+        valid = [key for key in self.keys if key.is_valid(now)]
+        dated = [key for key in valid if key.is_dated]
+        if dated:
+            return max(dated, key=_rank)
+        return valid[0] if valid else None
+
+    def upcoming(self, after: datetime) -> Iterator[Key]:
+        """The usable keys that activate later than *after*, in the order in which they do."""
+        return (key for key in sorted(self.keys, key=_rank) if key.is_usable and key.activates > after)
+
+    def chain(self, now: datetime, overlap: timedelta) -> tuple[Key, ...]:
+        """
+        The keys that B2C uses one after the other from *now* (rule 3).
+
+        It begins with the active key or, where that is missing or undated but
+        something is valid, with the next dated key to come. Each further link
+        activates at least *overlap* before the one before it expires, and expires
+        later. A key behind a gap is no link. Empty where there is no dated key to
+        begin with.
+        """
+        active = self.active(now)
+        if active is None:
+            return ()
+        first = active if active.is_dated else next(self.upcoming(now), None)
+        if first is None:
+            return ()
+        links = [first]
+        for key in self.upcoming(first.activates):
+            last = links[-1]
+            if last.activates < key.activates <= last.expires - overlap and key.expires > last.expires:
+                links.append(key)
+        return tuple(links)
+
+    def states(self, now: datetime) -> Iterator[tuple[Key, KeyState]]:
+        """Each key with what it is at *now*."""
+        active = self.active(now)
+        for key in self.keys:
+            yield key, _state(key, now, is_active=key is active)
+
+
+def _rank(key: Key) -> tuple[datetime, datetime, str]:
+    return key.activates, key.expires, key.kid or ""
+
+
+def _state(key: Key, now: datetime, *, is_active: bool) -> KeyState:
+    if is_active:
+        return KeyState.ACTIVE
+    if not key.enabled:
+        return KeyState.DISABLED
+    if not key.is_dated:
+        return KeyState.UNDATED
+    if now >= key.expires:
+        return KeyState.EXPIRED
+    return KeyState.RETAINED if now >= key.activates else KeyState.UPCOMING

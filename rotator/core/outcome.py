@@ -1,0 +1,112 @@
+"""
+What came of looking at a keyset: held, planned, rotated or failed.
+
+Outcomes are made by the shell and read by everything that tells: report, logs,
+metrics, exit code. Nothing flows back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import TypeAlias
+
+from rotator.core.errors import Failure
+from rotator.core.keyset import Keyset
+from rotator.core.rotation import KeySpec, Outlook, Reason, RotationPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """
+    A keyset as it was seen: which one, when, what was there, and what follows from it.
+
+    `keyset` and `outlook` are None together, where it could not be read.
+    """
+
+    tenant: str
+    policy: RotationPolicy
+    now: datetime
+    keyset: Keyset | None = None
+    outlook: Outlook | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Nothing is to be done, or nothing may be done."""
+
+    sight: Sight
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A key is called for, and this look did not ask for it."""
+
+    sight: Sight
+    reason: Reason
+    spec: KeySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotated:
+    """
+    A key was generated, and the keyset shows it as it was asked for.
+
+    `before` is the sight that called for it; `sight` shows the keyset with the key.
+    """
+
+    before: Sight
+    sight: Sight
+    reason: Reason
+    spec: KeySpec
+    kid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """
+    The keyset could not be looked at, or its rotation failed.
+
+    `spec` is the key that was asked for; None where it did not come to that.
+    `bug` is the exception where the failure is `internal`, for the log alone.
+    """
+
+    sight: Sight
+    failure: Failure
+    spec: KeySpec | None = None
+    bug: Exception | None = None
+
+
+Outcome: TypeAlias = Held | Planned | Rotated | Failed
+
+
+class Exit(IntEnum):
+    """The exit codes of the interface, with the names of sysexits.h where it has one."""
+
+    OK = 0
+    FAILED = 1
+    DUE = 2
+    HURT = 3
+    USAGE = 64
+    CONFIG = 78
+
+
+def exit_code(outcomes: Iterable[Outcome], *, detailed: bool) -> Exit:
+    """What one pass over all keysets says to a script; 2 only where *detailed* asks for it."""
+    codes = {_exit(outcome) for outcome in outcomes}
+    if not detailed:
+        codes.discard(Exit.DUE)
+    return next((code for code in (Exit.FAILED, Exit.HURT, Exit.DUE) if code in codes), Exit.OK)
+
+
+def _exit(outcome: Outcome) -> Exit:
+    match outcome:
+        case Failed():
+            return Exit.FAILED
+        case Rotated():
+            return Exit.OK
+        case Held(sight=sight) | Planned(sight=sight):
+            if sight.outlook is not None and sight.outlook.is_hurt:
+                return Exit.HURT
+            return Exit.DUE if isinstance(outcome, Planned) else Exit.OK

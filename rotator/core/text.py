@@ -1,0 +1,56 @@
+"""
+How spans, instants and foreign text are written, for people and for programs alike.
+
+A span is a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m. A bare
+number is refused, since nobody can see its unit; so are ISO 8601 durations, whose
+`P3M` means three months to a person and to some parsers ninety days.
+"""
+
+import re
+from datetime import datetime, timedelta
+
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_SPAN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_LONGEST = 100 * 365 * 86_400  # a hundred years: beyond it instants could leave the calendar
+
+
+def parse_span(text: str) -> timedelta:
+    """
+    The span that *text* writes; units may be joined from the largest to the smallest.
+
+    Raises:
+        ValueError: it is not a span, or is longer than a hundred years.
+
+    """
+    match = _SPAN.fullmatch(text)
+    if not text or match is None:
+        msg = f"{text!r} is no duration; write a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m"
+        raise ValueError(msg)
+    seconds = sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS.values(), strict=True))
+    if seconds > _LONGEST:
+        msg = f"{text!r} is longer than a hundred years"
+        raise ValueError(msg)
+    return timedelta(seconds=seconds)
+
+
+def format_span(span: timedelta) -> str:
+    """*span* as `parse_span` reads it, without weeks: 90d, 1h30m, 0s; a minus in front where it is negative."""
+    seconds = round(span.total_seconds())
+    parts, rest = [], abs(seconds)
+    for unit, size in _SECONDS.items():
+        if unit == "w":
+            continue
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return ("-" if seconds < 0 else "") + ("".join(parts) or "0s")
+
+
+def format_instant(instant: datetime) -> str:
+    """*instant* as RFC 3339 in UTC with whole seconds and Z."""
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def printable(text: str) -> str:
+    """*text* with every character that a terminal would obey written as an escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,165 @@
+"""What only a daemon has: a scheduler, metrics, and pages; wired to the runtime and to each other."""
+
+import html
+import json
+import random
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from rotator import __version__, report
+from rotator.board import Board
+from rotator.core.errors import ConfigError, Fault
+from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
+from rotator.core.text import format_span
+from rotator.edges.metrics import Metrics, SweepOutcome
+from rotator.edges.scheduler import Mishap, Scheduler
+from rotator.edges.web import Page, Server
+from rotator.loop import Loop, Rhythm, Swept
+
+if TYPE_CHECKING:
+    from rotator.app import Runtime
+
+LONGEST_SILENCE = 30.0  # seconds without a beat of the scheduler before it counts as dead
+SWEEP = "sweep"
+
+
+class Daemon:
+    """One run, from start to stop."""
+
+    def __init__(self, runtime: "Runtime") -> None:
+        """Wire everything; nothing runs yet."""
+        settings = runtime.settings
+        self._runtime = runtime
+        self._swept_once = False
+        policies = [(tenant.name, policy) for tenant in runtime.tenants for policy in tenant.policies]
+        self._board = Board([(tenant, policy.keyset_id) for tenant, policy in policies])
+        self._metrics = Metrics(
+            self._board,
+            policies,
+            check_interval=settings.check_interval,
+            dry_run=settings.dry_run,
+            clock=runtime.clock.now,
+        )
+        runtime.listeners.outcome.append(self._metrics.outcome)
+        runtime.listeners.exchange.append(self._metrics.exchange)
+        runtime.listeners.retried.append(self._metrics.retried)
+        runtime.listeners.token.append(lambda granted: self._metrics.token(granted=granted))
+        self._scheduler = Scheduler(settings.concurrency + 2, mishap=self._mishap)
+        self._loop = Loop(
+            runtime.tenants,
+            Rhythm(
+                check_interval=settings.check_interval,
+                settle=settings.settle,
+                concurrency=settings.concurrency,
+                dry_run=settings.dry_run,
+            ),
+            clock=runtime.clock,
+            scheduler=self._scheduler,
+            board=self._board,
+            observe=runtime.listeners.see,
+            swept=self._swept,
+            chance=random.random,
+        )
+
+    def run(self) -> int:
+        """Serve, and sweep until somebody asks to stop; what is under way then is finished."""
+        settings, log, clock = self._runtime.settings, self._runtime.log, self._runtime.clock
+        server = self._server()
+        server.start()
+        log.info(
+            "rotator.started",
+            version=__version__,
+            config=str(self._runtime.path),
+            tenants=len(self._runtime.tenants),
+            keysets=sum(len(tenant.policies) for tenant in self._runtime.tenants),
+            check_interval=format_span(settings.check_interval),
+            dry_run=settings.dry_run,
+            host=settings.http.host,
+            port=server.port,
+        )
+        self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
+        self._scheduler.start()
+        clock.wait()
+        log.info("rotator.stopping")
+        self._scheduler.stop()
+        server.stop()
+        log.info("rotator.stopped")
+        return Exit.OK
+
+    def _server(self) -> Server:
+        http = self._runtime.settings.http
+        routes = {
+            "/metrics": self._metrics_page,
+            "/healthz": self._health_page,
+            "/readyz": self._ready_page,
+            "/status.json": self._status_json,
+            "/": self._status_page,
+        }
+        try:
+            return Server(http.host, http.port, routes, self._page_bug)
+        except OSError as error:
+            message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
+            raise ConfigError(str(self._runtime.path), (Fault(path="http", message=message),)) from error
+
+    def _swept(self, swept: Swept) -> None:
+        self._swept_once = True
+        self._metrics.swept(swept.seconds, swept.outcomes)
+        counts = {
+            kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in swept.outcomes)
+            for kind in (Held, Planned, Rotated, Failed)
+        }
+        self._runtime.log.info("sweep.finished", seconds=round(swept.seconds, 3), keysets=len(swept.outcomes), **counts)
+
+    def _mishap(self, key: str, mishap: Mishap, error: BaseException | None) -> None:
+        if mishap is Mishap.RAISED:
+            self._runtime.log.error("job.raised", job=key, exc_info=error)
+        else:
+            self._runtime.log.warning("job.missed", job=key, advice="it still runs; is check_interval too short?")
+        if key == SWEEP:
+            self._metrics.mishap(SweepOutcome.RAISED if mishap is Mishap.RAISED else SweepOutcome.MISSED)
+
+    def _page_bug(self, error: Exception) -> None:
+        self._runtime.log.error("page.raised", exc_info=error)
+
+    def _metrics_page(self, accept: str) -> Page:
+        return Page(*self._metrics.render(accept))
+
+    def _health_page(self, _: str) -> Page:
+        silence = self._scheduler.silence()
+        if silence > LONGEST_SILENCE:
+            text = f"the scheduler has not shown that it lives for {silence:.0f}s\n"
+            return Page(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return Page(b"ok\n")
+
+    def _ready_page(self, _: str) -> Page:
+        if self._swept_once:
+            return Page(b"ok\n")
+        return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _status_json(self, _: str) -> Page:
+        now, dry_run = self._runtime.clock.now(), self._runtime.settings.dry_run
+        text = json.dumps(report.document(self._board.outcomes(), now, dry_run=dry_run), indent=2)
+        return Page(text.encode(), "application/json")
+
+    def _status_page(self, _: str) -> Page:
+        text = report.status(self._board.outcomes(), self._runtime.clock.now(), None)
+        page = _PAGE.format(text=html.escape(text), version=__version__)
+        return Page(page.encode(), "text/html; charset=utf-8")
+
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="60">
+<title>rotator</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font-family: system-ui; margin: 1rem }}
+pre {{ overflow-x: auto }}
+</style>
+<h1>rotator {version}</h1>
+<pre>{text}</pre>
+</html>
+"""

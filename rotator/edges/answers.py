@@ -1,0 +1,258 @@
+"""
+How Graph's answers are read, and its requests written: JSON in, values or errors out.
+
+Pure functions. Parsing is tolerant where the documentation contradicts itself
+(dates as strings, an object inside `value`, any case of letters), and strict
+about everything that would become a wrong date.
+
+Sources: Graph's pages on trustFrameworkKeySet and trustFrameworkKey_v2;
+"Microsoft Graph error responses and resource types"; RFC 7519 section 2
+(NumericDate); RFC 9110 section 10.2.3 (Retry-After).
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.keyset import Key, Keyset
+from rotator.core.rotation import KeySpec
+from rotator.edges.http import Answer
+
+LONGEST_DATE = 10**11  # seconds, in the year 5138; beyond it somebody sent milliseconds
+LONGEST_TEXT = 512  # characters of a kid; those of B2C have 43
+
+READ = "TrustFrameworkKeySet.Read.All"
+WRITE = "TrustFrameworkKeySet.ReadWrite.All"
+
+Json = Mapping[str, Any]
+
+
+def render_spec(spec: KeySpec) -> dict[str, str | int]:
+    """The body of generateKey: its four members and nothing else, dates as NumericDates."""
+    return {
+        "use": spec.use,
+        "kty": spec.kty,
+        "nbf": int(spec.nbf.timestamp()),
+        "exp": int(spec.exp.timestamp()),
+    }
+
+
+def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
+    """
+    A keyset from its JSON; without `keys`, or with null, it is empty.
+
+    Raises:
+        RequestError: `unreadable`, with the path of the member that makes no sense.
+
+    """
+    keys = unwrapped(raw).get("keys")
+    if keys is None:
+        keys = []
+    if not isinstance(keys, list):
+        raise unreadable(f"keyset {keyset_id}: keys is no list")
+    return Keyset(
+        id=keyset_id, keys=tuple(_parse_key(f"keyset {keyset_id}: keys[{n}]", key) for n, key in enumerate(keys))
+    )
+
+
+def keyset_or_error(keyset_id: str, raw: Json) -> Keyset | RequestError:
+    """A keyset from its JSON, or the error that says why it can't be read."""
+    try:
+        return parse_keyset(keyset_id, raw)
+    except RequestError as error:
+        return error
+
+
+def _parse_key(path: str, raw: object) -> Key:
+    if not isinstance(raw, dict):
+        raise unreadable(f"{path} is no object")
+    kid = _text(path, raw, "kid")
+    status = _text(path, raw, "status") or ""
+    return Key(
+        kid=kid,
+        nbf=_instant(path, raw, "nbf"),
+        exp=_instant(path, raw, "exp"),
+        enabled=status.lower() != "disabled",
+        use=_text(path, raw, "use"),
+        kty=_text(path, raw, "kty"),
+    )
+
+
+def _text(path: str, raw: Json, name: str) -> str | None:
+    value = raw.get(name)
+    if value is None or (isinstance(value, str) and len(value) <= LONGEST_TEXT):
+        return value
+    raise unreadable(f"{path}.{name} is no text of at most {LONGEST_TEXT} characters")
+
+
+def _instant(path: str, raw: Json, name: str) -> datetime | None:
+    """A NumericDate in whole seconds; a string of digits is tolerated, since some answers have them."""
+    value = raw.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(LONGEST_DATE)):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_DATE:
+        raise unreadable(f"{path}.{name} is no NumericDate (whole seconds since 1970, at most {LONGEST_DATE})")
+    return datetime.fromtimestamp(value, UTC)
+
+
+def parse_object(answer: Answer) -> Json:
+    """
+    The JSON object in an answer.
+
+    Raises:
+        RequestError: `unreadable`.
+    """
+    try:
+        raw = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        kind = answer.headers.get("content-type", "no content type").partition(";")[0][:80]
+        raise unreadable(f"Graph's answer is no JSON (it says it is {kind!r})", answer) from error
+    if not isinstance(raw, dict):
+        raise unreadable("Graph's answer is no JSON object", answer)
+    return raw
+
+
+def parse_page(page: Json) -> list[Json]:
+    """
+    The objects on one page of a list.
+
+    Raises:
+        RequestError: `unreadable`.
+    """
+    value = page.get("value")
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise unreadable("the list of keysets has no list of objects in `value`")
+    return value
+
+
+def unwrapped(raw: Json) -> Json:
+    """The object itself, where a page of the documentation shows it inside `value`."""
+    value = raw.get("value")
+    return value if isinstance(value, dict) else raw
+
+
+def unreadable(message: str, answer: Answer | None = None) -> RequestError:
+    """The error for something that can't be read, with the ids of the answer it stood in."""
+    failure = Failure(
+        kind=FailureKind.UNREADABLE,
+        message=message,
+        status=answer.status if answer else None,
+        request_id=answer.headers.get("request-id") if answer else None,
+        client_request_id=answer.client_request_id if answer else None,
+    )
+    return RequestError(failure)
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port (RFC 6454); of something that is no URL, one that fits no other."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else None)
+    except ValueError:
+        return "", None, None
+
+
+_CODES = {
+    "AADB2C90073": FailureKind.NOT_FOUND,
+    "AADB2C90130": FailureKind.NOT_FOUND,
+    "AADB2C95052": FailureKind.NOT_FOUND,
+    "AADB2C95043": FailureKind.THROTTLED,
+    "AADB2C95053": FailureKind.CONFLICT,
+    "AADB2C90063": FailureKind.SERVICE,
+    "AADB2C90035": FailureKind.SERVICE,
+    "AADB2C99007": FailureKind.FORBIDDEN,
+}
+_STATUSES = {
+    401: FailureKind.AUTH,
+    403: FailureKind.FORBIDDEN,
+    404: FailureKind.NOT_FOUND,
+    405: FailureKind.BAD_REQUEST,
+    408: FailureKind.TIMEOUT,
+    409: FailureKind.CONFLICT,
+    412: FailureKind.CONFLICT,
+    423: FailureKind.CONFLICT,
+    429: FailureKind.THROTTLED,
+    501: FailureKind.BAD_REQUEST,
+    509: FailureKind.THROTTLED,
+}
+_NOTHING_DONE = frozenset(FailureKind) - {
+    FailureKind.SERVICE,
+    FailureKind.TIMEOUT,
+    FailureKind.UNREADABLE,
+}
+
+
+def classify(status: int, code: str | None) -> tuple[FailureKind, Effect]:
+    """
+    What a refusal means, and whether the request may have been carried out all the same.
+
+    The code goes first: B2C answers a missing keyset with 400 as well as with 404,
+    and "there is a problem with the service" with 400 as well as with 500.
+    """
+    kind = _CODES.get(code or "") or _STATUSES.get(status)
+    if kind is None and status >= 500:
+        kind = FailureKind.SERVICE
+    elif kind is None:
+        kind = FailureKind.BAD_REQUEST if status >= 400 else FailureKind.UNREADABLE
+    return kind, Effect.NONE if kind in _NOTHING_DONE else Effect.UNKNOWN
+
+
+def refused(answer: Answer, operation: str) -> RequestError:
+    """The error for an answer that is not the one hoped for."""
+    code = _error_code(answer)
+    kind, effect = classify(answer.status, code)
+    failure = Failure(
+        kind=kind,
+        message=_explain(kind, answer.status, code, operation),
+        status=answer.status,
+        code=code,
+        request_id=answer.headers.get("request-id"),
+        client_request_id=answer.client_request_id,
+        retry_after=retry_after(answer),
+    )
+    return RequestError(failure, effect)
+
+
+def _error_code(answer: Answer) -> str | None:
+    try:
+        error = parse_object(answer).get("error")
+    except RequestError:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    short = isinstance(code, str) and 0 < len(code) <= 80 and code.isprintable()
+    return code if short else None
+
+
+def _explain(kind: FailureKind, status: int, code: str | None, operation: str) -> str:
+    said = f"Graph answered {status}{f' {code}' if code else ''} to {operation}"
+    needed = READ if operation in ("list_keysets", "get_keyset") else WRITE
+    advice = {
+        FailureKind.AUTH: "it refuses a fresh token; check tenant_id, cloud and the app registration",
+        FailureKind.FORBIDDEN: f"grant the app the application permission {needed}, with admin consent",
+        FailureKind.NOT_FOUND: "there is no such keyset in this tenant; check its id, tenant_id and cloud",
+        FailureKind.THROTTLED: "too many requests; it is tried again later",
+        FailureKind.CONFLICT: "somebody else is writing to this keyset",
+        FailureKind.SERVICE: "the service has a problem; it is tried again later",
+        FailureKind.TIMEOUT: "the service gave up waiting; it is tried again later",
+        FailureKind.BAD_REQUEST: "it does not take this request; look the code up, check use and kty",
+        FailureKind.UNREADABLE: "not an answer that is documented (a redirect is not followed); check cloud and what stands between",
+    }
+    return f"{said}: {advice[kind]}"
+
+
+def retry_after(answer: Answer) -> timedelta | None:
+    """How long the service asks us to wait, from seconds or an HTTP date; None where it does not say so sensibly."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit() and len(value) < 8:
+        return timedelta(seconds=int(value))
+    try:
+        until, sent = parsedate_to_datetime(value), parsedate_to_datetime(answer.headers.get("date", ""))
+        return max(until - sent, timedelta())  # both by the service's clock: ours does not matter
+    except (ValueError, TypeError):
+        return None

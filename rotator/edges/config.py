@@ -1,0 +1,193 @@
+"""
+The configuration: one YAML file, and ROTATOR_ variables over it.
+
+pydantic-settings alone would be too kind: a missing or empty file would be an
+empty configuration, a key given twice would count once, and a mistyped variable
+not at all. Here each of them is a fault, named with its path, and all faults are
+told at once.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError
+
+from rotator.core.errors import ConfigError, Fault
+from rotator.core.rotation import PolicyError
+from rotator.edges.settings import PREFIX, Settings
+
+CONFIG_VARIABLE = "ROTATOR_CONFIG"
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """
+    The configuration in *path*, with the ROTATOR_ variables of the process over it.
+
+    *environ* is only searched for names that mean nothing.
+
+    Raises:
+        ConfigError: with every fault.
+
+    """
+    source = str(path)
+    content = _read_yaml(path)
+    faults = list(_unknown_variables(environ))
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        faults += [_fault(each, environ) for each in details if not _follows(each, details)]
+    except SettingsError as error:
+        faults.append(Fault(path="environment", message=str(error)))
+    else:
+        faults += _collisions(settings)
+        if not faults:
+            return settings
+    raise ConfigError(source, tuple(faults))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain data, and refuses a key that is given twice."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+    seen: set[object] = set()
+    for key_node, _ in node.value:
+        key = key_node.value
+        if key_node.tag != "tag:yaml.org,2002:merge" and isinstance(key, str):
+            if key in seen:
+                msg = f"{key} is given twice"
+                raise yaml.constructor.ConstructorError(None, None, msg, key_node.start_mark)
+            seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
+    except OSError as error:
+        _refuse(path, "", f"cannot be read: {error.strerror}; name the file with --config or {CONFIG_VARIABLE}")
+    except UnicodeDecodeError:
+        _refuse(path, "", "is no UTF-8 text")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        _refuse(path, where, error.problem or "is no YAML")
+    except (yaml.YAMLError, RecursionError):
+        _refuse(path, "", "is no YAML")
+    if content is None:
+        _refuse(path, "", "is empty; it must name at least one tenant with one keyset")
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        _refuse(path, "", "must be a mapping of names to values")
+    return content
+
+
+def _refuse(path: Path, where: str, message: str) -> NoReturn:
+    raise ConfigError(str(path), (Fault(path=where, message=message),))
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[Fault]:
+    """ROTATOR_ variables that set nothing; pydantic-settings passes over them in silence."""
+    known = {CONFIG_VARIABLE} | {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in environ:
+        first = name.upper().partition("__")[0]
+        if not name.upper().startswith(PREFIX) or first in known:
+            continue
+        hint = _suggest(first, known)
+        if re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
+            hint = "; Kubernetes makes such variables for a Service of that name: set enableServiceLinks: false"
+        yield Fault(path=name, message=f"is an environment variable that means nothing here{hint}")
+
+
+def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """Whether a list only counts as empty because of faults inside it, which are told anyway."""
+    inside = len(details["loc"])
+    return details["type"] == "too_short" and any(
+        len(other["loc"]) > inside and other["loc"][:inside] == details["loc"] for other in others
+    )
+
+
+def _fault(details: ErrorDetails, environ: Mapping[str, str]) -> Fault:
+    location = details["loc"]
+    path = _path(location)
+    if details["type"] == "extra_forbidden":
+        return Fault(path=path, message="is no key of the configuration" + _hint(location))
+    said = {"missing": "is missing", "too_short": "must have at least one entry", "string_too_short": "is empty"}
+    message = said.get(details["type"], details["msg"])
+    variable = PREFIX + "__".join(str(part) for part in location).upper()
+    origin = next((f" (from {name})" for name in environ if name.upper() == variable), "")
+    return Fault(path=path, message=message[:1].lower() + message[1:] + origin)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return re.sub(r"\.cloud\.(name|roots)\b", ".cloud", "".join(parts)).lstrip(".")  # which form of cloud it took
+
+
+def _hint(location: tuple[int | str, ...]) -> str:
+    name = str(location[-1])
+    if name in ("client_secret", "secret", "password"):
+        return "; a secret never stands in this file: use client_secret_file or client_secret_env"
+    return _suggest(name, _names(Settings, location[:-1]))
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _names(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """The keys that are known where *location* leads."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _models(model.model_fields[part])
+            if not inner:
+                return set()
+            model = inner[0]
+    return set(model.model_fields)
+
+
+def _models(field: FieldInfo) -> list[type[BaseModel]]:
+    found, queue = [], [field.annotation]
+    while queue:
+        annotation = queue.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found.append(annotation)
+        queue += getattr(annotation, "__args__", ())
+    return found
+
+
+def _collisions(settings: Settings) -> Iterator[Fault]:
+    """What is wrong between values that are right each for itself."""
+    names, keysets = set[str](), set[tuple[str, str, str]]()
+    for t, tenant in enumerate(settings.tenants):
+        path = f"tenants[{t}]"
+        if tenant.name in names:
+            yield Fault(path=f"{path}.name", message=f"{tenant.name} is the name of another tenant already")
+        names.add(tenant.name)
+        for k, keyset in enumerate(tenant.keysets):
+            identity = (tenant.roots.graph, tenant.tenant_id.lower(), keyset.id.lower())
+            if identity in keysets:
+                yield Fault(path=f"{path}.keysets[{k}].id", message=f"{keyset.id} of this tenant is listed already")
+            keysets.add(identity)
+            try:
+                keyset.policy(settings.defaults)
+            except PolicyError as error:
+                yield Fault(path=f"{path}.keysets[{k}]", message=str(error))

@@ -1,0 +1,201 @@
+"""
+Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
+
+It lists, looks, generates and enables; it has no way to replace or delete.
+Reads are tried again where that helps; a write is sent once, and whoever asked
+for it decides what to do.
+
+Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
+trustFrameworkKey_v2 (update).
+"""
+
+import json
+import time
+from collections.abc import Callable, Collection
+from typing import Protocol
+from urllib.parse import quote, urljoin
+
+from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.keyset import Keyset
+from rotator.core.retry import backoff, bounded
+from rotator.core.rotation import KeySpec
+from rotator.edges.answers import (
+    Json,
+    keyset_or_error,
+    origin,
+    parse_keyset,
+    parse_object,
+    parse_page,
+    refused,
+    render_spec,
+    unreadable,
+    unwrapped,
+)
+from rotator.edges.http import Answer, Http
+
+MOST_PAGES = 200
+LONGEST_LISTING = 300.0  # seconds for all pages together
+MOST_TRIES = 4
+LONGEST_PAUSE = 30.0  # seconds we stay and wait where the service asks us to; longer than that is for a later sweep
+
+
+class TokenSource(Protocol):
+    """Access tokens for one tenant."""
+
+    def get(self) -> str:
+        """A token that is valid now; raises `RequestError`."""
+        ...
+
+    def reject(self, token: str) -> None:
+        """Forget *token*: the service refused it."""
+        ...
+
+
+class GraphKeysets:
+    """The keysets of one tenant."""
+
+    def __init__(
+        self,
+        root: str,
+        http: Http,
+        tokens: TokenSource,
+        *,
+        sleep: Callable[[float], bool],
+        chance: Callable[[], float],
+        retried: Callable[[FailureKind], None],
+    ) -> None:
+        """
+        Nothing is asked yet.
+
+        root:    Graph's root, https and without a path
+        sleep:   waits, in seconds; False where it was cut short
+        chance:  draws from [0, 1)
+        retried: is told why a request is sent again
+        """
+        self._keysets = f"{root.rstrip('/')}/beta/trustFramework/keySets"
+        self._http = http
+        self._tokens = tokens
+        self._sleep = sleep
+        self._chance = chance
+        self._retried = retried
+
+    def list_keysets(self, wanted: Collection[str]) -> dict[str, Keyset | RequestError]:
+        """
+        The *wanted* keysets that the tenant has, by their ids as wanted.
+
+        One request, and one for each further page. A keyset that cannot be read is
+        in the answer as the error that says why, so that it does not cost the
+        others. B2C's case rules for ids are not documented: here case is ignored.
+
+        Raises:
+            RequestError: the tenant could not be listed.
+
+        """
+        names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
+        found: dict[str, Keyset | RequestError] = {}
+        url, seen, until = self._keysets, set[str](), time.monotonic() + LONGEST_LISTING
+        while url:
+            if url in seen or len(seen) >= MOST_PAGES or time.monotonic() > until:
+                raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
+            seen.add(url)
+            page = self._read("list_keysets", url)
+            for item in parse_page(page):
+                listed = item.get("id")
+                if not isinstance(listed, str):
+                    raise unreadable("the list of keysets has an entry without an id")
+                if name := names.get(listed.lower()):
+                    found[name] = keyset_or_error(name, item)
+            url = self._next(url, page)
+        return found
+
+    def fetch(self, keyset_id: str) -> Keyset:
+        """
+        One keyset as it is now.
+
+        Raises:
+            RequestError: it could not be read.
+
+        """
+        raw = self._read("get_keyset", self._url(keyset_id))
+        return parse_keyset(keyset_id, raw)
+
+    def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
+        """
+        Ask once for the key that *spec* describes. It can't be taken back.
+
+        Returns:
+            The kid that the service names; None where it names none.
+
+        Raises:
+            RequestError: its `effect` says whether the key may be there all the same.
+
+        """
+        answer = self._once("generate_key", "POST", self._url(keyset_id, "generateKey"), render_spec(spec))
+        try:
+            raw = unwrapped(parse_object(answer))
+        except RequestError as error:
+            raise RequestError(error.failure, Effect.UNKNOWN) from error
+        kid = raw.get("kid")
+        return kid if isinstance(kid, str) and kid else None
+
+    def enable(self, keyset_id: str, kid: str) -> None:
+        """
+        Enable one key, and touch nothing else.
+
+        Raises:
+            RequestError: the service did not say that it did.
+
+        """
+        self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
+
+    def _url(self, *path: str) -> str:
+        return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
+
+    def _next(self, url: str, page: Json) -> str:
+        link = page.get("@odata.nextLink")
+        if link is None:
+            return ""
+        target = urljoin(url, link) if isinstance(link, str) else ""
+        if origin(target) != origin(url):
+            raise unreadable("the list of keysets goes on at another host (@odata.nextLink); not followed")
+        return target
+
+    def _read(self, operation: str, url: str) -> Json:
+        """GET until it works, the failure is not one that passes, or waiting would take too long."""
+        attempt = 0
+        while True:
+            try:
+                return parse_object(self._once(operation, "GET", url, None))
+            except RequestError as error:
+                attempt += 1
+                pause = self._pause(error.failure, attempt)
+                if pause is None or not self._sleep(pause):
+                    raise
+                self._retried(error.failure.kind)
+
+    def _pause(self, failure: Failure, attempt: int) -> float | None:
+        passing = (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE)
+        # A request that ran into its timeout has waited long enough: once more, not three times.
+        tries = 2 if failure.kind is FailureKind.TIMEOUT else MOST_TRIES
+        if failure.kind not in passing or attempt >= tries:
+            return None
+        own = backoff(attempt - 1, first=1.0, longest=LONGEST_PAUSE, chance=self._chance())
+        return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
+
+    def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
+        """One request; where the token is refused, once more with a fresh one."""
+        token = self._tokens.get()
+        answer = self._send(operation, method, url, body, token)
+        if answer.status == 401:
+            self._tokens.reject(token)
+            answer = self._send(operation, method, url, body, self._tokens.get())
+        if answer.status in (200, 201, 204):
+            return answer
+        raise refused(answer, operation)
+
+    def _send(self, operation: str, method: str, url: str, body: Json | None, token: str) -> Answer:
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        if body is None:
+            return self._http.send(operation, method, url, headers=headers)
+        headers["Content-Type"] = "application/json"
+        return self._http.send(operation, method, url, headers=headers, content=json.dumps(body).encode())

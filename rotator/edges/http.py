@@ -1,0 +1,279 @@
+"""
+Requests over HTTPS, bounded in time and in size. The only door to httpx.
+
+- TLS is always verified; redirects are never followed; no answer is decompressed
+  (we ask for none, and a compressed one is refused: it could be a bomb).
+- A timeout of httpx bounds one read, and a peer that sends a byte now and then
+  never runs into it. Here the whole request has a deadline: the network backend
+  gives each read and each write only what is left of it.
+- Errors are translated once, with what the request may have done: nothing, where
+  no connection came about; anything, once it was sent.
+
+Proxies and SSL_CERT_FILE are taken from the environment, as httpx does.
+"""
+
+import contextlib
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from rotator import __version__
+from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+
+LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer in full. The body is for parsing, never for showing."""
+
+    status: int
+    client_request_id: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """
+    One request as it went, for logs and metrics.
+
+    status:  HTTP status; None where there was no answer
+    seconds: from sending to the end of the answer
+    skew:    seconds by which the local clock is ahead of the peer's Date header; None without one
+    """
+
+    operation: str
+    client_request_id: str
+    status: int | None
+    seconds: float
+    skew: float | None = None
+
+
+class Http:
+    """A client for one tenant; not shared between threads that work at the same time."""
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        timeout: Callable[[], float],
+        clock: Callable[[], datetime],
+        observe: Callable[[Exchange], None],
+    ) -> None:
+        """*timeout* gives the seconds that a request beginning now may take in all."""
+        self._timeout = timeout
+        self._clock = clock
+        self._observe = observe
+        self._client = httpx.Client(
+            verify=context,
+            follow_redirects=False,
+            headers={"User-Agent": f"b2c-key-rotator/{__version__}", "Accept-Encoding": "identity"},
+        )
+        _bound(self._client)
+
+    def send(
+        self,
+        operation: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+    ) -> Answer:
+        """
+        Send one request with an id of its own, and read the whole answer, whatever its status.
+
+        Raises:
+            RequestError: `network` or `timeout` without an answer, `unreadable`
+                for one that is too long, compressed or cut off.
+
+        """
+        client_request_id = str(uuid.uuid4())
+        began, started = self._clock(), time.monotonic()
+        answer: Answer | None = None
+        try:
+            answer = self._exchange(method, url, {**headers, "client-request-id": client_request_id}, content)
+        except RequestError as error:
+            failure = replace(error.failure, client_request_id=client_request_id)
+            raise RequestError(failure, error.effect) from error.__cause__
+        finally:
+            seconds = time.monotonic() - started
+            exchange = Exchange(
+                operation=operation,
+                client_request_id=client_request_id,
+                status=None if answer is None else answer.status,
+                seconds=seconds,
+                skew=None if answer is None else _skew(answer, began, seconds),
+            )
+            self._observe(exchange)
+        return answer
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._client.close()
+
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+        where = urlsplit(url).hostname or url
+        seconds = self._timeout()
+        try:
+            with (
+                _deadline(seconds),
+                self._client.stream(method, url, headers=headers, content=content, timeout=seconds) as response,
+            ):
+                return _read(response, where)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            _translate(error, where, seconds)
+
+
+def trust(ca_file: str | None) -> ssl.SSLContext:
+    """
+    The one TLS context of a process; building it costs some 30 ms.
+
+    *ca_file* is trusted in addition to the usual authorities.
+
+    Raises:
+        OSError: the file cannot be read, or holds no certificate.
+
+    """
+    context = httpx.create_ssl_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def _read(response: httpx.Response, where: str) -> Answer:
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        _refuse(response.status_code, f"{where} sent a compressed answer, which was not asked for")
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            _refuse(response.status_code, f"{where} sent an answer of more than {LONGEST_ANSWER >> 20} MiB")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    request_id = response.request.headers["client-request-id"]
+    return Answer(status=response.status_code, client_request_id=request_id, headers=headers, body=bytes(body))
+
+
+def _refuse(status: int, message: str) -> NoReturn:
+    failure = Failure(kind=FailureKind.UNREADABLE, message=message, status=status)
+    raise RequestError(failure, Effect.UNKNOWN)
+
+
+def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
+    never_sent = isinstance(
+        error,
+        httpx.ConnectError
+        | httpx.ConnectTimeout
+        | httpx.PoolTimeout
+        | httpx.ProxyError
+        | httpx.UnsupportedProtocol
+        | httpx.LocalProtocolError
+        | httpx.InvalidURL,
+    )
+    effect = Effect.NONE if never_sent else Effect.UNKNOWN
+    if isinstance(error, httpx.TimeoutException):
+        message = f"{where} did not answer within {seconds:g}s"
+        raise RequestError(Failure(kind=FailureKind.TIMEOUT, message=message), effect) from error
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"
+    elif never_sent:
+        message = f"cannot reach {where}: {text}; check name, network and proxy"
+    else:
+        message = f"the connection to {where} broke: {text}"
+    raise RequestError(Failure(kind=FailureKind.NETWORK, message=message), effect) from error
+
+
+def _skew(answer: Answer, began: datetime, seconds: float) -> float | None:
+    try:
+        date = parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    # The header is cut to the second: on average the peer's clock was half a second on.
+    return (began - date).total_seconds() + seconds / 2 - 0.5
+
+
+_left = threading.local()
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    _left.until = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _left.until
+
+
+def _within(timeout: float | None, expired: type[Exception]) -> float | None:
+    """What is left of this thread's request, at most *timeout*."""
+    until: float | None = getattr(_left, "until", None)
+    if until is None:
+        return timeout
+    left = until - time.monotonic()
+    if left <= 0:
+        raise expired
+    return left if timeout is None else min(left, timeout)
+
+
+def _bound(client: httpx.Client) -> None:
+    """Give every connection pool of *client* the backend that keeps the deadline."""
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no public way, and its own transports know the environment's proxies
+        if isinstance(transport, httpx.HTTPTransport):
+            transport._pool._network_backend = _Backend()  # noqa: SLF001 - the pool takes it as a public argument
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Connects as httpcore does, within the deadline."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = _within(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every read and write is within the deadline."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _within(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _within(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _within(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
+        return self._inner.get_extra_info(info)

@@ -1,0 +1,176 @@
+"""
+Log lines. The only door to structlog.
+
+One JSON object a line on stderr, or a readable line on a terminal. What other
+libraries log goes through the same pipe, from warning on. Nothing secret is
+printed: what holds a secret has a repr that does not show it, tracebacks come
+without local variables, and the last step before a line is written strikes out
+known secrets, tokens and private keys, whoever logged them.
+"""
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
+from rotator.core.rotation import KeySpec
+from rotator.core.text import format_instant, printable
+from rotator.edges.http import Exchange
+
+STRUCK = "[secret]"
+_SHAPES = re.compile(
+    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JWT: token or assertion
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+)
+_FOREIGN = ("httpx", "httpcore", "apscheduler", "msal", "urllib3")
+
+Event = MutableMapping[str, Any]
+
+
+class Secrets:
+    """What must never be printed. Values are learnt when they are read."""
+
+    def __init__(self) -> None:
+        """Nothing is known but shapes."""
+        self._lock = threading.Lock()
+        self._values: tuple[str, ...] = ()
+
+    def learn(self, value: str) -> None:
+        """Strike *value* out from now on; too short a one would strike out words."""
+        if len(value) >= 8:
+            with self._lock:
+                self._values = (*self._values[-63:], value)
+
+    def strike(self, text: str) -> str:
+        """*text* without anything secret."""
+        for value in self._values:
+            text = text.replace(value, STRUCK)
+        return _SHAPES.sub(STRUCK, text)
+
+    def __call__(self, logger: object, name: str, event: Event) -> Event:
+        """Strike secrets out of every value of a log line, as a processor of structlog."""
+        del logger, name
+        return {key: self._clean(value) for key, value in event.items()}
+
+    def _clean(self, value: object) -> object:
+        if isinstance(value, bool | int | float | None):
+            return value
+        if isinstance(value, Mapping):
+            return {str(key): self._clean(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._clean(inner) for inner in value]
+        return self.strike(str(value))
+
+
+def logger(level: str, style: str, secrets: Secrets, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
+    """
+    The program's logger; also takes over what libraries log.
+
+    style: json, console, or auto (console where *stream* is a terminal)
+    """
+    terminal = stream.isatty()
+    console = style == "console" or (style == "auto" and terminal)
+    stamp: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    render: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        secrets,
+        _one_line if console else _in_order,
+        structlog.dev.ConsoleRenderer(colors=terminal and not os.environ.get("NO_COLOR"), sort_keys=False)
+        if console
+        else structlog.processors.JSONRenderer(),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=render, foreign_pre_chain=stamp))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for name in _FOREIGN:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # MSAL logs bodies of answers that it can't read; all that it raises is logged by us.
+    logging.getLogger("msal").setLevel(logging.CRITICAL)
+    ours = logging.getLogger("rotator")
+    ours.setLevel(level.upper())
+    bound: FilteringBoundLogger = structlog.wrap_logger(
+        ours,
+        processors=[*stamp, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
+    return bound
+
+
+def log_outcome(log: FilteringBoundLogger, outcome: Outcome) -> None:
+    """One line for one keyset and look."""
+    about = _about(outcome.sight)
+    match outcome:
+        case Held(reason=reason):
+            hurt = outcome.sight.outlook is not None and outcome.sight.outlook.is_hurt
+            emit = log.warning if hurt else log.debug
+            emit("keyset.held", **about, reason=reason)
+        case Planned(reason=reason, spec=spec):
+            log.info("keyset.planned", **about, reason=reason, **_key(spec))
+        case Rotated(reason=reason, spec=spec, kid=kid):
+            log.info("keyset.rotated", **about, reason=reason, **_key(spec), kid=kid)
+        case Failed(failure=failure, spec=spec, bug=bug):
+            told = {
+                "kind": failure.kind,
+                "message": failure.message,
+                "status": failure.status,
+                "code": failure.code,
+                "request_id": failure.request_id,
+                "client_request_id": failure.client_request_id,
+            }
+            given = {name: value for name, value in told.items() if value is not None}
+            log.error("keyset.failed", **about, **given, **(_key(spec) if spec else {}), exc_info=bug)
+
+
+def log_exchange(log: FilteringBoundLogger, tenant: str, exchange: Exchange) -> None:
+    """One line for one request."""
+    log.debug(
+        "request.finished",
+        tenant=tenant,
+        operation=exchange.operation,
+        status=exchange.status,
+        seconds=round(exchange.seconds, 3),
+        client_request_id=exchange.client_request_id,
+    )
+
+
+def _about(sight: Sight) -> dict[str, object]:
+    about: dict[str, object] = {"tenant": sight.tenant, "keyset": sight.policy.keyset_id}
+    if sight.outlook is not None:
+        about["covered_until"] = format_instant(sight.outlook.covered_until)
+        about["renewal_due"] = format_instant(sight.outlook.plan.renewal_due)
+        if sight.outlook.notes:
+            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in sight.outlook.notes]
+    return about
+
+
+def _key(spec: KeySpec) -> dict[str, str]:
+    return {"nbf": format_instant(spec.nbf), "exp": format_instant(spec.exp)}
+
+
+def _in_order(logger: object, name: str, event: Event) -> Event:
+    """Timestamp, level and event first: a line is read from the left."""
+    del logger, name
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
+
+
+def _one_line(logger: object, name: str, event: Event) -> Event:
+    """Values without line ends and control characters; a traceback alone keeps its lines."""
+    del logger, name
+    return {
+        key: printable(value) if isinstance(value, str) and key != "exception" else value
+        for key, value in event.items()
+    }

@@ -1,0 +1,303 @@
+"""
+Every metric. The only door to prometheus-client.
+
+Counters are told what happened; the series of the keysets are read from the
+board when somebody scrapes, so that a keyset that is no longer configured, or
+was not seen for long, leaves nothing behind that looks like news.
+
+Instants are exported, never spans: the query subtracts. What is unknown is
+absent, never 0. Labels are tenant and keyset, never a kid, a URL or a message.
+"""
+
+import platform
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from rotator import __version__
+from rotator.board import Board, Entry, Name
+from rotator.core.errors import FailureKind
+from rotator.core.keyset import NEVER, KeyState
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
+from rotator.core.rotation import Outlook, RotationPolicy
+from rotator.edges.http import Exchange
+
+PREFIX = "b2c_rotator_"
+STALE = 2.5  # check intervals after which a keyset counts as not seen
+
+OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+LOGIN_OPERATIONS = ("discovery", "token")
+
+
+class SweepOutcome(StrEnum):
+    """What came of a sweep."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # it ended, and at least one keyset failed
+    RAISED = "raised"  # a bug ended it
+    MISSED = "missed"  # it did not begin, since the one before it still ran
+
+
+class Metrics:
+    """All metrics of a daemon, in a registry of their own."""
+
+    def __init__(
+        self,
+        board: Board,
+        policies: Iterable[tuple[str, RotationPolicy]],
+        *,
+        check_interval: timedelta,
+        dry_run: bool,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """*policies* are the tenants' names with their rotation policies, as configured."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._clock = clock
+        self.registry = CollectorRegistry()
+        self._constants(check_interval, dry_run=dry_run)
+        self._outcomes(policies := list(policies))
+        self._requests()
+        self.registry.register(_KeysetCollector(board, policies, check_interval * STALE, clock))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Count what came of one look."""
+        labels = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
+        match outcome:
+            case Rotated():
+                self._rotations.labels(*labels, "rotated").inc()
+            case Failed(failure=failure, spec=spec):
+                self._failures.labels(failure.kind.value).inc()
+                if spec is not None:
+                    self._rotations.labels(*labels, "failed").inc()
+            case Held() | Planned():
+                pass
+
+    def swept(self, seconds: float, outcomes: Iterable[Outcome]) -> None:
+        """Count a sweep that has ended."""
+        failed = any(isinstance(outcome, Failed) for outcome in outcomes)
+        now = self._clock().timestamp()
+        self._sweep_seconds.observe(seconds)
+        self._last_sweep.set(now)
+        if failed:
+            self._sweeps.labels(SweepOutcome.FAILED).inc()
+        else:
+            self._sweeps.labels(SweepOutcome.SUCCEEDED).inc()
+            self._last_success.set(now)
+
+    def mishap(self, outcome: SweepOutcome) -> None:
+        """Count a sweep that raised or was missed."""
+        self._sweeps.labels(outcome).inc()
+        if outcome is SweepOutcome.RAISED:
+            self._failures.labels(FailureKind.INTERNAL).inc()
+
+    def exchange(self, tenant: str, exchange: Exchange) -> None:
+        """Count a request."""
+        if exchange.skew is not None:
+            self._skew.labels(tenant).set(round(exchange.skew, 1))
+        if exchange.operation not in OPERATIONS:
+            return
+        code = "error" if exchange.status is None else str(exchange.status)
+        self._requests_total.labels(exchange.operation, code).inc()
+        exemplar = {"client_request_id": exchange.client_request_id}
+        self._request_seconds.labels(exchange.operation).observe(exchange.seconds, exemplar)
+
+    def retried(self, kind: FailureKind) -> None:
+        """Count a request that is sent again."""
+        self._retries.labels(kind.value).inc()
+
+    def token(self, *, granted: bool) -> None:
+        """Count a request for a token."""
+        self._tokens.labels("granted" if granted else "failed").inc()
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The exposition that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _constants(self, check_interval: timedelta, *, dry_run: bool) -> None:
+        info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
+        info.labels(__version__, platform.python_version()).set(1)
+        self._gauge("dry_run", "1 where the program never writes, whatever is due.").set(dry_run)
+        interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
+        interval.set(check_interval.total_seconds())
+        self._gauge("config_last_reload_successful", "1 where the configuration was read without a fault.").set(1)
+        self._gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was read.").set(
+            self._clock().timestamp()
+        )
+
+    def _outcomes(self, policies: list[tuple[str, RotationPolicy]]) -> None:
+        self._rotations = self._counter(
+            "rotations", "Keys asked for, by what came of it.", "tenant", "keyset", "outcome"
+        )
+        for tenant, policy in policies:
+            for outcome in ("rotated", "failed"):
+                self._rotations.labels(tenant, policy.keyset_id, outcome)
+        self._failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
+        for kind in FailureKind:
+            self._failures.labels(kind.value)
+        self._sweeps = self._counter("sweeps", "Passes over all keysets, by what came of them.", "outcome")
+        for swept in SweepOutcome:
+            self._sweeps.labels(swept.value)
+        self._sweep_seconds = self._histogram(
+            "sweep_duration_seconds", "How long a pass over all keysets takes.", (0.1, 0.5, 1, 5, 15, 60, 300)
+        )
+        self._last_sweep = self._instant("last_sweep", "When the last sweep ended.")
+        self._last_success = self._instant("last_success", "When the last sweep ended in which nothing failed.")
+
+    def _requests(self) -> None:
+        self._requests_total = self._counter(
+            "graph_requests", "Requests to Graph, by HTTP status.", "operation", "code"
+        )
+        self._request_seconds = self._histogram(
+            "graph_request_duration_seconds",
+            "How long Graph takes to answer.",
+            (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            "operation",
+        )
+        for operation in OPERATIONS:
+            self._requests_total.labels(operation, "200")
+            self._request_seconds.labels(operation)
+        self._retries = self._counter(
+            "graph_retries", "Requests to Graph that were sent again, by error.kind.", "reason"
+        )
+        for kind in (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE):
+            self._retries.labels(kind.value)
+        self._tokens = self._counter("token_requests", "Requests for an access token, by what came of them.", "outcome")
+        for outcome in ("granted", "failed"):
+            self._tokens.labels(outcome)
+        self._skew = self._gauge(
+            "clock_skew_seconds", "How far the local clock is ahead of the service's Date header.", "tenant"
+        )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(PREFIX + name, text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
+
+    def _instant(self, name: str, text: str) -> "_Instant":
+        instant = _Instant(f"{PREFIX}{name}_timestamp_seconds", text)
+        self.registry.register(instant)
+        return instant
+
+
+class _Instant(Collector):
+    """A gauge that is absent until it is set for the first time: 0 would look like 1970."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        self._value = value
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        if self._value is not None:
+            yield GaugeMetricFamily(self._name, self._text, value=self._value)
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(self._name, self._text)
+
+
+_KEYSET = ["tenant", "keyset"]
+_INSTANTS: dict[str, tuple[str, Callable[[datetime, Outlook], datetime | None]]] = {
+    "active_key_expiration": (
+        "When the key in use now expires; absent where it does not, or there is none.",
+        lambda _, outlook: outlook.active.exp if outlook.active else None,
+    ),
+    "coverage_end": (
+        "When the unbroken chain of keys ends: from then on nobody can sign in, unless somebody acts.",
+        lambda _, outlook: outlook.covered_until,
+    ),
+    "rotation_due": ("From when on the next key may be generated.", lambda _, outlook: outlook.plan.renewal_due),
+    "publish_by": (
+        "By when the next key must be generated, for its lead not to suffer.",
+        lambda _, outlook: outlook.plan.publish_by,
+    ),
+    "next_activation": ("When the next key takes over.", lambda _, outlook: outlook.plan.activation),
+    "last_observed": ("When the keyset was last seen.", lambda seen, _: seen),
+}
+
+
+class _KeysetCollector(Collector):
+    """The series of the keysets that are configured, from what was last seen of them."""
+
+    def __init__(
+        self,
+        board: Board,
+        policies: list[tuple[str, RotationPolicy]],
+        stale: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._board = board
+        self._policies = policies
+        self._stale = stale
+        self._clock = clock
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read the board once; a keyset that was not seen for long has no more than its name."""
+        entries = self._board.entries()
+        oldest = self._clock() - self._stale
+        fresh = {name: entry.sight for name, entry in entries.items() if entry.sight and entry.sight.now >= oldest}
+        yield self._info()
+        for metric, (text, read) in _INSTANTS.items():
+            family = GaugeMetricFamily(f"{PREFIX}keyset_{metric}_timestamp_seconds", text, labels=_KEYSET)
+            for name, sight in fresh.items():
+                instant = read(sight.now, sight.outlook) if sight.outlook else None
+                if instant is not None and instant != NEVER:
+                    family.add_metric(name, instant.timestamp())
+            yield family
+        yield _keys(fresh)
+        yield _failures(entries)
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing to check for duplicates: the names are all here."""
+        return iter(())
+
+    def _info(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            f"{PREFIX}keyset_info", "What is configured; always 1.", labels=[*_KEYSET, "use", "kty", "mode"]
+        )
+        for tenant, policy in self._policies:
+            family.add_metric((tenant, policy.keyset_id, policy.use, policy.kty, policy.mode.value), 1)
+        return family
+
+
+def _keys(fresh: dict[Name, Sight]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"{PREFIX}keyset_keys", "The keys of a keyset, by state.", labels=[*_KEYSET, "state"])
+    for name, sight in fresh.items():
+        counts = Tally(state for _, state in sight.keyset.states(sight.now)) if sight.keyset else Tally()
+        for state in KeyState:
+            family.add_metric((*name, state.value), counts[state])
+    return family
+
+
+def _failures(entries: dict[Name, Entry]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        f"{PREFIX}keyset_consecutive_failures", "How many looks in a row have failed.", labels=_KEYSET
+    )
+    for name, entry in entries.items():
+        if entry.outcome is not None:
+            family.add_metric(name, entry.failures)
+    return family

@@ -1,0 +1,92 @@
+"""
+Jobs at their time, in threads. The only door to APScheduler.
+
+APScheduler's ways that shape this module (measured with 3.11): an interval's
+first run comes only after one interval, unless it is told otherwise; a run that
+is a second late is dropped by default; an exception in a job is only logged to
+the standard library; its clock is the wall clock, so all is in UTC.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.debug import DebugExecutor
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+
+BEAT = 1.0  # seconds
+MOST_JITTER = 30.0  # seconds
+
+
+class Mishap(StrEnum):
+    """What went wrong with a job as such."""
+
+    RAISED = "raised"
+    MISSED = "missed"
+
+
+class Scheduler:
+    """A thread that starts jobs, and others that run them."""
+
+    def __init__(self, threads: int, *, mishap: Callable[[str, Mishap, BaseException | None], None]) -> None:
+        """*mishap* is told the key of a job that raised, or whose time passed while it still ran."""
+        self._mishap = mishap
+        self._beaten = time.monotonic()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            # The beat runs in the scheduler's own thread: it stops when that does, and with nothing else.
+            executors={"default": ThreadPoolExecutor(threads), "beat": DebugExecutor()},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._listen, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_job(self._beat, "interval", seconds=BEAT, executor="beat", id="beat")
+
+    def every(self, key: str, span: timedelta, job: Callable[[], None]) -> None:
+        """Run *job* at once, and then every *span*, a little late by chance, so that many do not come together."""
+        self._scheduler.add_job(
+            job,
+            "interval",
+            seconds=span.total_seconds(),
+            jitter=min(span.total_seconds() / 20, MOST_JITTER),
+            next_run_time=datetime.now(UTC),
+            id=key,
+        )
+
+    def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
+        """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
+        when = datetime.now(UTC) + timedelta(seconds=seconds)
+        waiting = self._scheduler.get_job(key)
+        if waiting is None or waiting.next_run_time is None or waiting.next_run_time > when:
+            self._scheduler.add_job(job, "date", run_date=when, id=key, replace_existing=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start nothing more, and wait for what runs."""
+        self._scheduler.shutdown(wait=True)
+
+    def silence(self) -> float:
+        """Seconds since the scheduler's thread last showed that it lives."""
+        return time.monotonic() - self._beaten
+
+    def forget(self, key: str) -> None:
+        """Do not run the job with that *key*, if one is waiting."""
+        try:
+            self._scheduler.remove_job(key)
+        except JobLookupError:
+            return
+
+    def _beat(self) -> None:
+        self._beaten = time.monotonic()
+
+    def _listen(self, event: JobEvent) -> None:
+        if event.code == EVENT_JOB_ERROR:
+            self._mishap(event.job_id, Mishap.RAISED, event.exception)
+        elif event.job_id != "beat":
+            self._mishap(event.job_id, Mishap.MISSED, None)

@@ -1,0 +1,153 @@
+"""
+Running for long.
+
+A sweep at once and then every `check_interval`, second looks when they are due,
+and another look where one failed.
+
+Who is due is remembered here and nowhere else; a process that starts anew knows
+nothing, and so looks twice before it writes.
+
+Each tenant is visited by one thread at a time. A stop is a state of the clock:
+nothing new begins, and what is under way finishes.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from rotator.board import Board, Entry
+from rotator.clock import Clock
+from rotator.core.outcome import Failed, Outcome, Planned
+from rotator.core.pace import next_look
+from rotator.reconcile import Tenant, look, reconcile, sweep
+
+
+class Scheduler(Protocol):
+    """Runs jobs in threads of its own."""
+
+    def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
+        """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """A sweep that has ended: how long it took, and what came of each keyset. Seconds."""
+
+    seconds: float
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """How often and how carefully; spans, and how many tenants side by side."""
+
+    check_interval: timedelta
+    settle: timedelta
+    concurrency: int
+    dry_run: bool
+
+
+class Loop:
+    """The jobs of a daemon; the scheduler decides when they run."""
+
+    def __init__(
+        self,
+        tenants: Sequence[Tenant],
+        rhythm: Rhythm,
+        *,
+        clock: Clock,
+        scheduler: Scheduler,
+        board: Board,
+        observe: Callable[[Outcome], None],
+        swept: Callable[[Swept], None],
+        chance: Callable[[], float],
+    ) -> None:
+        """*observe* is told each outcome, from several threads; *swept* each sweep that ended."""
+        self._rhythm = rhythm
+        self._clock = clock
+        self._scheduler = scheduler
+        self._board = board
+        self._observe = observe
+        self._swept = swept
+        self._chance = chance
+        self._visits = [_Visits(tenant) for tenant in tenants]
+
+    def sweep(self) -> None:
+        """Look at every keyset of every tenant."""
+        began = self._clock.monotonic()
+        outcomes = sweep(self._visits, self._look, self._rhythm.concurrency)
+        if not self._clock.is_stopping:
+            self._swept(Swept(seconds=self._clock.monotonic() - began, outcomes=tuple(outcomes)))
+
+    def _look(self, visits: "_Visits") -> list[Outcome]:
+        with visits.lock:
+            if self._clock.is_stopping:
+                return []
+            outcomes = look(visits.tenant, self._clock.now())
+            for outcome in outcomes:
+                self._note(visits, outcome)
+            self._plan_second_looks(visits)
+            return outcomes
+
+    def _second_looks(self, visits: "_Visits") -> None:
+        """Reconcile the keysets of one tenant whose first look is `settle` ago."""
+        with visits.lock:
+            for policy in visits.tenant.policies:
+                since = visits.due.get(policy.keyset_id)
+                if since is None or self._left(since) > 0:
+                    continue
+                if self._clock.is_stopping:
+                    return
+                outcome = reconcile(visits.tenant, policy, self._clock, self._settle, self._chance)
+                visits.due.pop(policy.keyset_id, None)
+                self._note(visits, outcome, first=False)
+            self._plan_second_looks(visits)
+
+    def _note(self, visits: "_Visits", outcome: Outcome, *, first: bool = True) -> None:
+        """Tell what came of a look, and see to the next one."""
+        entry = self._board.record(outcome)
+        self._observe(outcome)
+        keyset_id = outcome.sight.policy.keyset_id
+        match outcome:
+            case Planned() if first:
+                visits.due.setdefault(keyset_id, self._clock.monotonic())
+            case Failed():
+                visits.due.pop(keyset_id, None)
+                self._plan_another(visits, outcome, entry)
+            case _:
+                visits.due.pop(keyset_id, None)
+
+    def _plan_second_looks(self, visits: "_Visits") -> None:
+        if visits.due and not self._rhythm.dry_run:
+            soonest = max(min(map(self._left, visits.due.values())), 0.0)
+            self._scheduler.once(f"second:{visits.tenant.name}", soonest, lambda: self._second_looks(visits))
+
+    def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
+        left = None
+        if entry.sight is not None and entry.sight.outlook is not None:
+            left = entry.sight.outlook.covered_until - self._clock.now()
+        wait = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
+        if wait is not None:
+            self._scheduler.once(f"again:{visits.tenant.name}", wait.total_seconds(), lambda: self._again(visits))
+
+    def _again(self, visits: "_Visits") -> None:
+        self._look(visits)
+
+    @property
+    def _settle(self) -> float:
+        return self._rhythm.settle.total_seconds()
+
+    def _left(self, since: float) -> float:
+        return since + self._settle - self._clock.monotonic()
+
+
+class _Visits:
+    """One tenant, whose turn it is, and since when (monotonic) which of its keysets call for a key."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.lock = threading.Lock()
+        self.due: dict[str, float] = {}
