@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rotator.core.outcome import Failed, Outcome, Sight
+from rotator.core.rotation import RotationPolicy
 
 Name = tuple[str, str]  # tenant and keyset, as configured
 
@@ -18,11 +19,13 @@ class Entry:
     """
     What is known of one keyset.
 
+    policy:   as configured now
     outcome:  of the last look; None before the first
     sight:    the last one that showed the keyset, however long ago; None before that
     failures: how many looks in a row have failed
     """
 
+    policy: RotationPolicy
     outcome: Outcome | None = None
     sight: Sight | None = None
     failures: int = 0
@@ -31,24 +34,36 @@ class Entry:
 class Board:
     """Entries by name, in the order of the configuration."""
 
-    def __init__(self, names: Sequence[Name]) -> None:
-        """Nothing is known yet."""
+    def __init__(self, policies: Sequence[tuple[str, RotationPolicy]]) -> None:
+        """*policies* are the tenants' names with their rotation policies; nothing is known yet."""
         self._lock = threading.Lock()
-        self._entries = {name: Entry() for name in names}
+        self._entries: dict[Name, Entry] = {}
+        self.configure(policies)
+
+    def configure(self, policies: Sequence[tuple[str, RotationPolicy]]) -> None:
+        """Take another configuration: what is known of keysets that stay is kept, the rest forgotten."""
+        with self._lock:
+            known = self._entries
+            self._entries = {}
+            for tenant, policy in policies:
+                name = (tenant, policy.keyset_id)
+                entry = known.get(name, Entry(policy=policy))
+                self._entries[name] = replace(entry, policy=policy)
 
     def record(self, outcome: Outcome) -> Entry:
-        """Take note of *outcome*; the entry as it is now."""
+        """Take note of *outcome*, if its keyset is still configured; what is known of the keyset now."""
         sight = outcome.sight
         name = (sight.tenant, sight.policy.keyset_id)
         with self._lock:
-            entry = self._entries[name]
+            entry = self._entries.get(name, Entry(policy=sight.policy))
             entry = replace(
                 entry,
                 outcome=outcome,
                 sight=sight if sight.keyset is not None else entry.sight,
                 failures=entry.failures + 1 if isinstance(outcome, Failed) else 0,
             )
-            self._entries[name] = entry
+            if name in self._entries:
+                self._entries[name] = entry
         return entry
 
     def entries(self) -> dict[Name, Entry]:

@@ -113,11 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command in ("emulator", "demo"):
         return _emulate(root, options)
     path = getattr(options, "config", None) or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
-    from rotator import app  # noqa: PLC0415 - help, version and a bad command line answer without it
+    if options.command == "config":
+        from rotator import validate  # noqa: PLC0415 - help, version and a bad command line answer without it
+
+        return validate.print_schema() if options.verb == "schema" else validate.check(path)
+    from rotator import app  # noqa: PLC0415 - as above
 
     as_json = getattr(options, "output", "table") == "json"
-    if options.command == "config":
-        return app.print_schema() if options.verb == "schema" else app.check_config(path)
     if options.command == "status":
         return app.status(path, as_json=as_json)
     if options.dry_run:

@@ -1,58 +1,56 @@
 """What only a daemon has: a scheduler, metrics, and pages; wired to the runtime and to each other."""
 
+import hashlib
 import html
 import json
 import random
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from rotator import __version__, report
 from rotator.board import Board
 from rotator.core.errors import ConfigError, Fault
 from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
+from rotator.core.rotation import RotationPolicy
 from rotator.core.text import format_span
+from rotator.edges import config
 from rotator.edges.metrics import Metrics, SweepOutcome
 from rotator.edges.scheduler import Mishap, Scheduler
+from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Server
 from rotator.loop import Loop, Rhythm, Swept
-
-if TYPE_CHECKING:
-    from rotator.app import Runtime
+from rotator.reconcile import Tenant
+from rotator.runtime import Runtime
 
 LONGEST_SILENCE = 30.0  # seconds without a beat of the scheduler before it counts as dead
-SWEEP = "sweep"
+SWEEP, WATCH = "sweep", "watch"
+WATCH_INTERVAL = timedelta(seconds=5)
 
 
 class Daemon:
     """One run, from start to stop."""
 
-    def __init__(self, runtime: "Runtime") -> None:
+    def __init__(self, runtime: Runtime) -> None:
         """Wire everything; nothing runs yet."""
-        settings = runtime.settings
         self._runtime = runtime
+        self._settings = runtime.settings
+        self._digest = _digest(runtime.path)
+        self._reloading = threading.Lock()
         self._swept_once = False
-        policies = [(tenant.name, policy) for tenant in runtime.tenants for policy in tenant.policies]
-        self._board = Board([(tenant, policy.keyset_id) for tenant, policy in policies])
-        self._metrics = Metrics(
-            self._board,
-            policies,
-            check_interval=settings.check_interval,
-            dry_run=settings.dry_run,
-            clock=runtime.clock.now,
-        )
+        self._board = Board(_policies(runtime.tenants))
+        self._metrics = Metrics(self._board, runtime.clock.now)
+        self._metrics.configure(self._settings.check_interval, dry_run=self._settings.dry_run)
         runtime.listeners.outcome.append(self._metrics.outcome)
         runtime.listeners.exchange.append(self._metrics.exchange)
         runtime.listeners.retried.append(self._metrics.retried)
         runtime.listeners.token.append(lambda granted: self._metrics.token(granted=granted))
-        self._scheduler = Scheduler(settings.concurrency + 2, mishap=self._mishap)
+        self._scheduler = Scheduler(self._settings.concurrency + 2, mishap=self._mishap)
         self._loop = Loop(
             runtime.tenants,
-            Rhythm(
-                check_interval=settings.check_interval,
-                settle=settings.settle,
-                concurrency=settings.concurrency,
-                dry_run=settings.dry_run,
-            ),
+            _rhythm(self._settings),
             clock=runtime.clock,
             scheduler=self._scheduler,
             board=self._board,
@@ -63,7 +61,7 @@ class Daemon:
 
     def run(self) -> int:
         """Serve, and sweep until somebody asks to stop; what is under way then is finished."""
-        settings, log, clock = self._runtime.settings, self._runtime.log, self._runtime.clock
+        settings, log, clock = self._settings, self._runtime.log, self._runtime.clock
         server = self._server()
         server.start()
         log.info(
@@ -78,6 +76,7 @@ class Daemon:
             port=server.port,
         )
         self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
+        self._scheduler.every(WATCH, WATCH_INTERVAL, self._watch)
         self._scheduler.start()
         clock.wait()
         log.info("rotator.stopping")
@@ -86,8 +85,43 @@ class Daemon:
         log.info("rotator.stopped")
         return Exit.OK
 
+    def reload(self) -> None:
+        """Read the configuration again: a good one takes over as a whole, a bad one changes nothing."""
+        with self._reloading:
+            self._digest = _digest(self._runtime.path)
+            log = self._runtime.log
+            try:
+                settings = config.load(self._runtime.path)
+                tenants = self._runtime.assembly.tenants(settings)
+            except ConfigError as error:
+                self._metrics.reloaded(accepted=False)
+                log.error("config.rejected", config=error.source, faults=[str(fault) for fault in error.faults])
+                return
+            before, self._settings = self._settings, settings
+            self._board.configure(_policies(tenants))
+            self._loop.configure(tenants, _rhythm(settings))
+            self._metrics.configure(settings.check_interval, dry_run=settings.dry_run)
+            self._metrics.reloaded(accepted=True)
+            log.info(
+                "config.reloaded",
+                config=str(self._runtime.path),
+                tenants=len(tenants),
+                keysets=sum(len(tenant.policies) for tenant in tenants),
+                check_interval=format_span(settings.check_interval),
+                dry_run=settings.dry_run,
+                restart_needed=[
+                    name for name in ("log", "http", "concurrency") if getattr(before, name) != getattr(settings, name)
+                ],
+            )
+            self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
+
+    def _watch(self) -> None:
+        """Reload where the file's content has changed; a ConfigMap is swapped by a link, so that is what counts."""
+        if _digest(self._runtime.path) != self._digest:
+            self.reload()
+
     def _server(self) -> Server:
-        http = self._runtime.settings.http
+        http = self._settings.http
         routes = {
             "/metrics": self._metrics_page,
             "/healthz": self._health_page,
@@ -137,7 +171,7 @@ class Daemon:
         return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _status_json(self, _: str) -> Page:
-        now, dry_run = self._runtime.clock.now(), self._runtime.settings.dry_run
+        now, dry_run = self._runtime.clock.now(), self._settings.dry_run
         text = json.dumps(report.document(self._board.outcomes(), now, dry_run=dry_run), indent=2)
         return Page(text.encode(), "application/json")
 
@@ -145,6 +179,27 @@ class Daemon:
         text = report.status(self._board.outcomes(), self._runtime.clock.now(), None)
         page = _PAGE.format(text=html.escape(text), version=__version__)
         return Page(page.encode(), "text/html; charset=utf-8")
+
+
+def _policies(tenants: Sequence[Tenant]) -> list[tuple[str, RotationPolicy]]:
+    return [(tenant.name, policy) for tenant in tenants for policy in tenant.policies]
+
+
+def _rhythm(settings: Settings) -> Rhythm:
+    return Rhythm(
+        check_interval=settings.check_interval,
+        settle=settings.settle,
+        concurrency=settings.concurrency,
+        dry_run=settings.dry_run,
+    )
+
+
+def _digest(path: Path) -> bytes | None:
+    """What stands for the content of a file; None where it can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
 
 
 _PAGE = """\

@@ -75,6 +75,14 @@ class Loop:
         self._chance = chance
         self._visits = [_Visits(tenant) for tenant in tenants]
 
+    def configure(self, tenants: Sequence[Tenant], rhythm: Rhythm) -> None:
+        """Take another configuration: keysets that stay are due as they were."""
+        known = {visits.tenant.name: visits for visits in self._visits}
+        self._rhythm = rhythm
+        self._visits = [known.get(tenant.name, _Visits(tenant)) for tenant in tenants]
+        for visits, tenant in zip(self._visits, tenants, strict=True):
+            visits.tenant = tenant
+
     def sweep(self) -> None:
         """Look at every keyset of every tenant."""
         began = self._clock.monotonic()

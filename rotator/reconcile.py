@@ -18,21 +18,25 @@ look, and the only place that writes. Since a key can't be taken back:
 3. A request that certainly did nothing is sent again only after looking and
    deciding anew.
 4. Right before each request `may_write` is asked: it knows of reasons that lie
-   outside of the keyset.
+   outside of the decision.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from itertools import count
 from typing import Protocol, TypeVar
 
 from rotator.clock import Clock
+from rotator.confirm import Confirmation
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
-from rotator.core.keyset import Key, Keyset
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.retry import backoff, bounded, ladder
-from rotator.core.rotation import Hold, KeySpec, Reason, Rotate, RotationPolicy, decide
+from rotator.core.keyset import Keyset
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
+from rotator.core.retry import backoff, bounded
+from rotator.core.rotation import KNOWN_MINIMUM_LEAD, Hold, KeySpec, Reason, Rotate, RotationPolicy, decide
+from rotator.core.text import format_span
 
 MOST_TRIES = 4
 LONGEST_PAUSE = 30.0  # seconds
@@ -60,12 +64,12 @@ class Keysets(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One tenant: what is wanted of which keysets, where they are, and whether they may be written to now."""
+    """One tenant: what is wanted of which keysets, where they are, and whether a key may be asked for now."""
 
     name: str
     policies: tuple[RotationPolicy, ...]
     keysets: Keysets
-    may_write: Callable[[], Reason | None]
+    may_write: Callable[[Planned], Reason | Failure | None]
 
 
 T = TypeVar("T")
@@ -102,14 +106,16 @@ def sweep(tenants: Sequence[T], visit: Callable[[T], list[Outcome]], concurrency
         return [outcome for visited in pool.map(visit, tenants) for outcome in visited]
 
 
-def _judge(sight: Sight, found: Keyset | RequestError | None) -> Outcome:
+def _judge(
+    sight: Sight, found: Keyset | RequestError | None, minimum_lead: timedelta | None = None
+) -> Held | Planned | Failed:
     if found is None:
         message = f"the tenant has no keyset {sight.policy.keyset_id}; check its id, tenant_id and cloud"
         return Failed(sight=sight, failure=Failure(kind=FailureKind.NOT_FOUND, message=message))
     if isinstance(found, RequestError):
         return Failed(sight=sight, failure=found.failure)
     try:
-        decision = decide(sight.policy, found, sight.now)
+        decision = decide(sight.policy, found, sight.now, minimum_lead=minimum_lead)
     except Exception as error:  # noqa: BLE001 - as above
         return _failed(sight, error)
     seen = replace(sight, keyset=found, outlook=decision.outlook)
@@ -121,26 +127,53 @@ def _judge(sight: Sight, found: Keyset | RequestError | None) -> Outcome:
 
 
 def _reconcile(tenant: Tenant, sight: Sight, clock: Clock, settle: float, chance: Callable[[], float]) -> Outcome:
-    attempt = 0
-    while True:
-        now = clock.now()
-        outcome = _judge(replace(sight, now=now), tenant.keysets.fetch(sight.policy.keyset_id))
+    minimum_lead = None
+    for attempt in count(1):
+        keyset = tenant.keysets.fetch(sight.policy.keyset_id)
+        outcome = _judge(replace(sight, now=clock.now()), keyset, minimum_lead)
         if not isinstance(outcome, Planned):
             return outcome
-        refusal = tenant.may_write()
-        if refusal is not None:
-            return Held(sight=outcome.sight, reason=refusal)
-        try:
-            kid = tenant.keysets.generate(sight.policy.keyset_id, outcome.spec)
-        except RequestError as error:
-            if error.effect is Effect.UNKNOWN:
-                return _Confirmation(tenant, outcome, clock, settle).settle_doubt(error.failure)
-            attempt += 1
-            pause = _pause(error.failure, attempt, chance)
-            if pause is None or not clock.sleep(pause):
-                return Failed(sight=outcome.sight, failure=error.failure, spec=outcome.spec)
-        else:
-            return _Confirmation(tenant, outcome, clock, settle).see(kid)
+        came = _ask(tenant, outcome, Confirmation(tenant.keysets, outcome, clock, settle), minimum_lead)
+        if not isinstance(came, Failure):
+            return came
+        if minimum_lead is None and _came_too_early(outcome, came):
+            minimum_lead = KNOWN_MINIMUM_LEAD
+            continue
+        pause = _pause(came, attempt, chance)
+        if pause is None or not clock.sleep(pause):
+            return Failed(sight=outcome.sight, failure=came, spec=outcome.spec)
+    raise AssertionError  # count() has no end
+
+
+def _ask(
+    tenant: Tenant, planned: Planned, confirmation: Confirmation, minimum_lead: timedelta | None
+) -> Outcome | Failure:
+    """Ask once for the key, if nothing speaks against it; a bare `Failure` where that certainly did nothing."""
+    match tenant.may_write(planned):
+        case Reason() as reason:
+            return Held(sight=planned.sight, reason=reason)
+        case Failure() as failure:
+            return Failed(sight=planned.sight, failure=failure, spec=planned.spec)
+        case None:
+            pass
+    try:
+        kid = tenant.keysets.generate(planned.sight.policy.keyset_id, planned.spec)
+    except RequestError as error:
+        return confirmation.settle_doubt(error.failure) if error.effect is Effect.UNKNOWN else error.failure
+    return confirmation.see(kid, _TOO_EARLY if minimum_lead else None)
+
+
+_TOO_EARLY = (
+    f"the service refused a sooner nbf, so this key takes over only {format_span(KNOWN_MINIMUM_LEAD)} after it "
+    "was asked for; set minimum_lead to that, and generate a key by hand if it cannot wait"
+)
+
+
+def _came_too_early(asked: Planned, failure: Failure) -> bool:
+    """Whether a request that was late anyway may have been refused because its nbf was too soon."""
+    late = asked.reason in (Reason.NO_VALID_KEY, Reason.OVERDUE)
+    soon = asked.spec.nbf < asked.sight.now + KNOWN_MINIMUM_LEAD
+    return late and soon and failure.kind is FailureKind.BAD_REQUEST and failure.status == HTTPStatus.BAD_REQUEST
 
 
 def _pause(failure: Failure, attempt: int, chance: Callable[[], float]) -> float | None:
@@ -150,92 +183,6 @@ def _pause(failure: Failure, attempt: int, chance: Callable[[], float]) -> float
         return None
     own = backoff(attempt - 1, first=2.0, longest=LONGEST_PAUSE, chance=chance())
     return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
-
-
-class _Confirmation:
-    """Seeing in the keyset the key that was asked for."""
-
-    def __init__(self, tenant: Tenant, asked: Planned, clock: Clock, settle: float) -> None:
-        self._tenant = tenant
-        self._asked = asked
-        self._clock = clock
-        self._settle = settle
-        self._before = asked.sight.keyset.kids if asked.sight.keyset else frozenset()
-        self._trouble = "the keyset does not show it"
-        self._enabled_once = False
-        self._enabled_now = False  # then the next look is worth it at once
-
-    def see(self, kid: str | None) -> Outcome:
-        """Look until the key that the service called *kid* is there as it was asked for."""
-        for keyset in self._looks():
-            key = next((key for key in keyset.keys if key.kid == kid), None) if kid else self._match(keyset)
-            if key is None:
-                continue
-            differences = self._asked.spec.differences(key)
-            if differences:
-                message = f"key {key.kid} was generated, but it is not what was asked for: {', '.join(differences)}"
-                return self._failed(Failure(kind=FailureKind.MISMATCH, message=message))
-            if key.enabled:
-                return self._rotated(keyset, key)
-            self._enable(key)
-        message = f"Graph said that it generated the key, but within {self._settle:g}s {self._trouble}"
-        return self._failed(Failure(kind=FailureKind.UNCONFIRMED, message=message))
-
-    def settle_doubt(self, doubt: Failure) -> Outcome:
-        """Look whether the key is there although the request failed; adopt it where it is."""
-        for keyset in self._looks():
-            key = self._match(keyset)
-            if key is None:
-                continue
-            if key.enabled:
-                return self._rotated(keyset, key)
-            self._enable(key)
-        return self._failed(doubt.explained(f"looked for the key for {self._settle:g}s: {self._trouble}"))
-
-    def _looks(self) -> Iterator[Keyset]:
-        """The keyset at once, and again and again until *settle* is over or the program is to stop."""
-        until = self._clock.monotonic() + self._settle
-        for pause in ladder(first=1.0, longest=LONGEST_PAUSE):
-            try:
-                yield self._tenant.keysets.fetch(self._asked.sight.policy.keyset_id)
-            except RequestError as error:
-                self._trouble = f"it could not be looked at ({error.failure.message})"
-            if self._enabled_now:
-                self._enabled_now = False
-                continue
-            left = until - self._clock.monotonic()
-            if left <= 0:
-                return
-            if not self._clock.sleep(min(pause, left)):
-                self._trouble += " (stopped before its time was up)"
-                return
-
-    def _match(self, keyset: Keyset) -> Key | None:
-        """A key exactly as asked for, among those that were not there before."""
-        fresh = (key for key in keyset.keys if key.kid not in self._before)
-        return next((key for key in fresh if not self._asked.spec.differences(key)), None)
-
-    def _enable(self, key: Key) -> None:
-        """The service may create keys disabled; this one is ours, so the same rotation enables it."""
-        self._trouble = f"key {key.kid} is there, but disabled"
-        if key.kid is None:
-            return
-        try:
-            self._tenant.keysets.enable(self._asked.sight.policy.keyset_id, key.kid)
-            self._enabled_now = not self._enabled_once
-            self._enabled_once = True
-        except RequestError as error:
-            self._trouble += f", and enabling it failed ({error.failure.message})"
-
-    def _rotated(self, keyset: Keyset, key: Key) -> Rotated:
-        policy, now = self._asked.sight.policy, self._clock.now()
-        after = replace(self._asked.sight, now=now, keyset=keyset, outlook=decide(policy, keyset, now).outlook)
-        return Rotated(
-            before=self._asked.sight, sight=after, reason=self._asked.reason, spec=self._asked.spec, kid=key.kid
-        )
-
-    def _failed(self, failure: Failure) -> Failed:
-        return Failed(sight=self._asked.sight, failure=failure, spec=self._asked.spec)
 
 
 def _failed(sight: Sight, error: Exception) -> Failed:

@@ -163,8 +163,10 @@ def _details(outcome: Outcome) -> Iterator[str]:
     match outcome:
         case Planned(sight=sight, spec=spec):
             yield f"to be generated: {_described(sight.policy, spec)}"
-        case Rotated(sight=sight, spec=spec, kid=kid):
-            yield f"generated: {_described(sight.policy, spec)}, kid {printable(kid or '-')}"
+        case Rotated(sight=sight, spec=spec, kid=kid, remark=remark):
+            yield f"generated: {_described(sight.policy, spec)}, kid {kid or '-'}"
+            if remark:
+                yield remark
         case Failed(sight=sight, failure=failure, spec=spec):
             yield failure.message
             if spec is not None:
@@ -177,7 +179,7 @@ def _details(outcome: Outcome) -> Iterator[str]:
     if outlook.is_hurt and not isinstance(outcome, Rotated):
         yield "its lead, overlap or cover is hurt"
     for note in outlook.notes:
-        yield f"key to come {printable(note.kid or '-')}: {_NOTES[note.kind]}"
+        yield f"key to come {note.kid or '-'}: {_NOTES[note.kind]}"
 
 
 _NOTES = {

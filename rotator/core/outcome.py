@@ -53,7 +53,8 @@ class Rotated:
     """
     A key was generated, and the keyset shows it as it was asked for.
 
-    `before` is the sight that called for it; `sight` shows the keyset with the key.
+    before: the sight that called for it; `sight` shows the keyset with the key
+    remark: what somebody should know of it besides
     """
 
     before: Sight
@@ -61,6 +62,7 @@ class Rotated:
     reason: Reason
     spec: KeySpec
     kid: str | None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,13 @@ from rotator.core.text import format_instant, format_span
 
 ZERO = timedelta()
 
+KNOWN_MINIMUM_LEAD = timedelta(hours=3, minutes=2)
+"""
+What a tool in the field gives every key, since the service was seen to refuse sooner ones.
+
+Source: mrochon/IEFPolicies, issue 63. Not documented; asked for only after a refusal.
+"""
+
 
 class Mode(StrEnum):
     """What may be done to a keyset."""
@@ -52,6 +59,7 @@ class Reason(StrEnum):
     UNDATED = "undated"
     OBSERVE = "observe"
     STOPPING = "stopping"
+    RUNAWAY_GUARD = "runaway_guard"
 
 
 class NoteKind(StrEnum):
@@ -135,6 +143,11 @@ class RotationPolicy:
             )
             raise PolicyError(msg)
 
+    def shaped(self, key: Key) -> bool:
+        """Whether *key* is one as this policy would ask for, whoever did."""
+        dated = key.nbf is not None and key.exp is not None and key.exp - key.nbf == self.validity
+        return dated and key.use == self.use
+
     @property
     def validity(self) -> timedelta:
         """How long a key that we ask for is valid."""
@@ -207,9 +220,12 @@ class Rotate:
 Decision: TypeAlias = Hold | Rotate
 
 
-def decide(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Decision:
+def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lead: timedelta | None = None) -> Decision:
     """
     Whether *keyset* gets its next key at *now*, and which.
+
+    minimum_lead: the least lead that the service takes, where it was seen to want
+        more than the policy says
 
     Carrying the decision out and deciding again gives `Hold`; throughout the
     renewal window every decision asks for one and the same key; no decision asks
@@ -217,11 +233,12 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Decision:
     """
     active = keyset.active(now)
     chain = keyset.chain(now, policy.overlap)
-    need = _need(policy, active, chain[-1] if chain else None, now)
+    least = policy.minimum_lead if minimum_lead is None else minimum_lead
+    need = _need(policy, least, active, chain[-1] if chain else None, now)
     hurt = active is None
     while need.is_due and (stand_in := _stand_in(policy, keyset, need, now)):
         hurt = hurt or need.head is None or stand_in.activates > need.head.expires - policy.overlap
-        need = _need(policy, active, stand_in, now)
+        need = _need(policy, least, active, stand_in, now)
     outlook = Outlook(
         active=active,
         covered_until=chain[-1].expires if chain else now,
@@ -257,10 +274,12 @@ class _Need:
         return self.reason is Reason.OVERDUE
 
 
-def _need(policy: RotationPolicy, active: Key | None, head: Key | None, now: datetime) -> _Need:
+def _need(
+    policy: RotationPolicy, minimum_lead: timedelta, active: Key | None, head: Key | None, now: datetime
+) -> _Need:
     if head is None:
         if active is None:
-            reason, nbf = Reason.NO_VALID_KEY, now + policy.minimum_lead
+            reason, nbf = Reason.NO_VALID_KEY, now + minimum_lead
         else:
             reason, nbf = Reason.UNDATED, now + policy.publication_lead
         return _Need(head=None, plan=Plan(renewal_due=now, publish_by=now, activation=nbf), nbf=nbf, reason=reason)
@@ -272,7 +291,7 @@ def _need(policy: RotationPolicy, active: Key | None, head: Key | None, now: dat
     if now <= plan.publish_by:
         return _Need(head=head, plan=plan, nbf=activation, reason=Reason.RENEWAL_DUE)
     wanted = min(now + policy.publication_lead, head.expires - policy.overlap)
-    nbf = max(activation, wanted, now + policy.minimum_lead)
+    nbf = max(activation, wanted, now + minimum_lead)
     return _Need(head=head, plan=plan, nbf=nbf, reason=Reason.OVERDUE)
 
 

@@ -107,6 +107,7 @@ def parse_object(answer: Answer) -> Json:
 
     Raises:
         RequestError: `unreadable`.
+
     """
     try:
         raw = json.loads(answer.body)
@@ -124,6 +125,7 @@ def parse_page(page: Json) -> list[Json]:
 
     Raises:
         RequestError: `unreadable`.
+
     """
     value = page.get("value")
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
@@ -241,18 +243,18 @@ def _explain(kind: FailureKind, status: int, code: str | None, operation: str) -
         FailureKind.SERVICE: "the service has a problem; it is tried again later",
         FailureKind.TIMEOUT: "the service gave up waiting; it is tried again later",
         FailureKind.BAD_REQUEST: "it does not take this request; look the code up, check use and kty",
-        FailureKind.UNREADABLE: "not an answer that is documented (a redirect is not followed); check cloud and what stands between",
+        FailureKind.UNREADABLE: "not a documented answer (a redirect is not followed); check cloud and what is between",
     }
     return f"{said}: {advice[kind]}"
 
 
 def retry_after(answer: Answer) -> timedelta | None:
-    """How long the service asks us to wait, from seconds or an HTTP date; None where it does not say so sensibly."""
+    """How long the service asks us to wait, in seconds or as an HTTP date; None where it does not."""
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit() and len(value) < 8:
         return timedelta(seconds=int(value))
     try:
         until, sent = parsedate_to_datetime(value), parsedate_to_datetime(answer.headers.get("date", ""))
-        return max(until - sent, timedelta())  # both by the service's clock: ours does not matter
+        return max(until - sent, timedelta())  # both by the service's clock
     except (ValueError, TypeError):
         return None

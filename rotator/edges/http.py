@@ -29,6 +29,7 @@ import httpx
 
 from rotator import __version__
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.exchange import Exchange
 
 LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
 
@@ -41,23 +42,6 @@ class Answer:
     client_request_id: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """
-    One request as it went, for logs and metrics.
-
-    status:  HTTP status; None where there was no answer
-    seconds: from sending to the end of the answer
-    skew:    seconds by which the local clock is ahead of the peer's Date header; None without one
-    """
-
-    operation: str
-    client_request_id: str
-    status: int | None
-    seconds: float
-    skew: float | None = None
 
 
 class Http:

@@ -19,10 +19,10 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from rotator.core.exchange import Exchange
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
 from rotator.core.rotation import KeySpec
 from rotator.core.text import format_instant, printable
-from rotator.edges.http import Exchange
 
 STRUCK = "[secret]"
 _SHAPES = re.compile(
@@ -119,8 +119,10 @@ def log_outcome(log: FilteringBoundLogger, outcome: Outcome) -> None:
             emit("keyset.held", **about, reason=reason)
         case Planned(reason=reason, spec=spec):
             log.info("keyset.planned", **about, reason=reason, **_key(spec))
-        case Rotated(reason=reason, spec=spec, kid=kid):
-            log.info("keyset.rotated", **about, reason=reason, **_key(spec), kid=kid)
+        case Rotated(reason=reason, spec=spec, kid=kid, remark=remark):
+            emit = log.warning if remark else log.info
+            remarked = {"remark": remark} if remark else {}
+            emit("keyset.rotated", **about, reason=reason, **_key(spec), kid=kid, **remarked)
         case Failed(failure=failure, spec=spec, bug=bug):
             told = {
                 "kind": failure.kind,
@@ -143,6 +145,13 @@ def log_exchange(log: FilteringBoundLogger, tenant: str, exchange: Exchange) -> 
         status=exchange.status,
         seconds=round(exchange.seconds, 3),
         client_request_id=exchange.client_request_id,
+    )
+
+
+def log_skew(log: FilteringBoundLogger, tenant: str, seconds: float) -> None:
+    """One line where the local clock begins or ends to differ notably from a service's."""
+    log.warning(
+        "clock.skewed", tenant=tenant, seconds=round(seconds, 1), advice="see to the time of this machine (NTP)"
     )
 
 

@@ -32,16 +32,16 @@ from prometheus_client.registry import Collector
 from rotator import __version__
 from rotator.board import Board, Entry, Name
 from rotator.core.errors import FailureKind
+from rotator.core.exchange import Exchange
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import Outlook, RotationPolicy
-from rotator.edges.http import Exchange
+from rotator.core.rotation import Outlook
 
 PREFIX = "b2c_rotator_"
 STALE = 2.5  # check intervals after which a keyset counts as not seen
 
+ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
-LOGIN_OPERATIONS = ("discovery", "token")
 
 
 class SweepOutcome(StrEnum):
@@ -56,25 +56,41 @@ class SweepOutcome(StrEnum):
 class Metrics:
     """All metrics of a daemon, in a registry of their own."""
 
-    def __init__(
-        self,
-        board: Board,
-        policies: Iterable[tuple[str, RotationPolicy]],
-        *,
-        check_interval: timedelta,
-        dry_run: bool,
-        clock: Callable[[], datetime],
-    ) -> None:
-        """*policies* are the tenants' names with their rotation policies, as configured."""
+    def __init__(self, board: Board, clock: Callable[[], datetime]) -> None:
+        """The series of the keysets are read from *board*; `configure` must be called before the first scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._board = board
         self._clock = clock
+        self._counted: set[Name] = set()
         self.registry = CollectorRegistry()
-        self._constants(check_interval, dry_run=dry_run)
-        self._outcomes(policies := list(policies))
+        self._configuration()
+        self._outcomes()
         self._requests()
-        self.registry.register(_KeysetCollector(board, policies, check_interval * STALE, clock))
+        self._keysets = _KeysetCollector(board, clock)
+        self.registry.register(self._keysets)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
+
+    def configure(self, check_interval: timedelta, *, dry_run: bool) -> None:
+        """Take another configuration, after the board did."""
+        self._check_interval.set(check_interval.total_seconds())
+        self._dry_run.set(dry_run)
+        self._keysets.stale = check_interval * STALE
+        configured = self._board.entries().keys()
+        for tenant, keyset in configured:
+            for outcome in ROTATIONS:
+                self._rotations.labels(tenant, keyset, outcome)
+        for tenant, keyset in self._counted - configured:
+            for outcome in ROTATIONS:
+                self._rotations.remove(tenant, keyset, outcome)
+        self._counted = set(configured)
+        self._reload_successful.set(1)
+        self._reload_success.set(self._clock().timestamp())
+
+    def reloaded(self, *, accepted: bool) -> None:
+        """Count that the configuration was read again."""
+        self._reload_successful.set(accepted)
+        self._reloads.labels("accepted" if accepted else "rejected").inc()
 
     def outcome(self, outcome: Outcome) -> None:
         """Count what came of one look."""
@@ -131,24 +147,25 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    def _constants(self, check_interval: timedelta, *, dry_run: bool) -> None:
+    def _configuration(self) -> None:
         info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
         info.labels(__version__, platform.python_version()).set(1)
-        self._gauge("dry_run", "1 where the program never writes, whatever is due.").set(dry_run)
-        interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
-        interval.set(check_interval.total_seconds())
-        self._gauge("config_last_reload_successful", "1 where the configuration was read without a fault.").set(1)
-        self._gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was read.").set(
-            self._clock().timestamp()
+        self._dry_run = self._gauge("dry_run", "1 where the program never writes, whatever is due.")
+        self._check_interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
+        self._reload_successful = self._gauge(
+            "config_last_reload_successful", "1 where the configuration was last read without a fault."
         )
+        self._reload_success = self._instant("config_last_reload_success", "When the configuration in force was read.")
+        self._reloads = self._counter(
+            "config_reloads", "How often the configuration was read again, by what came of it.", "outcome"
+        )
+        for outcome in ("accepted", "rejected"):
+            self._reloads.labels(outcome)
 
-    def _outcomes(self, policies: list[tuple[str, RotationPolicy]]) -> None:
+    def _outcomes(self) -> None:
         self._rotations = self._counter(
             "rotations", "Keys asked for, by what came of it.", "tenant", "keyset", "outcome"
         )
-        for tenant, policy in policies:
-            for outcome in ("rotated", "failed"):
-                self._rotations.labels(tenant, policy.keyset_id, outcome)
         self._failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
         for kind in FailureKind:
             self._failures.labels(kind.value)
@@ -243,24 +260,19 @@ _INSTANTS: dict[str, tuple[str, Callable[[datetime, Outlook], datetime | None]]]
 class _KeysetCollector(Collector):
     """The series of the keysets that are configured, from what was last seen of them."""
 
-    def __init__(
-        self,
-        board: Board,
-        policies: list[tuple[str, RotationPolicy]],
-        stale: timedelta,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, board: Board, clock: Callable[[], datetime]) -> None:
         self._board = board
-        self._policies = policies
-        self._stale = stale
         self._clock = clock
+        self.stale = timedelta.max  # how old a sight may be
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Read the board once; a keyset that was not seen for long has no more than its name."""
         entries = self._board.entries()
-        oldest = self._clock() - self._stale
-        fresh = {name: entry.sight for name, entry in entries.items() if entry.sight and entry.sight.now >= oldest}
-        yield self._info()
+        now = self._clock()
+        fresh = {
+            name: entry.sight for name, entry in entries.items() if entry.sight and now - entry.sight.now <= self.stale
+        }
+        yield _info(entries)
         for metric, (text, read) in _INSTANTS.items():
             family = GaugeMetricFamily(f"{PREFIX}keyset_{metric}_timestamp_seconds", text, labels=_KEYSET)
             for name, sight in fresh.items():
@@ -275,13 +287,13 @@ class _KeysetCollector(Collector):
         """Nothing to check for duplicates: the names are all here."""
         return iter(())
 
-    def _info(self) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(
-            f"{PREFIX}keyset_info", "What is configured; always 1.", labels=[*_KEYSET, "use", "kty", "mode"]
-        )
-        for tenant, policy in self._policies:
-            family.add_metric((tenant, policy.keyset_id, policy.use, policy.kty, policy.mode.value), 1)
-        return family
+
+def _info(entries: dict[Name, Entry]) -> GaugeMetricFamily:
+    labels = [*_KEYSET, "use", "kty", "mode"]
+    family = GaugeMetricFamily(f"{PREFIX}keyset_info", "What is configured; always 1.", labels=labels)
+    for name, entry in entries.items():
+        family.add_metric((*name, entry.policy.use, entry.policy.kty, entry.policy.mode.value), 1)
+    return family
 
 
 def _keys(fresh: dict[Name, Sight]) -> GaugeMetricFamily:

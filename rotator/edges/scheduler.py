@@ -15,7 +15,6 @@ from enum import StrEnum
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 BEAT = 1.0  # seconds
@@ -46,7 +45,11 @@ class Scheduler:
         self._scheduler.add_job(self._beat, "interval", seconds=BEAT, executor="beat", id="beat")
 
     def every(self, key: str, span: timedelta, job: Callable[[], None]) -> None:
-        """Run *job* at once, and then every *span*, a little late by chance, so that many do not come together."""
+        """
+        Run *job* at once, and then every *span*, instead of what had that *key*.
+
+        A little late by chance, so that many do not come together.
+        """
         self._scheduler.add_job(
             job,
             "interval",
@@ -54,6 +57,7 @@ class Scheduler:
             jitter=min(span.total_seconds() / 20, MOST_JITTER),
             next_run_time=datetime.now(UTC),
             id=key,
+            replace_existing=True,
         )
 
     def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
@@ -74,13 +78,6 @@ class Scheduler:
     def silence(self) -> float:
         """Seconds since the scheduler's thread last showed that it lives."""
         return time.monotonic() - self._beaten
-
-    def forget(self, key: str) -> None:
-        """Do not run the job with that *key*, if one is waiting."""
-        try:
-            self._scheduler.remove_job(key)
-        except JobLookupError:
-            return
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()

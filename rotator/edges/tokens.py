@@ -210,7 +210,7 @@ def _pem(file: Path) -> dict[str, str]:
         # The parser's words could quote the key: they are not passed on.
         failure = Failure(
             kind=FailureKind.AUTH,
-            message=f"certificate_file {file}: its key or its certificate cannot be read (a passphrase is not supported)",
+            message=f"certificate_file {file}: its key or certificate cannot be read (with a passphrase none can)",
         )
         raise RequestError(failure) from None
     return {"private_key": keys[0], "public_certificate": "\n".join(certificates)}

@@ -1,0 +1,65 @@
+# A fresh machine needs Python 3.11 or newer, make and a package index, nothing else.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+NEWEST  := $(firstword $(foreach p,python3.15 python3.14 python3.13 python3.12,$(shell $(p) -c 'import sys; print(sys.executable)' 2>/dev/null)))
+WORKERS ?= 2
+TESTS   ?= tests
+
+.PHONY: demo test check unit test-newest bench lock clean
+
+demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
+	$(VENV)/bin/rotator demo
+
+test: check unit test-newest      ## everything that must hold
+
+check: $(VENV)/.dev $(VENV)-lint/.done
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy rotator tests
+	$(VENV)-lint/bin/lint-imports --no-logo
+
+unit: $(VENV)/.dev
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest -n $(WORKERS) $(TESTS)
+	$(VENV)/bin/coverage combine -q
+	$(VENV)/bin/coverage report
+
+# The suite once more, on the newest Python there is; the same one where there is no newer.
+test-newest:
+ifneq ($(NEWEST),)
+	$(MAKE) --no-print-directory PYTHON=$(NEWEST) VENV=.venv-newest .venv-newest/.dev
+	.venv-newest/bin/python -m pytest -n $(WORKERS) $(TESTS)
+endif
+
+bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
+	$(VENV)/bin/python tests/benchmarks/measure.py
+
+lock:                             ## pin what the program needs at run time, with hashes
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv .venv-* build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.base: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.emulator: $(VENV)/.base pyproject.toml
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[emulator]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base pyproject.toml
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.emulator
+
+# import-linter brings rich, which httpx and structlog would import: it stays out of the way.
+$(VENV)-lint/.done:
+	$(PYTHON) -m venv $(VENV)-lint
+	$(VENV)-lint/bin/pip install --quiet --disable-pip-version-check 'import-linter>=2.5'
+	@touch $@

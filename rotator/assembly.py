@@ -1,0 +1,121 @@
+"""
+Tenants from settings: the one place where the edges are put together.
+
+What outlives a configuration (clock, secrets, listeners, gates) is handed in; the
+rest is made anew for each configuration, and goes with it.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from rotator.clock import SystemClock
+from rotator.core.errors import ConfigError, FailureKind, Fault
+from rotator.core.exchange import Exchange
+from rotator.core.outcome import Outcome
+from rotator.edges.graph import GraphKeysets
+from rotator.edges.http import Http, trust
+from rotator.edges.logs import Secrets
+from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
+from rotator.edges.tokens import Certificate, ClientSecret, Credential, FederatedToken, Tokens
+from rotator.gates import Gate
+from rotator.reconcile import Tenant
+
+STOP_TIMEOUT = 4.0  # seconds that a request may take which begins after we were asked to stop
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Who is told of what happens; each list is filled while the program is wired together."""
+
+    outcome: list[Callable[[Outcome], None]] = field(default_factory=list)
+    exchange: list[Callable[[str, Exchange], None]] = field(default_factory=list)
+    retried: list[Callable[[FailureKind], None]] = field(default_factory=list)
+    token: list[Callable[[bool], None]] = field(default_factory=list)
+
+    def see(self, outcome: Outcome) -> None:
+        """Tell everybody what came of a look."""
+        _tell(self.outcome, outcome)
+
+
+class Assembly:
+    """Makes the tenants of a configuration."""
+
+    def __init__(self, path: Path, clock: SystemClock, secrets: Secrets, listeners: Listeners, may_write: Gate) -> None:
+        """*path* is the configuration's, for faults."""
+        self._path = path
+        self._clock = clock
+        self._secrets = secrets
+        self._listeners = listeners
+        self._may_write = may_write
+
+    def tenants(self, settings: Settings) -> tuple[Tenant, ...]:
+        """
+        The tenants, with one TLS context for all; nothing is asked of them yet.
+
+        Raises:
+            ConfigError: `ca_file` can't be used.
+
+        """
+        try:
+            context = trust(None if settings.ca_file is None else str(settings.ca_file))
+        except OSError as error:
+            message = f"{settings.ca_file} is no PEM bundle that can be read: {error.strerror or error}"
+            raise ConfigError(str(self._path), (Fault(path="ca_file", message=message),)) from error
+
+        def timeout() -> float:
+            return STOP_TIMEOUT if self._clock.is_stopping else settings.request_timeout.total_seconds()
+
+        return tuple(
+            self._tenant(
+                settings,
+                tenant,
+                Http(context, timeout=timeout, clock=lambda: datetime.now(UTC), observe=self._exchanged(tenant.name)),
+            )
+            for tenant in settings.tenants
+        )
+
+    def _tenant(self, settings: Settings, tenant: TenantSettings, http: Http) -> Tenant:
+        tokens = Tokens(
+            http,
+            authority=f"{tenant.roots.login}/{tenant.tenant_id}",
+            scope=f"{tenant.roots.graph}/.default",
+            client_id=tenant.credential.client_id,
+            credential=_credential(tenant.credential),
+            observe=lambda granted: _tell(self._listeners.token, granted),
+            learn=self._secrets.learn,
+        )
+        keysets = GraphKeysets(
+            tenant.roots.graph,
+            http,
+            tokens,
+            sleep=self._clock.sleep,
+            chance=random.random,
+            retried=lambda kind: _tell(self._listeners.retried, kind),
+        )
+        return Tenant(name=tenant.name, policies=settings.policies(tenant), keysets=keysets, may_write=self._may_write)
+
+    def _exchanged(self, tenant: str) -> Callable[[Exchange], None]:
+        def tell(exchange: Exchange) -> None:
+            for listener in self._listeners.exchange:
+                listener(tenant, exchange)
+
+        return tell
+
+
+def _tell(listeners: list[Callable[[T], None]], what: T) -> None:
+    for listener in listeners:
+        listener(what)
+
+
+def _credential(settings: CredentialSettings) -> Credential:
+    if settings.certificate_file is not None:
+        return Certificate(file=settings.certificate_file)
+    if settings.federated_token_file is not None:
+        return FederatedToken(file=settings.federated_token_file)
+    return ClientSecret(file=settings.client_secret_file, variable=settings.client_secret_env)

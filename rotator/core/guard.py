@@ -1,0 +1,37 @@
+"""
+The guard against runaway: what must never happen, whatever else is wrong.
+
+A decision can only be as right as what it was shown. A service that hides keys,
+a second writer, or a bug would make it call for a key again and again, and none
+of them could ever be taken back. So, whatever the decision says:
+
+1. while a successor as we make them is pending, no other one is asked for;
+2. no more than two keys are generated for a keyset in one `rotate_every`.
+
+Neither holds where no key is valid: then one key too many is the smaller harm.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from rotator.core.keyset import Keyset
+from rotator.core.rotation import Reason, RotationPolicy
+
+MOST_KEYS = 2
+
+
+def is_runaway(
+    policy: RotationPolicy, keyset: Keyset, reason: Reason, now: datetime, generated: Collection[str | None]
+) -> bool:
+    """
+    Whether one more key would be one too many.
+
+    generated: the kids that were generated for this keyset within the last `rotate_every`,
+        as far as anybody remembers; what is pending in the keyset itself counts as well
+    """
+    if reason is Reason.NO_VALID_KEY:
+        return False
+    pending = [key for key in keyset.keys if policy.shaped(key) and key.activates > now]
+    if any(key.enabled for key in pending):
+        return True
+    return len({*generated, *(key.kid for key in pending)}) >= MOST_KEYS

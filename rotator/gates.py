@@ -1,0 +1,94 @@
+"""
+Reasons not to write that lie outside of the decision. Each is asked right before a key is.
+
+A gate answers None where it has nothing against it, a `Reason` where the keyset is
+to be held, and a `Failure` where something is wrong that somebody must mend.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from rotator.clock import Clock
+from rotator.core.errors import Failure, FailureKind
+from rotator.core.exchange import Exchange
+from rotator.core.guard import is_runaway
+from rotator.core.outcome import Outcome, Planned, Rotated
+from rotator.core.rotation import Reason
+
+NOTABLE_SKEW = 60.0  # seconds, from which on it is told
+LARGEST_SKEW = 300.0  # seconds, from which on no key is generated: every date in it would be wrong
+
+Gate = Callable[[Planned], Reason | Failure | None]
+
+
+def first_refusal(gates: Sequence[Gate]) -> Gate:
+    """Ask one gate after the other."""
+
+    def ask(planned: Planned) -> Reason | Failure | None:
+        return next((refusal for gate in gates if (refusal := gate(planned)) is not None), None)
+
+    return ask
+
+
+def not_stopping(clock: Clock) -> Gate:
+    """Nothing new begins once the program was asked to stop."""
+    return lambda _: Reason.STOPPING if clock.is_stopping else None
+
+
+class SkewGate:
+    """Compares the local clock with those of the services, by what their answers say."""
+
+    def __init__(self, told: Callable[[str, float], None]) -> None:
+        """*told* hears of a tenant's skew, in seconds, when it becomes notable, and when it is none any more."""
+        self._told = told
+        self._skews: dict[str, float] = {}
+
+    def note(self, tenant: str, exchange: Exchange) -> None:
+        """Take note of an answer."""
+        if exchange.skew is None:
+            return
+        before = abs(self._skews.get(tenant, 0.0)) > NOTABLE_SKEW
+        self._skews[tenant] = exchange.skew
+        if before != (abs(exchange.skew) > NOTABLE_SKEW):
+            self._told(tenant, exchange.skew)
+
+    def __call__(self, planned: Planned) -> Failure | None:
+        """Refuse while the clocks differ too much."""
+        skew = self._skews.get(planned.sight.tenant, 0.0)
+        if abs(skew) <= LARGEST_SKEW:
+            return None
+        direction = "ahead of" if skew > 0 else "behind"
+        message = (
+            f"the local clock is {abs(skew):.0f}s {direction} the service's, so every date would be wrong; "
+            "no key is generated until it is mended (NTP)"
+        )
+        return Failure(kind=FailureKind.CLOCK_SKEW, message=message)
+
+
+class RunawayGate:
+    """Remembers what was generated, and holds a keyset that wants too much."""
+
+    def __init__(self) -> None:
+        """Nothing was generated yet, as far as this process knows."""
+        self._lock = threading.Lock()
+        self._generated: dict[tuple[str, str], list[tuple[datetime, str | None]]] = {}
+
+    def note(self, outcome: Outcome) -> None:
+        """Take note of a key that was generated."""
+        if isinstance(outcome, Rotated):
+            name = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
+            with self._lock:
+                self._generated.setdefault(name, []).append((outcome.sight.now, outcome.kid))
+
+    def __call__(self, planned: Planned) -> Reason | None:
+        """Hold where one more key would be one too many."""
+        sight, policy = planned.sight, planned.sight.policy
+        if sight.keyset is None:
+            return None
+        with self._lock:
+            born = self._generated.get((sight.tenant, policy.keyset_id), [])
+            born[:] = [(when, kid) for when, kid in born if when > sight.now - policy.rotate_every]
+            generated = [kid for _, kid in born]
+        runaway = is_runaway(policy, sight.keyset, planned.reason, sight.now, generated)
+        return Reason.RUNAWAY_GUARD if runaway else None
