@@ -1,0 +1,156 @@
+import ast
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from rotator import cli
+from rotator.board import Board
+from rotator.core.errors import FailureKind
+from rotator.core.outcome import Exit
+from rotator.core.rotation import Mode, NoteKind, Reason, RotationPolicy
+from rotator.core.text import format_span
+from rotator.edges.metrics import PREFIX, Metrics
+from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """Return the README below a heading, up to the next one."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert found, f"the README has no section {title}"
+    return found.group(1)
+
+
+def first_cells(text: str) -> list[str]:
+    """Return the names in code style of the first column of the tables in *text*."""
+    rows = re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Outcomes and reasons", Reason),
+        ("Notes", NoteKind),
+        ("Failures", FailureKind),
+    ],
+)
+def test_readme_has_each_word_of_the_interface(title: str, words: Any) -> None:
+    """Each reason, note and kind of failure has its row in the README, and there is none besides."""
+    assert sorted(word.value for word in words) == sorted(first_cells(section(title)))
+
+
+def test_readme_has_each_exit_code() -> None:
+    """Each exit code has its row in the README and its line in --help."""
+    rows = re.findall(r"^\| (\d+) \|", section("Command line"), re.MULTILINE)
+    assert [str(code.value) for code in Exit] == rows
+    told = cli.parser().format_help()
+    assert [code for code in rows if not re.search(rf"^  {code} ", told, re.MULTILINE)] == []
+
+
+def test_readme_has_each_option() -> None:
+    """Each option of the command line is in the README."""
+    options = set(re.findall(r"--[a-z-]+", cli.parser().format_help()))
+    assert {option for option in options if option not in README} == set()
+
+
+def test_readme_has_each_event() -> None:
+    """Each event that the program logs has its row in the README, and there is none besides."""
+    logged = {event for path in (ROOT / "rotator").rglob("*.py") for event in _events(path)}
+    assert sorted(logged) == sorted(first_cells(section("Logs")))
+
+
+def _events(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or "emulator" in path.parts or path.name == "demo.py":
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        first = node.args[0] if node.args else None
+        logs = called in ("debug", "info", "warning", "error", "emit")
+        if logs and isinstance(first, ast.Constant) and re.fullmatch(r"[a-z]+\.[a-z]+", str(first.value)):
+            yield str(first.value)
+
+
+def test_readme_has_each_setting() -> None:
+    """Each setting has its row in the README, with its default."""
+    rows = dict(re.findall(r"^\| `([^|]*)` \| ([^|]*)\|", section("Configuration"), re.MULTILINE))
+    rows = {name: default for names, default in rows.items() for name in re.split(r"`, `", names)}
+    settings = dict(_settings(Settings, ""))
+    for model, prefix in ((TenantSettings, "tenants[]."),):
+        settings |= {f"{prefix}{name}": "" for name in model.model_fields if name != "keysets"}
+    settings["tenants[].keysets[]"] = ""
+    assert sorted(settings) == sorted(rows)
+    told = {name: default for name, default in settings.items() if default}
+    assert {name: default for name, default in told.items() if default not in rows[name]} == {}
+    names = set(KeysetSettings.model_fields) - {"id", "use"}
+    assert names == set(PolicySettings.model_fields)
+
+
+def _settings(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        if name == "tenants":
+            continue
+        default = field.default
+        if isinstance(default, BaseModel):
+            yield from _settings(type(default), f"{prefix}{name}.")
+        else:
+            yield prefix + name, _written(default)
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, timedelta):
+        return {"2d": "48h"}.get(format_span(value), format_span(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_shipped_configuration_writes_every_default_out() -> None:
+    """What config/rotator.yaml says is what holds where nothing is said."""
+    text = (ROOT / "config" / "rotator.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    tenants = content.pop("tenants")
+    assert Settings(tenants=tenants) == Settings(tenants=tenants, **content)
+
+
+def test_readme_has_each_metric() -> None:
+    """Each metric of ours has its row in the README, and there is none besides."""
+    policy = RotationPolicy(
+        keyset_id="B2C_1A_X",
+        use="sig",
+        kty="RSA",
+        mode=Mode.ROTATE,
+        rotate_every=timedelta(days=90),
+        overlap=timedelta(hours=25),
+        publication_lead=timedelta(days=2),
+        renewal_window=timedelta(days=14),
+    )
+    metrics = Metrics(Board([("contoso", policy)]), lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    metrics.configure(timedelta(hours=1), dry_run=False)
+    metrics.swept(1.0, [])
+    exposed = {
+        family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
+        for family in metrics.registry.collect()
+        if family.name.startswith(PREFIX)
+    }
+    told = {name.partition("{")[0] for name in first_cells(section("Metrics"))}
+    assert sorted(exposed) == sorted(told)
+
+
+def test_readme_names_tests_that_exist() -> None:
+    """Each test that the README names for a promise is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", README)
+    missing = [
+        (path, name)
+        for path, name in named
+        if not (ROOT / path).is_file() or (name and f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert missing == []
