@@ -100,7 +100,9 @@ def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
 
 def _sweep(runtime: Runtime, tenants: Sequence[Tenant], visit: Callable[[Tenant], Iterable[Outcome]]) -> list[Outcome]:
     def told(tenant: Tenant) -> list[Outcome]:
-        outcomes = []
+        outcomes: list[Outcome] = []
+        if runtime.clock.is_stopping:
+            return outcomes
         for outcome in visit(tenant):
             runtime.listeners.see(outcome)
             outcomes.append(outcome)

@@ -84,11 +84,18 @@ class RunawayGate:
     def __call__(self, planned: Planned) -> Reason | None:
         """Hold where one more key would be one too many."""
         sight, policy = planned.sight, planned.sight.policy
-        if sight.keyset is None:
+        if sight.keyset is None or sight.outlook is None:
             return None
         with self._lock:
             born = self._generated.get((sight.tenant, policy.keyset_id), [])
             born[:] = [(when, kid) for when, kid in born if when > sight.now - policy.rotate_every]
             generated = [kid for _, kid in born]
-        runaway = is_runaway(policy, sight.keyset, planned.reason, sight.now, generated)
+        runaway = is_runaway(
+            policy,
+            sight.keyset,
+            planned.reason,
+            now=sight.now,
+            covered_until=sight.outlook.covered_until,
+            generated=generated,
+        )
         return Reason.RUNAWAY_GUARD if runaway else None

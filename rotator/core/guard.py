@@ -5,7 +5,8 @@ A decision can only be as right as what it was shown. A service that hides keys,
 a second writer, or a bug would make it call for a key again and again, and none
 of them could ever be taken back. So, whatever the decision says:
 
-1. while a successor as we make them is pending, no other one is asked for;
+1. while a successor as we make them is pending, and takes over before cover ends,
+   no other one is asked for;
 2. no more than two keys are generated for a keyset in one `rotate_every`.
 
 Neither holds where no key is valid: then one key too many is the smaller harm.
@@ -21,17 +22,25 @@ MOST_KEYS = 2
 
 
 def is_runaway(
-    policy: RotationPolicy, keyset: Keyset, reason: Reason, now: datetime, generated: Collection[str | None]
+    policy: RotationPolicy,
+    keyset: Keyset,
+    reason: Reason,
+    *,
+    now: datetime,
+    covered_until: datetime,
+    generated: Collection[str | None],
 ) -> bool:
     """
     Whether one more key would be one too many.
 
-    generated: the kids that were generated for this keyset within the last `rotate_every`,
-        as far as anybody remembers; what is pending in the keyset itself counts as well
+    covered_until: of the decision that calls for it
+    generated:     the kids that were generated for this keyset within the last
+                   `rotate_every`, as far as anybody remembers; what is pending in the
+                   keyset itself counts as well
     """
     if reason is Reason.NO_VALID_KEY:
         return False
     pending = [key for key in keyset.keys if policy.shaped(key) and key.activates > now]
-    if any(key.enabled for key in pending):
+    if any(key.enabled and key.activates <= covered_until for key in pending):
         return True
     return len({*generated, *(key.kid for key in pending)}) >= MOST_KEYS

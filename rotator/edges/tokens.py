@@ -226,6 +226,7 @@ _ADVICE = {
     700211: "no federated credential of the app has the assertion's issuer",
     700213: "no federated credential of the app has the assertion's subject",
     90002: "the tenant does not exist; check tenant_id and cloud",
+    500011: "the login host does not know this Graph; check cloud",
     70011: "the scope is not valid; check cloud",
 }
 

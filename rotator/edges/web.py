@@ -4,6 +4,7 @@ The HTTP side of a daemon: metrics, health and status. Standard library only.
 Health never asks anybody else: an outage of Graph must not restart the program.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Server:
             OSError: the address can't be had.
 
         """
-        self._server = _Server((host, port), _handler(routes, bug))
+        kind = _Server6 if ":" in host else _Server
+        self._server = kind((host, port), _handler(routes, bug))
         self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
 
     @property
@@ -63,6 +65,10 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 def _handler(routes: Mapping[str, Route], bug: Callable[[Exception], None]) -> type[BaseHTTPRequestHandler]:
