@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from rotator.emulator.history import KeyAdded
 from rotator.emulator.keys import active_key
-from rotator.emulator.keyset import Keyset
+from rotator.emulator.keysets import Keyset
 from rotator.emulator.model import Tenant
 from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.server import Emulator

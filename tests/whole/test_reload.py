@@ -1,0 +1,107 @@
+import signal
+from pathlib import Path
+from typing import Any
+
+from whole.bench import Bench, Tenant, due, fresh
+
+from rotator.emulator.operations import Operation
+
+
+def begin(bench: Bench, **settings: Any) -> None:
+    keysets = (fresh("B2C_1A_One"), fresh("B2C_1A_Two"))
+    bench.begin(Tenant(keysets=keysets), check_interval="1h", **settings)
+
+
+def drop_last_keyset(bench: Bench) -> None:
+    bench.content["tenants"][0]["keysets"].pop()
+    bench.write()
+
+
+def test_reload_at_sighup_takes_over_without_restart(bench: Bench) -> None:
+    """SIGHUP makes a good configuration take over at once, metrics and rows included."""
+    begin(bench)
+    daemon = bench.start()
+    daemon.log("sweep.finished")
+    drop_last_keyset(bench)
+    daemon.signal(signal.SIGHUP)
+    assert daemon.log("config.reloaded")["keysets"] == 1
+    daemon.log("sweep.finished", count=2)
+    metrics = daemon.get("/metrics").text
+    assert "B2C_1A_Two" not in metrics
+    assert 'b2c_rotator_keyset_info{keyset="B2C_1A_One"' in metrics
+    assert "B2C_1A_Two" not in daemon.get("/status.json").text
+    assert daemon.stop().code == 0
+
+
+def test_reload_when_the_content_has_changed_needs_no_signal(bench: Bench, tmp_path: Path) -> None:
+    """A file that is swapped by a link to its directory, as a ConfigMap is, is read again by itself."""
+    begin(bench)
+    versions = [tmp_path / name for name in ("..v1", "..v2")]
+    for number, version in enumerate(versions, 1):
+        version.mkdir()
+        bench.content["check_interval"] = f"{number}h"
+        bench.config = version / "rotator.yaml"
+        bench.write()
+    link, bench.config = tmp_path / "..data", tmp_path / "mounted.yaml"
+    link.symlink_to(versions[0])
+    bench.config.symlink_to(link / "rotator.yaml")
+    daemon = bench.start()
+    assert daemon.log("rotator.started")["check_interval"] == "1h"
+    swapped = tmp_path / "..data_tmp"
+    swapped.symlink_to(versions[1])
+    swapped.replace(link)
+    assert daemon.log("config.reloaded")["check_interval"] == "2h"
+    assert "b2c_rotator_check_interval_seconds 7200.0" in daemon.get("/metrics").text
+    assert daemon.stop().code == 0
+
+
+def test_reload_of_a_bad_file_changes_nothing(bench: Bench) -> None:
+    """A bad configuration is refused as a whole, logged with each fault, counted, and the last good one goes on."""
+    begin(bench)
+    daemon = bench.start()
+    daemon.log("sweep.finished")
+    bench.content["settle"] = 5
+    bench.content["tenants"][0]["keysets"][0]["rotate_every"] = "1d"
+    bench.write()
+    daemon.signal(signal.SIGHUP)
+    rejected = daemon.log("config.rejected")
+    assert [fault.partition(":")[0] for fault in rejected["faults"]] == ["settle"]
+    metrics = daemon.get("/metrics").text
+    assert "b2c_rotator_config_last_reload_successful 0.0" in metrics
+    assert 'b2c_rotator_config_reloads_total{outcome="rejected"} 1.0' in metrics
+    assert "b2c_rotator_keyset_info" in metrics
+    bench.content["settle"] = "0s"
+    del bench.content["tenants"][0]["keysets"][0]["rotate_every"]
+    bench.write()
+    daemon.signal(signal.SIGHUP)
+    daemon.log("config.reloaded")
+    assert "b2c_rotator_config_last_reload_successful 1.0" in daemon.get("/metrics").text
+    assert daemon.stop().code == 0
+
+
+def test_reload_keeps_what_is_due(bench: Bench) -> None:
+    """A keyset that was called for in a first look keeps its place over a reload, and has its second look."""
+    bench.begin(Tenant(keysets=(due("B2C_1A_One"), fresh("B2C_1A_Two"))), check_interval="1h", settle="3s")
+    daemon = bench.start()
+    planned = daemon.log("keyset.planned")
+    drop_last_keyset(bench)
+    daemon.signal(signal.SIGHUP)
+    daemon.log("config.reloaded")
+    rotated = daemon.log("keyset.rotated")
+    assert (rotated["keyset"], rotated["nbf"]) == ("B2C_1A_One", planned["nbf"])
+    assert len(bench.asked(Operation.GENERATE_KEY)) == 1
+    assert daemon.stop().code == 0
+
+
+def test_reload_to_observe_takes_the_right_to_write(bench: Bench) -> None:
+    """A keyset that was called for is not rotated any more once the configuration says that it is only observed."""
+    bench.begin(Tenant(keysets=(due("B2C_1A_One"),)), check_interval="1h", settle="4s")
+    daemon = bench.start()
+    daemon.log("keyset.planned")
+    bench.content["tenants"][0]["keysets"][0]["mode"] = "observe"
+    bench.write()
+    daemon.signal(signal.SIGHUP)
+    daemon.log("config.reloaded")
+    daemon.log("sweep.finished", count=2)
+    assert daemon.stop().code == 0
+    assert bench.asked(Operation.GENERATE_KEY) == ()
