@@ -37,6 +37,7 @@ class Listeners:
     exchange: list[Callable[[str, Exchange], None]] = field(default_factory=list)
     retried: list[Callable[[FailureKind], None]] = field(default_factory=list)
     token: list[Callable[[bool], None]] = field(default_factory=list)
+    credential: list[Callable[[str, datetime], None]] = field(default_factory=list)
 
     def see(self, outcome: Outcome) -> None:
         """Tell everybody what came of a look."""
@@ -89,6 +90,7 @@ class Assembly:
             credential=_credential(tenant.credential),
             observe=lambda granted: _tell(self._listeners.token, granted),
             learn=self._secrets.learn,
+            expires=lambda expires: self._tell_expiry(tenant.name, expires),
         )
         keysets = GraphKeysets(
             tenant.roots.graph,
@@ -99,6 +101,10 @@ class Assembly:
             retried=lambda kind: _tell(self._listeners.retried, kind),
         )
         return Tenant(name=tenant.name, policies=settings.policies(tenant), keysets=keysets, may_write=self._may_write)
+
+    def _tell_expiry(self, tenant: str, expires: datetime) -> None:
+        for listener in self._listeners.credential:
+            listener(tenant, expires)
 
     def _exchanged(self, tenant: str) -> Callable[[Exchange], None]:
         def tell(exchange: Exchange) -> None:
@@ -118,4 +124,6 @@ def _credential(settings: CredentialSettings) -> Credential:
         return Certificate(file=settings.certificate_file)
     if settings.federated_token_file is not None:
         return FederatedToken(file=settings.federated_token_file)
-    return ClientSecret(file=settings.client_secret_file, variable=settings.client_secret_env)
+    day = settings.client_secret_expires
+    expires = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return ClientSecret(file=settings.client_secret_file, variable=settings.client_secret_env, expires=expires)

@@ -46,6 +46,7 @@ class Daemon:
         runtime.listeners.outcome.append(self._metrics.outcome)
         runtime.listeners.exchange.append(self._metrics.exchange)
         runtime.listeners.retried.append(self._metrics.retried)
+        runtime.listeners.credential.append(self._metrics.credential)
         runtime.listeners.token.append(lambda granted: self._metrics.token(granted=granted))
         self._scheduler = Scheduler(self._settings.concurrency + 2, mishap=self._mishap)
         self._loop = Loop(

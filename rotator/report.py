@@ -12,7 +12,7 @@ from itertools import groupby
 
 from rotator.core.errors import Failure
 from rotator.core.keyset import ALWAYS, NEVER
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight, outcome_name, reason_name
 from rotator.core.rotation import KeySpec, Note, NoteKind, Outlook, RotationPolicy
 from rotator.core.text import format_instant, format_span, printable
 
@@ -41,8 +41,8 @@ def row(outcome: Outcome) -> Json:
         "tenant": sight.tenant,
         "keyset": sight.policy.keyset_id,
         "mode": sight.policy.mode.value,
-        "outcome": type(outcome).__name__.lower(),
-        "reason": reason(outcome),
+        "outcome": outcome_name(outcome),
+        "reason": reason_name(outcome),
         "active_kid": sight.outlook.active.kid if sight.outlook and sight.outlook.active else None,
         "covered_until": _covered(sight.outlook),
         "renewal_due": format_instant(plan.renewal_due) if plan else None,
@@ -52,11 +52,6 @@ def row(outcome: Outcome) -> Json:
         "error": _error(outcome.failure) if isinstance(outcome, Failed) else None,
         "notes": [_note(note) for note in outlook.notes] if outlook and outlook.notes else None,
     }
-
-
-def reason(outcome: Outcome) -> str:
-    """Why: a reason of the decision or, where it failed, the kind of failure."""
-    return outcome.failure.kind.value if isinstance(outcome, Failed) else outcome.reason.value
 
 
 def _covered(outlook: Outlook | None) -> str | None:
@@ -148,7 +143,7 @@ def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
     outlook = outcome.sight.outlook
     covered = remaining(outlook.covered_until, now) if outlook else "-"
     following = remaining(outlook.plan.activation, now) if outlook else "-"
-    return (outcome.sight.policy.keyset_id, type(outcome).__name__.lower(), reason(outcome), covered, following)
+    return (outcome.sight.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, following)
 
 
 def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:
@@ -229,7 +224,7 @@ def _name(outcome: Outcome) -> str:
 
 
 def _sum(outcomes: Sequence[Outcome]) -> str:
-    counts = Counter(type(outcome).__name__.lower() for outcome in outcomes)
+    counts = Counter(outcome_name(outcome) for outcome in outcomes)
     parts = ", ".join(f"{counts[name]} {name}" for name in ("failed", "rotated", "planned", "held") if counts[name])
     return f"{len(outcomes)} keyset{'s' if len(outcomes) != 1 else ''}: {parts}"
 

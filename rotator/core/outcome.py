@@ -83,6 +83,16 @@ class Failed:
 Outcome: TypeAlias = Held | Planned | Rotated | Failed
 
 
+def outcome_name(outcome: Outcome) -> str:
+    """`held`, `planned`, `rotated` or `failed`."""
+    return type(outcome).__name__.lower()
+
+
+def reason_name(outcome: Outcome) -> str:
+    """Why: a reason of the decision or, where it failed, the kind of failure."""
+    return outcome.failure.kind.value if isinstance(outcome, Failed) else outcome.reason.value
+
+
 class Exit(IntEnum):
     """The exit codes of the interface, with the names of sysexits.h where it has one."""
 

@@ -34,8 +34,8 @@ from rotator.board import Board, Entry, Name
 from rotator.core.errors import FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.keyset import NEVER, KeyState
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import Outlook
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight, outcome_name, reason_name
+from rotator.core.rotation import NoteKind, Outlook
 
 PREFIX = "b2c_rotator_"
 STALE = 2.5  # check intervals after which a keyset counts as not seen
@@ -138,6 +138,10 @@ class Metrics:
         """Count a request that is sent again."""
         self._retries.labels(kind.value).inc()
 
+    def credential(self, tenant: str, expires: datetime) -> None:
+        """Take note of when what we log in with expires."""
+        self._credentials.labels(tenant).set(expires.timestamp())
+
     def token(self, *, granted: bool) -> None:
         """Count a request for a token."""
         self._tokens.labels("granted" if granted else "failed").inc()
@@ -199,6 +203,11 @@ class Metrics:
         self._tokens = self._counter("token_requests", "Requests for an access token, by what came of them.", "outcome")
         for outcome in ("granted", "failed"):
             self._tokens.labels(outcome)
+        self._credentials = self._gauge(
+            "credential_expiration_timestamp_seconds",
+            "When the certificate, or the client secret whose end is configured, expires.",
+            "tenant",
+        )
         self._skew = self._gauge(
             "clock_skew_seconds", "How far the local clock is ahead of the service's Date header.", "tenant"
         )
@@ -281,7 +290,8 @@ class _KeysetCollector(Collector):
                     family.add_metric(name, instant.timestamp())
             yield family
         yield _keys(fresh)
-        yield _failures(entries)
+        yield _notes(fresh)
+        yield from _last(entries)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Nothing to check for duplicates: the names are all here."""
@@ -305,11 +315,30 @@ def _keys(fresh: dict[Name, Sight]) -> GaugeMetricFamily:
     return family
 
 
-def _failures(entries: dict[Name, Entry]) -> GaugeMetricFamily:
+def _notes(fresh: dict[Name, Sight]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
+        f"{PREFIX}keyset_notes", "Keys to come that will not take over as expected.", labels=[*_KEYSET, "note"]
+    )
+    for name, sight in fresh.items():
+        counts = Tally(note.kind for note in sight.outlook.notes) if sight.outlook else Tally()
+        for kind in NoteKind:
+            family.add_metric((*name, kind.value), counts[kind])
+    return family
+
+
+def _last(entries: dict[Name, Entry]) -> Iterator[GaugeMetricFamily]:
+    """What came of the last look, whether it showed the keyset or not."""
+    outcomes = GaugeMetricFamily(
+        f"{PREFIX}keyset_outcome",
+        "What came of the last look, and why; always 1.",
+        labels=[*_KEYSET, "outcome", "reason"],
+    )
+    failures = GaugeMetricFamily(
         f"{PREFIX}keyset_consecutive_failures", "How many looks in a row have failed.", labels=_KEYSET
     )
     for name, entry in entries.items():
         if entry.outcome is not None:
-            family.add_metric(name, entry.failures)
-    return family
+            outcomes.add_metric((*name, outcome_name(entry.outcome), reason_name(entry.outcome)), 1)
+            failures.add_metric(name, entry.failures)
+    yield outcomes
+    yield failures

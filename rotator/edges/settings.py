@@ -6,7 +6,7 @@ value, since one of them could be a secret in the wrong place.
 """
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -200,6 +200,9 @@ class CredentialSettings(_Section):
     client_id: str = Field(min_length=1)
     client_secret_file: Path | None = None
     client_secret_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    client_secret_expires: date | None = Field(
+        default=None, description="the day on which the client secret expires, for the metric and its alert"
+    )
     certificate_file: Path | None = Field(
         default=None, description="a PEM file with the private key and the certificate"
     )
@@ -207,10 +210,12 @@ class CredentialSettings(_Section):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = self.model_dump(exclude={"client_id"}, exclude_none=True)
+        secrets = ("client_secret_file", "client_secret_env", "certificate_file", "federated_token_file")
+        given = [name for name in secrets if getattr(self, name) is not None]
         if len(given) != 1:
-            names = ", ".join(name for name in type(self).model_fields if name != "client_id")
-            raise PydanticCustomError("credential", "needs exactly one of {names}", {"names": names})
+            raise PydanticCustomError("credential", "needs exactly one of {names}", {"names": ", ".join(secrets)})
+        if self.client_secret_expires is not None and not given[0].startswith("client_secret"):
+            raise PydanticCustomError("credential", "client_secret_expires needs a client secret")
         return self
 
 

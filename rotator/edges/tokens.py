@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
@@ -38,10 +39,11 @@ PATIENCE = 60.0  # seconds between attempts to renew a token that is still valid
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSecret:
-    """A secret in a file or, without one, in an environment variable; never held here."""
+    """A secret in a file or, without one, in an environment variable; never held here. `expires` is what was told."""
 
     file: Path | None = None
     variable: str | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class Tokens:
         credential: Credential,
         observe: Callable[[bool], None],
         learn: Callable[[str], None],
+        expires: Callable[[datetime], None],
     ) -> None:
         """
         Nothing is asked, and no credential is read yet.
@@ -88,6 +91,7 @@ class Tokens:
         authority: the login root with the tenant
         observe:   is told of each attempt whether it gave a token
         learn:     is told each value that must never be printed
+        expires:   is told when the credential expires, where that is known
         """
         self._http = http
         self._authority = authority
@@ -96,6 +100,7 @@ class Tokens:
         self._credential = credential
         self._observe = observe
         self._learn = learn
+        self._expires = expires
         self._lock = threading.Lock()
         self._app: Any = None
         self._token: _Token | None = None
@@ -152,7 +157,7 @@ class Tokens:
     def _build(self) -> Any:  # noqa: ANN401 - MSAL ships no types
         import msal  # noqa: PLC0415 - 50 ms that help, bad input and a keyset-less start need not pay
 
-        credential = _for_msal(self._credential)
+        credential = _for_msal(self._credential, self._expires)
         if isinstance(credential, str):
             self._learn(credential)
         try:
@@ -168,16 +173,18 @@ class Tokens:
             _fail(f"{host} does not know tenant {tenant}; check tenant_id and cloud", cause=error)
 
 
-def _for_msal(credential: Credential) -> object:
+def _for_msal(credential: Credential, expires: Callable[[datetime], None]) -> object:
     """The credential in MSAL's form, read now."""
     match credential:
-        case ClientSecret(file=Path() as file):
-            return _content(file, "client_secret_file")
-        case ClientSecret(variable=variable):
+        case ClientSecret(file=file, variable=variable):
+            if credential.expires is not None:
+                expires(credential.expires)
+            if file is not None:
+                return _content(file, "client_secret_file")
             secret = os.environ.get(variable or "", "").strip()
             return secret or _fail(f"the environment variable {variable} (client_secret_env) is not set, or empty")
         case Certificate(file=file):
-            return _pem(file)
+            return _pem(file, expires)
         case FederatedToken(file=file):
             return {"client_assertion": lambda: _content(file, "federated_token_file")}
 
@@ -191,7 +198,7 @@ def _content(file: Path, name: str) -> str:
     return text or _fail(f"{name} {file} is empty")
 
 
-def _pem(file: Path) -> dict[str, str]:
+def _pem(file: Path, expires: Callable[[datetime], None]) -> dict[str, str]:
     """MSAL's form of a key and its certificate; the key is tried here, where its error can name the file."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - comes with MSAL, as late
     from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
@@ -205,7 +212,7 @@ def _pem(file: Path) -> dict[str, str]:
         _fail(f"certificate_file {file} must hold one private key and its certificate, as PEM")
     try:
         load_pem_private_key(keys[0].encode(), password=None)
-        load_pem_x509_certificate(certificates[0].encode())
+        certificate = load_pem_x509_certificate(certificates[0].encode())
     except (ValueError, TypeError):
         # The parser's words could quote the key: they are not passed on.
         failure = Failure(
@@ -213,6 +220,7 @@ def _pem(file: Path) -> dict[str, str]:
             message=f"certificate_file {file}: its key or certificate cannot be read (with a passphrase none can)",
         )
         raise RequestError(failure) from None
+    expires(certificate.not_valid_after_utc)
     return {"private_key": keys[0], "public_certificate": "\n".join(certificates)}
 
 
