@@ -83,6 +83,9 @@ class Metrics:
         for tenant, keyset in self._counted - configured:
             for outcome in ROTATIONS:
                 self._rotations.remove(tenant, keyset, outcome)
+        for tenant in {name for name, _ in self._counted} - {name for name, _ in configured}:
+            self._skew.remove(tenant)
+            self._credentials.remove(tenant)
         self._counted = set(configured)
         self._reload_successful.set(1)
         self._reload_success.set(self._clock().timestamp())
