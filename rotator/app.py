@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rotator import report
 from rotator.assembly import Assembly, Listeners
 from rotator.clock import SystemClock
 from rotator.core.outcome import Outcome, Planned, exit_code
@@ -27,6 +26,9 @@ from rotator.gates import RunawayGate, SkewGate, first_refusal, not_stopping
 from rotator.reconcile import Tenant, look, reconcile, sweep
 from rotator.runtime import Runtime
 from rotator.validate import faults_told
+from rotator.views.document import document
+from rotator.views.status import status as render_status
+from rotator.views.table import table
 
 
 def dry_run(path: Path, *, as_json: bool, detailed: bool) -> int:
@@ -34,7 +36,7 @@ def dry_run(path: Path, *, as_json: bool, detailed: bool) -> int:
     with faults_told():
         runtime = _runtime(path, table=not as_json)
         outcomes, now = _look_only(runtime)
-        _print(report.table, outcomes, now, as_json=as_json, dry_run=True)
+        _print(table, outcomes, now, as_json=as_json, dry_run=True)
         return exit_code(outcomes, detailed=detailed)
 
 
@@ -43,7 +45,7 @@ def status(path: Path, *, as_json: bool) -> int:
     with faults_told():
         runtime = _runtime(path, table=not as_json)
         outcomes, now = _look_only(runtime)
-        _print(report.status, outcomes, now, as_json=as_json, dry_run=True)
+        _print(_status, outcomes, now, as_json=as_json, dry_run=True)
         return exit_code(outcomes, detailed=False)
 
 
@@ -56,7 +58,7 @@ def once(path: Path, *, as_json: bool) -> int:
         outcomes = _sweep(runtime, runtime.tenants, lambda tenant: look(tenant, now))
         if not runtime.settings.dry_run:
             outcomes = _second_looks(runtime, outcomes)
-        _print(report.table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
+        _print(table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
         return exit_code(outcomes, detailed=False)
 
 
@@ -156,6 +158,10 @@ def _heed_signals(clock: SystemClock, reload: Callable[[], None] | None = None) 
     threading.Thread(target=heed, name="signals", daemon=True).start()
 
 
+def _status(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
+    return render_status(outcomes, now, width, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+
+
 def _print(
     render: Callable[[Sequence[Outcome], datetime, int | None], str],
     outcomes: Sequence[Outcome],
@@ -165,7 +171,7 @@ def _print(
     dry_run: bool,
 ) -> None:
     if as_json:
-        text = json.dumps(report.document(outcomes, now, dry_run=dry_run), indent=2)
+        text = json.dumps(document(outcomes, now, dry_run=dry_run), indent=2)
     else:
         text = render(outcomes, now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     print(text, flush=True)

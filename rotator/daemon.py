@@ -1,7 +1,6 @@
 """What only a daemon has: a scheduler, metrics, and pages; wired to the runtime and to each other."""
 
 import hashlib
-import html
 import json
 import random
 import threading
@@ -10,7 +9,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 
-from rotator import __version__, report
+from rotator import __version__
 from rotator.board import Board
 from rotator.core.errors import ConfigError, Fault
 from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
@@ -24,6 +23,8 @@ from rotator.edges.web import Page, Server
 from rotator.loop import Loop, Rhythm, Swept
 from rotator.reconcile import Tenant
 from rotator.runtime import Runtime
+from rotator.views.document import document
+from rotator.views.page import POLICY, About, page
 
 LONGEST_SILENCE = 30.0  # seconds without a beat of the scheduler before it counts as dead
 SWEEP, WATCH = "sweep", "watch"
@@ -173,13 +174,15 @@ class Daemon:
 
     def _status_json(self, _: str) -> Page:
         now, dry_run = self._runtime.clock.now(), self._settings.dry_run
-        text = json.dumps(report.document(self._board.outcomes(), now, dry_run=dry_run), indent=2)
+        text = json.dumps(document(self._board.outcomes(), now, dry_run=dry_run), indent=2)
         return Page(text.encode(), "application/json")
 
     def _status_page(self, _: str) -> Page:
-        text = report.status(self._board.outcomes(), self._runtime.clock.now(), None)
-        page = _PAGE.format(text=html.escape(text), version=__version__)
-        return Page(page.encode(), "text/html; charset=utf-8")
+        refresh = max(5, min(60, int(self._settings.check_interval.total_seconds())))
+        notices = ["Dry run: it never writes, whatever is due."] if self._settings.dry_run else []
+        about = About(version=__version__, notices=notices, refresh=refresh)
+        text = page(self._board.entries(), self._runtime.clock.now(), about)
+        return Page(text.encode(), "text/html; charset=utf-8", security=POLICY)
 
 
 def _policies(tenants: Sequence[Tenant]) -> list[tuple[str, RotationPolicy]]:
@@ -201,21 +204,3 @@ def _digest(path: Path) -> bytes | None:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
         return None
-
-
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="refresh" content="60">
-<title>rotator</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font-family: system-ui; margin: 1rem }}
-pre {{ overflow-x: auto }}
-</style>
-<h1>rotator {version}</h1>
-<pre>{text}</pre>
-</html>
-"""

@@ -4,9 +4,11 @@ Jobs at their time, in threads. The only door to APScheduler.
 APScheduler's ways that shape this module (measured with 3.11): an interval's
 first run comes only after one interval, unless it is told otherwise; a run that
 is a second late is dropped by default; an exception in a job is only logged to
-the standard library; its clock is the wall clock, so all is in UTC.
+the standard library; its clock is the wall clock, so all is in UTC; while it waits
+for jobs to end, whoever asks it for another waits for ever, the very jobs included.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,8 @@ class Scheduler:
         """*mishap* is told the key of a job that raised, or whose time passed while it still ran."""
         self._mishap = mishap
         self._beaten = time.monotonic()
+        self._lock = threading.Lock()
+        self._stopped = False
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             # The beat runs in the scheduler's own thread: it stops when that does, and with nothing else.
@@ -50,29 +54,37 @@ class Scheduler:
 
         A little late by chance, so that many do not come together.
         """
-        self._scheduler.add_job(
-            job,
-            "interval",
-            seconds=span.total_seconds(),
-            jitter=min(span.total_seconds() / 20, MOST_JITTER),
-            next_run_time=datetime.now(UTC),
-            id=key,
-            replace_existing=True,
-        )
+        with self._lock:
+            if self._stopped:
+                return
+            self._scheduler.add_job(
+                job,
+                "interval",
+                seconds=span.total_seconds(),
+                jitter=min(span.total_seconds() / 20, MOST_JITTER),
+                next_run_time=datetime.now(UTC),
+                id=key,
+                replace_existing=True,
+            )
 
     def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
         """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
         when = datetime.now(UTC) + timedelta(seconds=seconds)
-        waiting = self._scheduler.get_job(key)
-        if waiting is None or waiting.next_run_time is None or waiting.next_run_time > when:
-            self._scheduler.add_job(job, "date", run_date=when, id=key, replace_existing=True)
+        with self._lock:
+            if self._stopped:
+                return
+            waiting = self._scheduler.get_job(key)
+            if waiting is None or waiting.next_run_time is None or waiting.next_run_time > when:
+                self._scheduler.add_job(job, "date", run_date=when, id=key, replace_existing=True)
 
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Start nothing more, and wait for what runs."""
+        """Start nothing more, whoever asks, and wait for what runs."""
+        with self._lock:
+            self._stopped = True
         self._scheduler.shutdown(wait=True)
 
     def silence(self) -> float:

@@ -19,11 +19,12 @@ PATIENCE = 10.0  # seconds that a client may take for its request
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is served."""
+    """What is served; `security` is its Content-Security-Policy."""
 
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
     status: HTTPStatus = HTTPStatus.OK
+    security: str = "default-src 'none'"
 
 
 Route = Callable[[str], Page]
@@ -104,7 +105,8 @@ def _handler(routes: Mapping[str, Route], bug: Callable[[Exception], None]) -> t
             self.send_header("Content-Length", str(len(page.body)))
             self.send_header("Cache-Control", "no-store")
             self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+            self.send_header("Content-Security-Policy", page.security)
+            self.send_header("Referrer-Policy", "no-referrer")
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(page.body)

@@ -1,0 +1,121 @@
+"""
+A keyset drawn against time: what is, what was, and what is planned.
+
+    key A      |=================----|            = active, - valid
+    key B            |::::::::::::|=================----|
+    planned                               |:::|=========...
+
+The plan is not drawn from a formula of its own: it is what `decide` will say, asked
+again and again with its own answers carried out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from rotator.core.keyset import Key, Keyset, KeyState
+from rotator.core.rotation import Hold, Plan, Rotate, RotationPolicy, decide
+
+LONGEST = timedelta(days=365)
+ROTATIONS = 5  # how many of them are shown where they are shorter than a year together
+MOST_PLANNED = 24
+MOST_BARS = 40
+
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """
+    One key. Instants may lie outside of what is shown.
+
+    state:  None for a key that is only planned
+    active: when B2C uses it
+    """
+
+    key: Key
+    state: KeyState | None
+    active: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """
+    What is shown, from *start* to *end*.
+
+    plan:     of the next key
+    overlaps: when a key is still valid whose successor is active already
+    left_out: how many keys there is no room for
+    """
+
+    start: datetime
+    end: datetime
+    now: datetime
+    bars: tuple[Bar, ...]
+    plan: Plan
+    overlaps: tuple[Span, ...]
+    left_out: int
+
+
+def draw(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Timeline:
+    """The timeline of *keyset*, from a little before *now* to a year after it, or to a few rotations."""
+    ahead = min(LONGEST, policy.rotate_every * ROTATIONS)
+    start, end = now - ahead / 6, now + ahead
+    shown = [key for key in keyset.keys if key.activates < end and key.expires > start]
+    shown.sort(key=lambda key: key.activates)
+    kept = shown[-MOST_BARS:]
+    planned = list(forecast(policy, keyset, now, end))
+    reigns = _reigns(Keyset(id=keyset.id, keys=(*kept, *planned)), start, end)
+    states = {id(key): state for key, state in keyset.states(now)}
+    bars = [Bar(key=key, state=states[id(key)], active=_spans(reigns, key)) for key in kept]
+    bars += [Bar(key=key, state=None, active=_spans(reigns, key)) for key in planned]
+    return Timeline(
+        start=start,
+        end=end,
+        now=now,
+        bars=tuple(bars),
+        plan=decide(policy, keyset, now).outlook.plan,
+        overlaps=tuple(_overlaps(reigns)),
+        left_out=len(shown) - len(kept),
+    )
+
+
+def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datetime) -> Iterator[Key]:
+    """The keys that will be asked for before *until*, if nothing changes; none where nothing may be written."""
+    at = now
+    for _ in range(MOST_PLANNED):
+        match decide(policy, keyset, at):
+            case Rotate(spec=spec):
+                key = Key(kid=None, nbf=spec.nbf, exp=spec.exp, use=spec.use, kty=spec.kty)
+                keyset = replace(keyset, keys=(*keyset.keys, key))
+                yield key
+            case Hold(outlook=outlook):
+                if not at < outlook.plan.renewal_due < until:
+                    return
+                at = outlook.plan.renewal_due
+
+
+def _reigns(keyset: Keyset, start: datetime, end: datetime) -> list[tuple[Key, Span]]:
+    """Which key is active when: B2C's choice can only change where a key begins or ends."""
+    changes = {date for key in keyset.keys for date in (key.nbf, key.exp) if date is not None and start < date < end}
+    points = [start, *sorted(changes), end]
+    active = ((keyset.active(begin), (begin, finish)) for begin, finish in pairwise(points))
+    return [(key, span) for key, span in active if key is not None]
+
+
+def _spans(reigns: list[tuple[Key, Span]], key: Key) -> tuple[Span, ...]:
+    spans: list[Span] = []
+    for reigning, (begin, finish) in reigns:
+        if reigning is not key:
+            continue
+        if spans and spans[-1][1] == begin:
+            begin = spans.pop()[0]  # noqa: PLW2901 - two stretches that touch are one
+        spans.append((begin, finish))
+    return tuple(spans)
+
+
+def _overlaps(reigns: list[tuple[Key, Span]]) -> Iterator[Span]:
+    for (before, _), (after, (begin, _)) in pairwise(reigns):
+        if after is not before and before.is_dated and before.expires > begin:
+            yield begin, before.expires

@@ -1,0 +1,1 @@
+"""What is told of outcomes, each in its form. Pure: values in, text out."""
