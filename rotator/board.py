@@ -50,8 +50,13 @@ class Board:
                 entry = known.get(name, Entry(policy=policy))
                 self._entries[name] = replace(entry, policy=policy)
 
-    def record(self, outcome: Outcome) -> Entry:
-        """Take note of *outcome*, if its keyset is still configured; what is known of the keyset now."""
+    def record(self, outcome: Outcome, *, is_open: bool = False) -> Entry:
+        """
+        Take note of *outcome*, if its keyset is still configured; what is known of the keyset now.
+
+        is_open: it is not the end of it, since the look that may write is still to come.
+            It neither begins nor ends a row of failures.
+        """
         sight = outcome.sight
         name = (sight.tenant, sight.policy.keyset_id)
         with self._lock:
@@ -60,7 +65,7 @@ class Board:
                 entry,
                 outcome=outcome,
                 sight=sight if sight.keyset is not None else entry.sight,
-                failures=entry.failures + 1 if isinstance(outcome, Failed) else 0,
+                failures=entry.failures + 1 if isinstance(outcome, Failed) else entry.failures if is_open else 0,
             )
             if name in self._entries:
                 self._entries[name] = entry

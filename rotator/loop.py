@@ -116,7 +116,8 @@ class Loop:
 
     def _note(self, visits: "_Visits", outcome: Outcome, *, first: bool = True) -> None:
         """Tell what came of a look, and see to the next one."""
-        entry = self._board.record(outcome)
+        is_open = first and isinstance(outcome, Planned) and not self._rhythm.dry_run
+        entry = self._board.record(outcome, is_open=is_open)
         self._observe(outcome)
         keyset_id = outcome.sight.policy.keyset_id
         match outcome:

@@ -35,7 +35,7 @@ from rotator.core.errors import FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight, outcome_name, reason_name
-from rotator.core.rotation import NoteKind, Outlook
+from rotator.core.rotation import Outlook
 
 PREFIX = "b2c_rotator_"
 STALE = 2.5  # check intervals after which a keyset counts as not seen
@@ -256,7 +256,7 @@ _INSTANTS: dict[str, tuple[str, Callable[[datetime, Outlook], datetime | None]]]
         lambda _, outlook: outlook.active.exp if outlook.active else None,
     ),
     "coverage_end": (
-        "When the unbroken chain of keys ends: from then on nobody can sign in, unless somebody acts.",
+        "When the unbroken chain of dated keys ends; the time of the look where there is none.",
         lambda _, outlook: outlook.covered_until,
     ),
     "rotation_due": ("From when on the next key may be generated.", lambda _, outlook: outlook.plan.renewal_due),
@@ -324,8 +324,8 @@ def _notes(fresh: dict[Name, Sight]) -> GaugeMetricFamily:
     )
     for name, sight in fresh.items():
         counts = Tally(note.kind for note in sight.outlook.notes) if sight.outlook else Tally()
-        for kind in NoteKind:
-            family.add_metric((*name, kind.value), counts[kind])
+        for kind, number in counts.items():
+            family.add_metric((*name, kind.value), number)
     return family
 
 
