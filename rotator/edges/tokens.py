@@ -308,7 +308,9 @@ def _check(answer: Answer, operation: str, host: str) -> None:
         kind, what = FailureKind.THROTTLED, "too many requests; it is tried again later"
     elif answer.status >= 500:
         kind, what = FailureKind.SERVICE, "the login host has a problem; it is tried again later"
-    elif (answer.status == 200 or answer.status >= 400) and _is_object(answer.body):
+    elif (answer.status == 200 and _has(answer.body, _NEEDED[operation])) or (
+        answer.status >= 400 and _has(answer.body)
+    ):
         return
     else:
         kind, what = FailureKind.UNREADABLE, "no JSON of the login service; check cloud and what stands between"
@@ -317,8 +319,14 @@ def _check(answer: Answer, operation: str, host: str) -> None:
     raise RequestError(failure)
 
 
-def _is_object(body: bytes) -> bool:
+_NEEDED = {"discovery": ("authorization_endpoint", "token_endpoint"), "token": ("access_token",)}
+"""What MSAL takes for granted in an answer that is well."""
+
+
+def _has(body: bytes, members: tuple[str, ...] = ()) -> bool:
+    """Whether *body* is a JSON object with these members, each a text."""
     try:
-        return isinstance(json.loads(body), dict)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return False
+    return isinstance(content, dict) and all(isinstance(content.get(member), str) for member in members)

@@ -1,0 +1,85 @@
+import pytest
+from views.cases import NOW, failed, key, looked_at, policy
+
+from rotator.core.outcome import Outcome
+from rotator.views.document import row
+from rotator.views.status import status
+from rotator.views.table import table
+from rotator.views.words import remaining
+
+HOSTILE = "\x1b[31mred\nline\u202e"
+OUTCOMES: list[Outcome] = [
+    looked_at(key("a" * 43, -80, 11), key("b" * 43, 70, 200, enabled=False)),
+    looked_at(key("net", None, None), of=policy("B2C_1A_Undated")),
+    looked_at(of=policy("B2C_1A_Empty")),
+    failed(
+        "a line that is long enough to be wrapped, with what happened and what somebody should do about it, at once"
+    ),
+]
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_status_fits_the_terminal(width: int) -> None:
+    """No line is wider than the terminal."""
+    lines = status(OUTCOMES, NOW, width, colour=False).splitlines()
+    assert [line for line in lines if len(line) > width] == []
+
+
+def test_status_without_colour_has_no_escape() -> None:
+    """Colour is only where it is asked for, and never the only sign."""
+    plain, coloured = (status(OUTCOMES, NOW, 80, colour=colour) for colour in (False, True))
+    assert "\x1b" not in plain
+    assert (
+        coloured.replace("\033[32m", "").replace("\033[33m", "").replace("\033[31m", "").replace("\033[0m", "") == plain
+    )
+
+
+def test_status_draws_keys_against_time() -> None:
+    """Each key has its line: active, valid, planned, and now."""
+    text = status([looked_at(key("abcdefgh", -10, 81))], NOW, 80, colour=False)
+    (drawn,) = [line for line in text.splitlines() if line.startswith("  abcdefgh") and "|" in line]
+    assert "==|==" in drawn
+    assert text.count("  planned ") == 4
+
+
+@pytest.mark.parametrize(
+    "render", [lambda o: table(o, NOW, 80), lambda o: status(o, NOW, 80, colour=False)], ids=["table", "status"]
+)
+def test_hostile_kid_stays_on_its_line(render: object) -> None:
+    """Terminal escapes, line ends and bidirectional overrides in a kid are written as escapes."""
+    assert callable(render)
+    text = render([looked_at(key(HOSTILE, -80, 11), key(HOSTILE, 30, 60, enabled=False)), failed(HOSTILE)])
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert not any(line.startswith("line") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "now"),
+        (1, "in 1s"),
+        (-1, "1s ago"),
+        (61, "in 1m1s"),
+        (3600, "in 1h"),
+        (90_061, "in 1d1h"),
+        (86_399, "in 23h59m"),
+    ],
+)
+def test_remaining_in_its_two_largest_units(seconds: int, expected: str) -> None:
+    """A span is told so that it can be grasped."""
+    assert remaining(NOW.fromtimestamp(NOW.timestamp() + seconds, NOW.tzinfo), NOW) == expected
+
+
+def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
+    """Every member is there, null where it does not apply."""
+    found = row(failed("no"))
+    assert {name for name, value in found.items() if value is None} == {
+        "active_kid",
+        "covered_until",
+        "renewal_due",
+        "publish_by",
+        "activation",
+        "key",
+        "notes",
+    }
