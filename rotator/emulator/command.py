@@ -1,0 +1,187 @@
+"""
+The command line's `rotator emulator`: serve until told to stop, and say how to use it.
+
+Into its directory it writes what the daemon needs to try itself on the emulator: the
+CA, the secret of each app in a file of its own (0600), and a ready ``rotator.yaml``.
+"""
+
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from rotator.emulator.demo_seed import demo_seed
+from rotator.emulator.keysets import Keyset
+from rotator.emulator.model import Tenant
+from rotator.emulator.seed import SeedError
+from rotator.emulator.seed_file import load_seed
+from rotator.emulator.server import Emulator, EmulatorError
+from rotator.emulator.state import StateError
+
+CONFIGURATION = "rotator.yaml"
+_OK, _FAILED, _MISTAKEN = 0, 1, 78  # the exit codes of the command line
+
+
+def serve(
+    *,
+    seed: Path | None,
+    state: Path | None,
+    host: str,
+    port: int,
+    directory: Path | None,
+    public: bool = False,
+    names: tuple[str, ...] = (),
+) -> int:
+    """
+    Serve until SIGINT or SIGTERM.
+
+    seed None is the demo tenant; directory None is a temporary one. A host that is not
+    loopback is refused unless *public*; *names* are further names for the certificate.
+
+    Returns: the exit code; mistakes are told on stderr, one line each.
+    """
+    try:
+        with _folder(directory) as folder:
+            now = time.time()
+            planted = load_seed(seed, now) if seed else demo_seed(now)
+            emulator = Emulator(
+                planted, host=host, port=port, directory=folder, state=state, names=names, public=public
+            )
+            return _run(emulator, folder)
+    except (SeedError, StateError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _MISTAKEN
+    except (EmulatorError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _FAILED
+
+
+def _run(emulator: Emulator, folder: Path) -> int:
+    stopping = threading.Event()
+    with _stopped_by_signals(stopping), emulator:
+        configuration = write_configuration(emulator, folder)
+        sys.stdout.write(_greeting(emulator, configuration))
+        sys.stdout.flush()
+        stopping.wait()
+    return _OK
+
+
+def write_configuration(emulator: Emulator, folder: Path) -> Path:
+    """
+    Write a `rotator.yaml` for every tenant that has an app with a secret.
+
+    Returns: where; the secrets stand beside it, one file an app.
+    """
+    cloud = {"graph": emulator.url, "login": emulator.url}
+    tenants: list[dict[str, Any]] = []
+    for tenant in emulator.tenants:
+        credential = _credential(tenant, folder)
+        keysets = [_keyset(each) for each in tenant.all_keysets() if _is_rotatable(each)]
+        if credential is not None and keysets:
+            tenants.append(
+                {
+                    "name": tenant.domain.partition(".")[0],
+                    "tenant_id": tenant.domain,
+                    "cloud": dict(cloud),
+                    "credential": credential,
+                    "keysets": keysets,
+                }
+            )
+    configuration = folder / CONFIGURATION
+    data = {"ca_file": str(emulator.ca_file.absolute()), "tenants": tenants}
+    configuration.write_text(yaml.safe_dump(data, sort_keys=False))
+    return configuration
+
+
+def _credential(tenant: Tenant, folder: Path) -> dict[str, str] | None:
+    """The first app with a secret, the secret put into a file that only its owner reads."""
+    for app in tenant.apps.values():
+        for secret in app.secrets:
+            file = _secret_file(tenant, folder)
+            file.unlink(missing_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(secret.value)
+            return {"client_id": app.client_id, "client_secret_file": str(file.absolute())}
+    return None
+
+
+def _secret_file(tenant: Tenant, folder: Path) -> Path:
+    return folder / f"{tenant.domain}-client-secret"
+
+
+def _is_rotatable(keyset: Keyset) -> bool:
+    """Backups are nobody's to rotate."""
+    return keyset.exists and not keyset.id.endswith(".bak")
+
+
+def _keyset(keyset: Keyset) -> dict[str, str]:
+    newest = keyset.keys[-1] if keyset.keys else None
+    body = {"id": keyset.id, "use": newest.use if newest else "sig"}
+    # A generated secret can never be read back, so nothing may rotate it unasked.
+    if newest is not None and newest.kty == "oct":
+        body |= {"kty": "oct", "mode": "observe"}
+    return body
+
+
+def _greeting(emulator: Emulator, configuration: Path) -> str:
+    lines = [
+        f"The emulated tenants are at  {emulator.url}",
+        f"Trust its CA                 {emulator.ca_file}",
+        f"Look, and make trouble       {emulator.url}/_emulator/",
+        "",
+    ]
+    for tenant in emulator.tenants:
+        lines.append(f"{tenant.domain}  ({tenant.id})")
+        lines += [f"  app     {app.client_id}" for app in tenant.apps.values()]
+        secret = _secret_file(tenant, configuration.parent)
+        lines += [f"  secret  in {secret}"] if secret.exists() else []
+        lines += [f"  keyset  {each.id}  {_count(len(each.keys))}" for each in tenant.all_keysets() if each.exists]
+        lines += [
+            f"  jwks    {emulator.url}/{tenant.domain}/{policy}/discovery/v2.0/keys" for policy in tenant.policies
+        ]
+    lines += [
+        "",
+        "A configuration that is ready for use:",
+        f"  export ROTATOR_CONFIG={configuration}",
+        "  rotator --dry-run",
+        "",
+        "Ctrl-C ends it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _count(keys: int) -> str:
+    return "1 key" if keys == 1 else f"{keys or 'no'} keys"
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="emulator-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def _stopped_by_signals(stopping: threading.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM set *stopping* for as long as this lasts."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        stopping.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,279 @@
+"""
+The emulator as one thing to start, ask and stop.
+
+::
+
+    with Emulator(Seed(...)) as emulator:
+        httpx.Client(verify=ssl.create_default_context(cafile=emulator.ca_file))
+        emulator.url, emulator.tenant("contoso.onmicrosoft.com"), emulator.inject(...)
+
+Waits are in real seconds; everything else lives on the emulated clock, but tokens and
+certificates of apps, which live on the login clock (tokens.py says why).
+"""
+
+import ipaddress
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rotator.emulator.control import Control
+from rotator.emulator.directory import Directory
+from rotator.emulator.faults import Fault, FaultTable, Injected
+from rotator.emulator.journal import Journal, Seen, Stage, matching
+from rotator.emulator.material import POOL
+from rotator.emulator.model import Clock, Tenant
+from rotator.emulator.operations import Operation
+from rotator.emulator.seed import Seed
+from rotator.emulator.service import Service
+from rotator.emulator.state import Identity, StateFile, load_state
+from rotator.emulator.tls import LOOPBACK_NAMES, make_authority, server_context
+from rotator.emulator.tokens import Tokens
+from rotator.emulator.wire import TlsServer
+
+CA_FILE = "emulator-ca.pem"
+
+
+class EmulatorError(Exception):
+    """The emulator cannot start, or is asked for something it does not have."""
+
+
+class Emulator:
+    """
+    An emulated service with the tenants of a seed; a context manager.
+
+    clock, login_clock
+        Epoch seconds: for everything in a tenant, and for tokens and assertions.
+    host, port
+        Where to listen; port 0 is any free one. Only loopback, unless *public*.
+    directory
+        Where the CA file is written; None: a temporary one, removed at the end.
+    state
+        A file in which tenants, keys and the CA are kept over restarts. Where it exists
+        it counts, and the seed does not.
+    names
+        Further host names and addresses for the certificate.
+    """
+
+    def __init__(
+        self,
+        seed: Seed | None = None,
+        *,
+        clock: Clock = time.time,
+        login_clock: Clock = time.time,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        directory: Path | None = None,
+        state: Path | None = None,
+        names: tuple[str, ...] = (),
+        public: bool = False,
+    ) -> None:
+        if not public and not _is_loopback(host):
+            msg = f"{host} is not loopback: whoever reaches the emulator can do anything with it"
+            raise EmulatorError(msg)
+        self._address = (host, port)
+        self._directory_given = directory
+        self._state_file = state
+        self._names = (*LOOPBACK_NAMES, *names)
+        self._seed = seed or Seed()
+        self._closing = threading.Event()
+        self._exits = ExitStack()
+        self._login_clock = login_clock
+        self.directory = Directory(clock)
+        self.journal = Journal()
+        self.faults = FaultTable()
+
+    # --- its life
+
+    def start(self) -> Self:
+        """Listen. Raises: EmulatorError, where that cannot be."""
+        with ExitStack() as stack:
+            self._begin(stack)
+            self._exits = stack.pop_all()
+        return self
+
+    def close(self) -> None:
+        """End every connection and every hang, and be gone."""
+        self._exits.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self, stack: ExitStack) -> None:
+        given = self._directory_given
+        folder = given or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emulator-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        identity = self._identity()
+        self.ca_file = folder / CA_FILE
+        self.ca_file.write_text(identity.authority.certificate_pem)
+        self._listen(stack, identity)
+
+    def _identity(self) -> Identity:
+        """The CA and the tokens' key, and the tenants: from the state file, or new."""
+        if self._state_file is None:
+            self._plant()
+            return Identity(authority=make_authority(), signing=POOL.take())
+        identity = load_state(self._state_file, self.directory)
+        if identity is None:
+            self._plant()
+            identity = Identity(authority=make_authority(), signing=POOL.take())
+        state = StateFile(self._state_file, self.directory, identity)
+        state.save()
+        self.directory.on_commit = state.save
+        return identity
+
+    def _plant(self) -> None:
+        for tenant in self._seed.tenants:
+            self.directory.add(tenant)
+
+    def _listen(self, stack: ExitStack, identity: Identity) -> None:
+        control = Control(self.directory, self.faults, self.journal, self.directory.committed)
+        service = Service(
+            directory=self.directory,
+            tokens=Tokens(identity.signing, self._login_clock),
+            faults=self.faults,
+            journal=self.journal,
+            control=control,
+            is_ours=self._is_ours,
+            closing=self._closing,
+        )
+        context = server_context(identity.authority, self._names)
+        try:
+            server = TlsServer(self._address, service, context, self._origin)
+        except OSError as error:
+            host, port = self._address
+            msg = f"cannot listen on {host} port {port}: {error.strerror or error}"
+            raise EmulatorError(msg) from error
+        self.port = server.port
+        self.url = f"https://localhost:{self.port}"
+        stack.enter_context(self._running(server))
+
+    @contextmanager
+    def _running(self, server: TlsServer) -> Iterator[None]:
+        thread = threading.Thread(target=server.accept, name="emulator", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._closing.set()
+            self.faults.clear()
+            server.stop()
+            thread.join()
+            server.server_close()
+            server.cut_connections()
+
+    # --- what is in it
+
+    def tenant(self, name: str) -> Tenant:
+        """A tenant by GUID or domain. Raises: EmulatorError."""
+        found = self.directory.find(name)
+        if found is None:
+            msg = f"there is no tenant {name}"
+            raise EmulatorError(msg)
+        return found
+
+    @property
+    def tenants(self) -> tuple[Tenant, ...]:
+        """In the order of the seed."""
+        return self.directory.tenants
+
+    def now(self) -> float:
+        """The emulated time, epoch seconds."""
+        return self.directory.now()
+
+    def move_time(self, seconds: float) -> None:
+        """Move the emulated time, forwards or back."""
+        self.directory.offset += seconds
+        self.directory.committed()
+
+    def switch(self, **changes: object) -> None:
+        """Turn switches in every tenant. Raises: SwitchError."""
+        for tenant in self.tenants:
+            tenant.switch(**changes)
+
+    def inject(self, fault: Fault) -> Injected:
+        """Let something go wrong from now on, until it is spent or removed."""
+        return self.faults.inject(fault)
+
+    # --- what was asked
+
+    @property
+    def requests(self) -> tuple[Seen, ...]:
+        """Every request but those to the control endpoints, in order of arrival."""
+        return self.journal.requests
+
+    @property
+    def counts(self) -> Mapping[Operation, int]:
+        """How many requests of each operation arrived."""
+        return self.journal.counts
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Tracebacks of the emulator's own bugs."""
+        return self.journal.errors
+
+    def seen(
+        self,
+        operation: Operation | None = None,
+        *,
+        stage: Stage = Stage.ARRIVED,
+        tenant: str | None = None,
+        keyset: str | None = None,
+    ) -> tuple[Seen, ...]:
+        """The requests that match, and got at least as far as *stage*."""
+        domain = self.tenant(tenant).domain if tenant else None
+        return matching(self.requests, operation, stage, domain, keyset)
+
+    def wait_for(
+        self,
+        operation: Operation,
+        *,
+        stage: Stage = Stage.ARRIVED,
+        count: int = 1,
+        tenant: str | None = None,
+        keyset: str | None = None,
+        timeout: float = 10,
+    ) -> bool:
+        """
+        Wait until *count* requests, counted from the start, got as far as *stage*.
+
+        Returns: whether they did within *timeout* real seconds.
+        """
+        domain = self.tenant(tenant).domain if tenant else None
+
+        def reached(requests: tuple[Seen, ...]) -> bool:
+            return len(matching(requests, operation, stage, domain, keyset)) >= count
+
+        return self.journal.wait(reached, timeout)
+
+    # --- under which names it is known
+
+    def _origin(self, host: str | None) -> str:
+        """The root a client used, if it is one of ours; else the usual one."""
+        origin = f"https://{host}"
+        return origin if host and self._is_ours(origin) else self.url
+
+    def _is_ours(self, origin: str) -> bool:
+        names = (f"[{name}]" if ":" in name else name for name in self._names)
+        return origin.lower() in {f"https://{name}:{self.port}".lower() for name in names}
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,204 @@
+"""Seeds: what a YAML file may say, and what is said about one that is wrong."""
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from emulator.bench import DAY, NOW
+
+from rotator.emulator.demo_seed import demo_seed
+from rotator.emulator.operations import READ_ROLE, WRITE_ROLE
+from rotator.emulator.seed import (
+    App,
+    FederatedCredential,
+    KeySeed,
+    KeysetSeed,
+    Secret,
+    Seed,
+    SeedError,
+    TenantSeed,
+    demo_app,
+)
+from rotator.emulator.seed_file import load_seed
+from rotator.emulator.switches import Status, Switches
+from rotator.emulator.tls import client_certificate
+from rotator.emulator.values import ValueMistakeError, parse_instant
+
+FULL = """\
+tenants:
+  - domain: contoso.onmicrosoft.com
+    id: 3A2F9A04-6b2c-4a58-9a9d-9f7f4be2d1c5
+    apps:
+      - client_id: app
+        secrets: [{value: one}, {file: secret.txt, expires: now-1d}]
+        certificates: [client.pem]
+        federated:
+          - {issuer: i, subject: s, audience: a, public_key_file: issuer.pem}
+        roles: [TrustFrameworkKeySet.Read.All]
+    keysets:
+      - id: B2C_1A_Sig
+        keys:
+          - {use: sig, kty: RSA, nbf: now-80d, exp: now+11d1h}
+          - {kid: k, nbf: 2027-01-15T08:00:00Z, exp: 1893456000, status: disabled}
+          - {status: null, nbf: null}
+      - id: B2C_1A_Empty
+    policies: {B2C_1A_signin: [B2C_1A_Sig]}
+    switches: {page_size: 3, tie_break: oldest}
+  - domain: other.onmicrosoft.com
+"""
+
+
+def test_full(tmp_path):
+    """Everything that may stand in a file, read."""
+    _, certificate = client_certificate()
+    public = (
+        rsa.generate_private_key(65537, 2048)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+    (tmp_path / "secret.txt").write_text("two\n")
+    (tmp_path / "client.pem").write_text(certificate)
+    (tmp_path / "issuer.pem").write_text(public)
+    (tmp_path / "seed.yaml").write_text(FULL)
+    app = App(
+        client_id="app",
+        secrets=(Secret(value="one"), Secret(value="two", expires=NOW - DAY)),
+        certificates=(certificate,),
+        federated=(FederatedCredential(issuer="i", subject="s", audience="a", public_key=public),),
+        roles=(READ_ROLE,),
+    )
+    keys = (
+        KeySeed(nbf=NOW - 80 * DAY, exp=NOW + 11 * DAY + 3600),
+        KeySeed(kid="k", nbf=NOW, exp=1893456000, status=Status.DISABLED),
+        KeySeed(status=None),
+    )
+    contoso = TenantSeed(
+        id="3A2F9A04-6b2c-4a58-9a9d-9f7f4be2d1c5",
+        apps=(app,),
+        keysets=(KeysetSeed(id="B2C_1A_Sig", keys=keys), KeysetSeed(id="B2C_1A_Empty")),
+        policies={"B2C_1A_signin": ("B2C_1A_Sig",)},
+        switches=Switches(page_size=3, tie_break="oldest"),
+    )
+    other = TenantSeed(domain="other.onmicrosoft.com")
+    assert load_seed(tmp_path / "seed.yaml", NOW) == Seed(tenants=(contoso, other))
+
+
+def test_defaults():
+    """A tenant that says nothing has an app that may write, and an id that does not change."""
+    tenant = TenantSeed()
+    assert tenant.apps == (demo_app(),)
+    assert tenant.apps[0].roles == (WRITE_ROLE,)
+    assert tenant.id == TenantSeed().id != TenantSeed(domain="x.y").id
+
+
+MISTAKES = {
+    "no tenants": ("{}", "tenants: is missing"),
+    "empty": ("", "here belongs a mapping"),
+    "no list": ("tenants: 5", "tenants: here belongs a list"),
+    "no mapping": ("tenants: [5]", "tenants[0]: here belongs a mapping"),
+    "unknown": ("tenants: [{domian: x}]", "tenants[0].domian: there is no such member"),
+    "unknown in app": ("tenants: [{apps: [{secret: x}]}]", "tenants[0].apps[0].secret: there is no"),
+    "unknown in key": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{alg: x}]}]}]",
+                       "tenants[0].keysets[0].keys[0].alg: there is no such member"),
+    "twice": ("tenants: []\ntenants: []", "line 2, column 1: tenants is there twice"),
+    "no YAML": ("tenants: [", "line 1, column 11: "),
+    "tab": ("tenants:\n\t- x", "line 2, column 1: found character '\\t'"),
+    "bad id": ("tenants: [{id: x}]", "tenants[0].id: 'x' is no GUID"),
+    "number as id": ("tenants: [{id: 5}]", "tenants[0].id: here belongs a text"),
+    "bad keyset": ("tenants: [{keysets: [{id: X}]}]", "tenants[0].keysets[0].id: 'X' is no id"),
+    "no keyset id": ("tenants: [{keysets: [{}]}]", "tenants[0].keysets[0].id: is missing"),
+    "keyset twice": ("tenants: [{keysets: [{id: B2C_1A_X}, {id: B2C_1A_X}]}]",
+                     "tenants[0].keysets: id B2C_1A_X is there twice"),
+    "kid twice": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{kid: a}, {kid: a}]}]}]",
+                  "tenants[0].keysets[0].keys: kid a is there twice"),
+    "mixed use": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{use: enc}, {}]}]}]",
+                  "tenants[0].keysets[0].keys: a keyset has one use, not enc and sig"),
+    "bad use": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{use: x}]}]}]",
+                "keys[0].use: 'x' is neither sig nor enc"),
+    "bad kty": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{kty: EC}]}]}]",
+                "keys[0].kty: 'EC' is neither RSA nor oct"),
+    "bad status": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{status: on}]}]}]",
+                   "keys[0].status: True is not enabled, disabled or null"),
+    "bad date": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{nbf: soon}]}]}]",
+                 "keys[0].nbf: 'soon' is no instant"),
+    "tenant twice": ("tenants: [{}, {}]", "tenants: id "),
+    "app twice": ("tenants: [{apps: [{client_id: a}, {client_id: A}]}]",
+                  "tenants[0].apps: client_id a is there twice"),
+    "bad policy": ("tenants: [{policies: {P: [B2C_1A_X]}}]",
+                   "tenants[0].policies.P: there is no keyset B2C_1A_X"),
+    "bad switch": ("tenants: [{switches: {x: 1}}]", "tenants[0].switches.x: there is no such"),
+    "secret": ("tenants: [{apps: [{secrets: [{}]}]}]",
+               "tenants[0].apps[0].secrets[0]: a secret has either a value or a file"),
+    "secret file": ("tenants: [{apps: [{secrets: [{file: no}]}]}]",
+                    "tenants[0].apps[0].secrets[0].file: "),
+    "certificate": ("tenants: [{apps: [{certificates: [seed.yaml]}]}]",
+                    "tenants[0].apps[0].certificates[0]: seed.yaml holds no PEM certificate"),
+    "federated": ("tenants: [{apps: [{federated: [{issuer: i}]}]}]",
+                  "tenants[0].apps[0].federated[0].subject: is missing"),
+    "federated key": (
+        "tenants: [{apps: [{federated: [{issuer: i, subject: s, public_key_file: seed.yaml}]}]}]",
+        "federated[0].public_key_file: holds no PEM public key"),
+    "tag": ("!!python/object:os.system x", "could not determine a constructor"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistake(tmp_path, text, message):
+    """A mistake is one line, with the file and the place in it."""
+    file = tmp_path / "seed.yaml"
+    file.write_text(text)
+    with pytest.raises(SeedError) as told:
+        load_seed(file, NOW)
+    line = str(told.value)
+    assert line.startswith(f"{file}: ")
+    assert message in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_unreadable(tmp_path, name):
+    """So is a file that cannot be read."""
+    with pytest.raises(SeedError, match="cannot be read"):
+        load_seed(tmp_path / name, NOW)
+
+
+@pytest.mark.parametrize(
+    ("raw", "offset"),
+    [
+        ("now", 0),
+        ("now+90s", 90),
+        ("now-2w", -14 * DAY),
+        ("now+1h30m", 5400),
+        ("now-1d2h3m4s", -(DAY + 7384)),
+        ("2027-01-15T08:00:00Z", 0),
+        ("2027-01-15T09:00:00+01:00", 0),
+        (NOW + 5, 5),
+    ],
+)
+def test_instant(raw, offset):
+    """Instants are numbers, RFC 3339, or relative to now."""
+    assert parse_instant(raw, NOW + 0.9) == NOW + offset
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["", "now+", "now+5", "now 5d", "5d", "2027-01-15", "2027-01-15T08:00:00",
+     "2027-01-15T08:00:00.5Z", True, 1.5, None, []],
+)  # fmt: skip
+def test_instant_mistakes(raw):
+    """An instant without a zone, or in fractions of a second, is none."""
+    with pytest.raises(ValueMistakeError):
+        parse_instant(raw, NOW)
+
+
+def test_demo_seed():
+    """The demo tenant has a keyset of every kind that matters."""
+    (tenant,) = demo_seed(NOW).tenants
+    kinds = {keyset.id: [(key.use, key.nbf is not None) for key in keyset.keys] for keyset in tenant.keysets}
+    assert kinds == {
+        "B2C_1A_TokenSigningKeyContainer": [("sig", True)],
+        "B2C_1A_HandMadeKeyContainer": [("sig", True)],
+        "B2C_1A_UndatedKeyContainer": [("sig", False)],
+        "B2C_1A_EmptyKeyContainer": [],
+        "B2C_1A_TokenEncryptionKeyContainer": [("enc", True)],
+    }
