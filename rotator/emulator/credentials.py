@@ -7,7 +7,7 @@ https://learn.microsoft.com/entra/identity-platform/certificate-credentials); an
 assertion of a foreign issuer that the app trusts (workload identity federation,
 https://learn.microsoft.com/entra/workload-id/workload-identity-federation).
 
-AADSTS numbers: "Microsoft Entra authentication and authorization error codes"; 70021 comes as 400 `invalid_request` (seen in
+AADSTS numbers: Entra's "authentication and authorization error codes"; 70021 comes as 400 `invalid_request` (seen in
 Azure/azure-workload-identity issue 616), the others as 401 `invalid_client`.
 """
 

@@ -1,8 +1,8 @@
 """
 The Graph side: ``/beta/trustFramework/keySets`` and what is below it.
 
-Endpoints, success statuses and contexts are those of Microsoft's pages, numbered as
-there. Who may ask is settled before (service.py); what the state does not allow comes
+Endpoints, success statuses and contexts are those of Microsoft's pages on
+trustFrameworkKeySet. Who may ask is settled before (service.py); what the state does not allow comes
 up as a ModelError and is translated in graph_refusals.py.
 """
 
