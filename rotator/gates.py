@@ -8,6 +8,7 @@ to be held, and a `Failure` where something is wrong that somebody must mend.
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from rotator.clock import Clock
 from rotator.core.errors import Failure, FailureKind
@@ -99,3 +100,39 @@ class RunawayGate:
             generated=generated,
         )
         return Reason.RUNAWAY_GUARD if runaway else None
+
+
+class Lead(Protocol):
+    """The lead over other replicas; `begin_write` and `end_write` are called by the thread that writes."""
+
+    def begin_write(self, seconds: float) -> bool:
+        """Whether this replica leads, and goes on to for *seconds*; if so, the lead is kept until `end_write`."""
+        ...
+
+    def end_write(self) -> None:
+        """Nothing that was begun is under way any more."""
+        ...
+
+
+class LeaderGate:
+    """
+    Only the leader writes. Asked last: where it has nothing against it, the write counts as begun.
+
+    It counts as ended once its outcome is told, since looking for the key and enabling
+    it belong to it.
+    """
+
+    def __init__(self, lead: Lead, longest: Callable[[], float]) -> None:
+        """*longest*: seconds that a request may take at most."""
+        self._lead = lead
+        self._longest = longest
+
+    def note(self, outcome: Outcome) -> None:
+        """Take note that what this thread was about has come to an end; to be told after everybody else."""
+        del outcome
+        self._lead.end_write()
+
+    def __call__(self, planned: Planned) -> Reason | None:
+        """Hold where another replica leads, or could before the request has ended."""
+        del planned
+        return None if self._lead.begin_write(self._longest()) else Reason.NOT_LEADER

@@ -8,7 +8,9 @@ Who is due is remembered here and nowhere else; a process that starts anew knows
 nothing, and so looks twice before it writes.
 
 Each tenant is visited by one thread at a time. A stop is a state of the clock:
-nothing new begins, and what is under way finishes.
+nothing new begins, and what is under way finishes. `rest` is the same for a while:
+whoever does not lead looks at nothing. What was due before it is forgotten, since
+others may have written meanwhile.
 """
 
 import threading
@@ -74,6 +76,17 @@ class Loop:
         self._swept = swept
         self._chance = chance
         self._visits = [_Visits(tenant) for tenant in tenants]
+        self._resting = False
+        self._rests = 0
+
+    def rest(self) -> None:
+        """Look at nothing until `wake`; a write that is under way finishes."""
+        self._resting = True
+        self._rests += 1
+
+    def wake(self) -> None:
+        """Begin anew, as a process does that has just started."""
+        self._resting = False
 
     def configure(self, tenants: Sequence[Tenant], rhythm: Rhythm) -> None:
         """Take another configuration: keysets that stay are due as they were."""
@@ -85,15 +98,18 @@ class Loop:
 
     def sweep(self) -> None:
         """Look at every keyset of every tenant."""
-        began = self._clock.monotonic()
+        if self._is_idle:
+            return
+        began, rests = self._clock.monotonic(), self._rests
         outcomes = sweep(self._visits, self._look, self._rhythm.concurrency)
-        if not self._clock.is_stopping:
+        if not self._is_idle and rests == self._rests:
             self._swept(Swept(seconds=self._clock.monotonic() - began, outcomes=tuple(outcomes)))
 
     def _look(self, visits: "_Visits") -> list[Outcome]:
         with visits.lock:
-            if self._clock.is_stopping:
+            if self._is_idle:
                 return []
+            self._forget_if_rested(visits)
             outcomes = look(visits.tenant, self._clock.now())
             for outcome in outcomes:
                 self._note(visits, outcome)
@@ -103,11 +119,12 @@ class Loop:
     def _second_looks(self, visits: "_Visits") -> None:
         """Reconcile the keysets of one tenant whose first look is `settle` ago."""
         with visits.lock:
+            self._forget_if_rested(visits)
             for policy in visits.tenant.policies:
                 since = visits.due.get(policy.keyset_id)
                 if since is None or self._left(since) > 0:
                     continue
-                if self._clock.is_stopping:
+                if self._is_idle or visits.rests != self._rests:
                     return
                 outcome = reconcile(visits.tenant, policy, self._clock, self._settle, self._chance)
                 visits.due.pop(policy.keyset_id, None)
@@ -145,6 +162,15 @@ class Loop:
     def _again(self, visits: "_Visits") -> None:
         self._look(visits)
 
+    def _forget_if_rested(self, visits: "_Visits") -> None:
+        if visits.rests != self._rests:
+            visits.rests = self._rests
+            visits.due.clear()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._clock.is_stopping or self._resting
+
     @property
     def _settle(self) -> float:
         return self._rhythm.settle.total_seconds()
@@ -160,3 +186,4 @@ class _Visits:
         self.tenant = tenant
         self.lock = threading.Lock()
         self.due: dict[str, float] = {}
+        self.rests = 0  # how many the loop had had when `due` was begun

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     UNDATED = "undated"
     OBSERVE = "observe"
     STOPPING = "stopping"
+    NOT_LEADER = "not_leader"
     RUNAWAY_GUARD = "runaway_guard"
 
 

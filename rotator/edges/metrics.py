@@ -66,6 +66,7 @@ class Metrics:
         self._configuration()
         self._outcomes()
         self._requests()
+        self._election()
         self._keysets = _KeysetCollector(board, clock)
         self.registry.register(self._keysets)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -76,6 +77,12 @@ class Metrics:
         self._check_interval.set(check_interval.total_seconds())
         self._dry_run.set(dry_run)
         self._keysets.stale = check_interval * STALE
+        self.follow_board()
+        self._reload_successful.set(1)
+        self._reload_success.set(self._clock().timestamp())
+
+    def follow_board(self) -> None:
+        """Have the counters of the keysets that are on the board, and of no other."""
         configured = self._board.entries().keys()
         for tenant, keyset in configured:
             for outcome in ROTATIONS:
@@ -87,8 +94,28 @@ class Metrics:
             self._skew.remove(tenant)
             self._credentials.remove(tenant)
         self._counted = set(configured)
-        self._reload_successful.set(1)
-        self._reload_success.set(self._clock().timestamp())
+
+    def led_by(self, is_leading: Callable[[], bool]) -> None:
+        """There is an election: *is_leading* tells whether this process leads."""
+        self._leader.set_function(is_leading)
+
+    def lead(self) -> None:
+        """Count that this process became the leader."""
+        self._transitions.inc()
+
+    def renewed(self) -> None:
+        """Take note that the lease was renewed."""
+        self._last_renew.set(self._clock().timestamp())
+
+    def renew_failed(self) -> None:
+        """Count a request about the lease that failed."""
+        self._renew_failures.inc()
+
+    def follow(self) -> None:
+        """Forget what only a leader knows, after the board did: it would look like news."""
+        self.follow_board()
+        self._last_sweep.clear()
+        self._last_success.clear()
 
     def reloaded(self, *, accepted: bool) -> None:
         """Count that the configuration was read again."""
@@ -215,6 +242,13 @@ class Metrics:
             "clock_skew_seconds", "How far the local clock is ahead of the service's Date header.", "tenant"
         )
 
+    def _election(self) -> None:
+        self._leader = self._gauge("leader", "1 where this process is the one that works, or there is no election.")
+        self._leader.set(1)
+        self._transitions = self._counter("leader_transitions", "How often this process became the leader.")
+        self._renew_failures = self._counter("lease_renew_failures", "Requests about the lease that failed.")
+        self._last_renew = self._instant("lease_last_renew", "When this process last renewed the lease.")
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(PREFIX + name, text, labels, registry=self.registry)
 
@@ -241,9 +275,11 @@ class _Instant(Collector):
     def set(self, value: float) -> None:
         self._value = value
 
+    def clear(self) -> None:
+        self._value = None
+
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        if self._value is not None:
-            yield GaugeMetricFamily(self._name, self._text, value=self._value)
+        yield GaugeMetricFamily(self._name, self._text, value=self._value)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily(self._name, self._text)

@@ -5,6 +5,7 @@ Names, units and defaults are part of the interface. Messages never repeat a
 value, since one of them could be a secret in the wrong place.
 """
 
+import os
 import re
 from datetime import date, timedelta
 from enum import StrEnum
@@ -26,7 +27,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rotator.core.rotation import Mode, RotationPolicy
-from rotator.core.text import parse_span
+from rotator.core.text import format_span, parse_span
 
 PREFIX = "ROTATOR_"
 
@@ -77,6 +78,13 @@ def _tenant_id(value: str) -> str:
     return value
 
 
+def _switch(value: object) -> object:
+    switch = {"auto": "auto", "true": True, "false": False}.get(str(value).lower())
+    if switch is None:
+        raise PydanticCustomError("switch", "must be auto, true or false")
+    return switch
+
+
 _SCHEMA = {
     "type": "string",
     "pattern": r"^(?=.)(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?$",
@@ -85,6 +93,7 @@ _SCHEMA = {
 Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema(_SCHEMA)]
 SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SCHEMA)]
 Root = Annotated[str, BeforeValidator(_root)]
+Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]
 
 
 class _Section(BaseModel):
@@ -122,6 +131,44 @@ class HttpSettings(_Section):
     port: int = Field(
         default=9464, ge=0, le=65535, description="0: any free port; the one in use stands in rotator.started"
     )
+
+
+class LeaderElectionSettings(_Section):
+    """One leader among several replicas, by a Lease in Kubernetes."""
+
+    enabled: Switch = Field(default="auto", description="auto: on inside a cluster, off elsewhere")
+    lease_name: str = Field(default="rotator", pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    namespace: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="where the Lease is; not given: the pod's own",
+    )
+    lease_duration: SomeSpan = Field(
+        default=timedelta(seconds=60), description="how long others wait after a leader was last heard of"
+    )
+    renew_deadline: SomeSpan = Field(
+        default=timedelta(seconds=40), description="how long a leader that cannot renew goes on"
+    )
+    retry_period: SomeSpan = Field(default=timedelta(seconds=10), description="how often a leader renews, at least")
+    service_account_directory: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
+        description="where the pod's token, ca.crt and namespace are mounted",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether this process needs the lease to write."""
+        return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.enabled == "auto" else self.enabled
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.renew_deadline >= self.lease_duration:
+            message = "renew_deadline must be shorter than lease_duration: one leader ends before the next begins"
+        elif self.retry_period >= self.renew_deadline:
+            message = "retry_period must be shorter than renew_deadline: a leader renews before it must end"
+        else:
+            return self
+        raise PydanticCustomError("periods", "{message}", {"message": message})
 
 
 class PolicySettings(_Section):
@@ -267,8 +314,23 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(default=None, description="a PEM bundle to trust in addition")
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    leader_election: LeaderElectionSettings = LeaderElectionSettings()
     defaults: PolicySettings = PolicySettings()
     tenants: tuple[TenantSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _writes_fit(self) -> Self:
+        """A write begins only where the leader has more time left than it can take."""
+        election = self.leader_election
+        longest = election.renew_deadline - election.retry_period
+        if election.is_on and self.request_timeout > longest:
+            raise PydanticCustomError(
+                "periods",
+                "request_timeout must not be longer than leader_election.renew_deadline without retry_period, here "
+                "{longest}: a leader writes only where it is sure to lead until the request has ended",
+                {"longest": format_span(longest)},
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

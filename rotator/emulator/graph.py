@@ -61,7 +61,7 @@ def answer(operation: Operation, call: Call) -> Answer:
         raise refusal(error, operation, call.switches, keyset=call.keyset, kid=call.kid) from error
 
 
-def _list_keysets(call: Call) -> Answer:  # endpoint 1
+def _list_keysets(call: Call) -> Answer:
     views = call.tenant.read()
     token = call.request.query.get("$skiptoken")
     if token is not None:
@@ -77,7 +77,7 @@ def _list_keysets(call: Call) -> Answer:  # endpoint 1
     return json_answer(body, content_type=GRAPH_JSON)
 
 
-def _create_keyset(call: Call) -> Answer:  # endpoint 2
+def _create_keyset(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     name = data.get("id")
     if not isinstance(name, str) or not name:
@@ -94,12 +94,12 @@ def _create_keyset(call: Call) -> Answer:  # endpoint 2
     return json_answer(body, status=201, content_type=GRAPH_JSON, headers=(("Location", location),))
 
 
-def _get_keyset(call: Call) -> Answer:  # endpoint 3
+def _get_keyset(call: Call) -> Answer:
     view = call.tenant.read_keyset(call.keyset)
     return json_answer({"@odata.context": _entity(call), **_keyset(view, call)}, content_type=GRAPH_JSON)
 
 
-def _replace_keyset(call: Call) -> Answer:  # endpoint 4
+def _replace_keyset(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     keys = uploads.parse_jwks(data, call.switches, call.now)
     keyset = call.tenant.keyset(call.keyset)
@@ -109,14 +109,14 @@ def _replace_keyset(call: Call) -> Answer:  # endpoint 4
     return json_answer({"@odata.context": _entity(call), **_keyset(view, call)}, content_type=GRAPH_JSON)
 
 
-def _delete_keyset(call: Call) -> Answer:  # endpoint 5
+def _delete_keyset(call: Call) -> Answer:
     keyset = call.tenant.keyset(call.keyset)
     if call.commits:
         call.tenant.delete(keyset.id, by=call.client_id)
     return Answer(status=204)
 
 
-def _generate_key(call: Call) -> Answer:  # endpoint 6
+def _generate_key(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     key = key_bodies.parse_generated(data, call.switches, call.now)
     shifted = replace(
@@ -127,22 +127,22 @@ def _generate_key(call: Call) -> Answer:  # endpoint 6
     return _added(call, shifted)
 
 
-def _upload_secret(call: Call) -> Answer:  # endpoint 7
+def _upload_secret(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     return _added(call, uploads.parse_secret(data, call.switches, call.now))
 
 
-def _upload_certificate(call: Call) -> Answer:  # endpoint 8
+def _upload_certificate(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     return _added(call, uploads.parse_certificate(data, call.switches))
 
 
-def _upload_pkcs12(call: Call) -> Answer:  # endpoint 9
+def _upload_pkcs12(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     return _added(call, uploads.parse_pkcs12(data, call.switches))
 
 
-def _get_active_key(call: Call) -> Answer:  # endpoint 10
+def _get_active_key(call: Call) -> Answer:
     active = call.tenant.active(call.keyset)
     if active is not None:
         return _single_key(call, active, "microsoft.graph.trustFrameworkKey")
@@ -153,14 +153,14 @@ def _get_active_key(call: Call) -> Answer:  # endpoint 10
     raise RefusedError(status, "AADB2C90220", text)
 
 
-def _list_keys(call: Call) -> Answer:  # endpoint 11
+def _list_keys(call: Call) -> Answer:
     view = call.tenant.read_keyset(call.keyset)
     keys = [key_bodies.shown(key, call.switches) for key in view.keys]
     context = _context(call, f"trustFramework/keySets('{view.id}')/keys_v2")
     return json_answer({"@odata.context": context, "value": keys}, content_type=GRAPH_JSON)
 
 
-def _get_key(call: Call) -> Answer:  # endpoint 12
+def _get_key(call: Call) -> Answer:
     view = call.tenant.read_keyset(call.keyset)
     for key in view.keys:
         if key.kid == call.kid:
@@ -169,7 +169,7 @@ def _get_key(call: Call) -> Answer:  # endpoint 12
     raise KeyMissingError(call.kid)
 
 
-def _update_key(call: Call) -> Answer:  # endpoint 13
+def _update_key(call: Call) -> Answer:
     data = key_bodies.read_object(call.request, call.switches)
     status = key_bodies.parse_status(data)
     keyset = call.tenant.keyset(call.keyset)
