@@ -82,7 +82,9 @@ def _look_only(runtime: Runtime) -> tuple[list[Outcome], datetime]:
 
 def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
     """*outcomes* with what became of those that were planned."""
-    planned = {(each.sight.tenant, each.sight.policy.keyset_id) for each in outcomes if isinstance(each, Planned)}
+    planned = {
+        (each.sight.tenant, each.sight.policy.keyset_id): each.reason for each in outcomes if isinstance(each, Planned)
+    }
     if not planned:
         return outcomes
     settle = runtime.settings.settle.total_seconds()
@@ -92,8 +94,9 @@ def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
 
     def visit(tenant: Tenant) -> Iterator[Outcome]:
         for policy in tenant.policies:
-            if (tenant.name, policy.keyset_id) in planned:
-                yield reconcile(tenant, policy, runtime.clock, settle, random.random)
+            first = planned.get((tenant.name, policy.keyset_id))
+            if first is not None:
+                yield reconcile(tenant, policy, first, clock=runtime.clock, settle=settle, chance=random.random)
 
     seconds = _sweep(runtime, runtime.tenants, visit)
     became = {(each.sight.tenant, each.sight.policy.keyset_id): each for each in seconds}

@@ -26,6 +26,10 @@ class Clock(Protocol):
         """Wait; False where the wait was cut short, because the program is to stop."""
         ...
 
+    def linger(self, seconds: float) -> None:
+        """Wait even though the program is to stop, for what must be finished."""
+        ...
+
 
 class SystemClock:
     """The real one. `stop` may be called from a signal handler."""
@@ -50,6 +54,10 @@ class SystemClock:
     def sleep(self, seconds: float) -> bool:
         """Wait; False where `stop` was called before or meanwhile."""
         return not self._stop.wait(seconds)
+
+    def linger(self, seconds: float) -> None:
+        """Wait, whatever `stop` says."""
+        time.sleep(seconds)
 
     def stop(self) -> None:
         """Wake every sleeper, now and from now on."""

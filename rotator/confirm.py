@@ -19,6 +19,8 @@ from rotator.core.retry import ladder
 from rotator.core.rotation import decide
 
 LONGEST_PAUSE = 30.0  # seconds between two looks
+STOPPING_PATIENCE = 5.0  # seconds that are given to looking once the program was asked to stop
+STOPPING_PAUSE = 0.5  # seconds between two looks then
 
 
 class Shown(Protocol):
@@ -44,6 +46,7 @@ class Confirmation:
         self._settle = settle
         self._before = asked.sight.keyset.kids if asked.sight.keyset else frozenset()
         self._trouble = "the keyset does not show it"
+        self._last_look: float | None = None  # by monotonic time, once the program is to stop
         self._enabled_once = False
         self._enabled_now = False  # then the next look is worth it at once
 
@@ -56,12 +59,12 @@ class Confirmation:
             differences = self._asked.spec.differences(key)
             if differences:
                 message = f"key {key.kid} was generated, but it is not what was asked for: {', '.join(differences)}"
-                return self._failed(Failure(kind=FailureKind.MISMATCH, message=message))
+                return self._failed(Failure(kind=FailureKind.MISMATCH, message=message), key.kid or "")
             if key.enabled:
                 return self._rotated(keyset, key, remark)
             self._enable(key)
         message = f"Graph said that it generated the key, but within {self._settle:g}s {self._trouble}"
-        return self._failed(Failure(kind=FailureKind.UNCONFIRMED, message=message))
+        return self._failed(Failure(kind=FailureKind.UNCONFIRMED, message=message), kid or "")
 
     def settle_doubt(self, doubt: Failure) -> Outcome:
         """Look whether the key is there although the request failed; adopt it where it is."""
@@ -75,7 +78,12 @@ class Confirmation:
         return self._failed(doubt.explained(f"looked for the key for {self._settle:g}s: {self._trouble}"))
 
     def _looks(self) -> Iterator[Keyset]:
-        """The keyset at once, and again and again until *settle* is over or the program is to stop."""
+        """
+        The keyset at once, and again and again until *settle* is over.
+
+        A stop does not end it at once: a key that is not enabled now would look as if a
+        person had disabled it, and what is seen now need not be told as a failure.
+        """
         until = self._clock.monotonic() + self._settle
         for pause in ladder(first=1.0, longest=LONGEST_PAUSE):
             try:
@@ -85,12 +93,19 @@ class Confirmation:
             if self._enabled_now:
                 self._enabled_now = False
                 continue
+            if self._clock.is_stopping:
+                until = min(until, self._stopped_until())
             left = until - self._clock.monotonic()
             if left <= 0:
                 return
             if not self._clock.sleep(min(pause, left)):
-                self._trouble += " (stopped before its time was up)"
-                return
+                self._clock.linger(min(STOPPING_PAUSE, left))
+
+    def _stopped_until(self) -> float:
+        """Until when to look at most, from the first time that somebody notices the stop."""
+        if self._last_look is None:
+            self._last_look = self._clock.monotonic() + STOPPING_PATIENCE
+        return self._last_look
 
     def _match(self, keyset: Keyset) -> Key | None:
         """A key exactly as asked for, among those that were not there before."""
@@ -121,5 +136,5 @@ class Confirmation:
             remark=remark,
         )
 
-    def _failed(self, failure: Failure) -> Failed:
-        return Failed(sight=self._asked.sight, failure=failure, spec=self._asked.spec)
+    def _failed(self, failure: Failure, generated: str | None = None) -> Failed:
+        return Failed(sight=self._asked.sight, failure=failure, spec=self._asked.spec, generated=generated)

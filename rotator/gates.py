@@ -14,7 +14,7 @@ from rotator.clock import Clock
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.guard import is_runaway
-from rotator.core.outcome import Outcome, Planned, Rotated
+from rotator.core.outcome import Failed, Outcome, Planned, Rotated
 from rotator.core.rotation import Reason
 
 NOTABLE_SKEW = 60.0  # seconds, from which on it is told
@@ -76,11 +76,20 @@ class RunawayGate:
         self._generated: dict[tuple[str, str], list[tuple[datetime, str | None]]] = {}
 
     def note(self, outcome: Outcome) -> None:
-        """Take note of a key that was generated."""
-        if isinstance(outcome, Rotated):
-            name = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
-            with self._lock:
-                self._generated.setdefault(name, []).append((outcome.sight.now, outcome.kid))
+        """
+        Take note of a key that was generated, whether the keyset shows it or not.
+
+        A request of which nobody knows what it did does not count: a service that is
+        down for days would else leave no room for the one key that it owes.
+        """
+        match outcome:
+            case Rotated(kid=kid) | Failed(generated=str(kid)):
+                name = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
+                with self._lock:
+                    born = self._generated.setdefault(name, [])
+                    born.append((outcome.sight.now, kid or f"unnamed {len(born)}"))
+            case _:
+                pass
 
     def __call__(self, planned: Planned) -> Reason | None:
         """Hold where one more key would be one too many."""

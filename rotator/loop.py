@@ -23,6 +23,7 @@ from rotator.board import Board, Entry
 from rotator.clock import Clock
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.pace import next_look
+from rotator.core.rotation import Reason, is_called_for
 from rotator.reconcile import Tenant, look, reconcile, sweep
 
 
@@ -121,25 +122,33 @@ class Loop:
         with visits.lock:
             self._forget_if_rested(visits)
             for policy in visits.tenant.policies:
-                since = visits.due.get(policy.keyset_id)
-                if since is None or self._left(since) > 0:
+                due = visits.due.get(policy.keyset_id)
+                if due is None or self._left(due) > 0:
                     continue
                 if self._is_idle or visits.rests != self._rests:
                     return
-                outcome = reconcile(visits.tenant, policy, self._clock, self._settle, self._chance)
-                visits.due.pop(policy.keyset_id, None)
-                self._note(visits, outcome, first=False)
+                outcome = reconcile(
+                    visits.tenant,
+                    policy,
+                    due.reason,
+                    clock=self._clock,
+                    settle=self._settle,
+                    chance=self._chance,
+                )
+                self._note(visits, outcome)
             self._plan_second_looks(visits)
 
-    def _note(self, visits: "_Visits", outcome: Outcome, *, first: bool = True) -> None:
+    def _note(self, visits: "_Visits", outcome: Outcome) -> None:
         """Tell what came of a look, and see to the next one."""
-        is_open = first and isinstance(outcome, Planned) and not self._rhythm.dry_run
+        is_open = isinstance(outcome, Planned) and not self._rhythm.dry_run
         entry = self._board.record(outcome, is_open=is_open)
         self._observe(outcome)
         keyset_id = outcome.sight.policy.keyset_id
         match outcome:
-            case Planned() if first:
-                visits.due.setdefault(keyset_id, self._clock.monotonic())
+            case Planned(reason=reason):
+                due = visits.due.get(keyset_id)
+                if due is None or not is_called_for(due.reason, reason):
+                    visits.due[keyset_id] = _Due(since=self._clock.monotonic(), reason=reason)
             case Failed():
                 visits.due.pop(keyset_id, None)
                 self._plan_another(visits, outcome, entry)
@@ -175,15 +184,23 @@ class Loop:
     def _settle(self) -> float:
         return self._rhythm.settle.total_seconds()
 
-    def _left(self, since: float) -> float:
-        return since + self._settle - self._clock.monotonic()
+    def _left(self, due: "_Due") -> float:
+        return due.since + self._settle - self._clock.monotonic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """Since when (monotonic) a keyset calls for a key, and why."""
+
+    since: float
+    reason: Reason
 
 
 class _Visits:
-    """One tenant, whose turn it is, and since when (monotonic) which of its keysets call for a key."""
+    """One tenant, whose turn it is, and which of its keysets call for a key."""
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
         self.lock = threading.Lock()
-        self.due: dict[str, float] = {}
+        self.due: dict[str, _Due] = {}
         self.rests = 0  # how many the loop had had when `due` was begun

@@ -13,6 +13,7 @@ look, and the only place that writes. Since a key can't be taken back:
 
 1. Nothing is asked for unless two looks, `settle` apart, both call for it: what a
    process wrote before it died, or what a node has not heard of yet, shows by then.
+   That no key is valid must be the word of both.
 2. A request that may have been carried out is never sent again. What it did is
    found out by looking; if that shows nothing, rule 1 begins anew.
 3. A request that certainly did nothing is sent again only after looking and
@@ -35,7 +36,16 @@ from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
 from rotator.core.retry import backoff, bounded
-from rotator.core.rotation import KNOWN_MINIMUM_LEAD, Hold, KeySpec, Reason, Rotate, RotationPolicy, decide
+from rotator.core.rotation import (
+    KNOWN_MINIMUM_LEAD,
+    Hold,
+    KeySpec,
+    Reason,
+    Rotate,
+    RotationPolicy,
+    decide,
+    is_called_for,
+)
 from rotator.core.text import format_span
 
 MOST_TRIES = 4
@@ -86,16 +96,24 @@ def look(tenant: Tenant, now: datetime) -> list[Outcome]:
 
 
 def reconcile(
-    tenant: Tenant, policy: RotationPolicy, clock: Clock, settle: float, chance: Callable[[], float]
+    tenant: Tenant,
+    policy: RotationPolicy,
+    first: Reason,
+    *,
+    clock: Clock,
+    settle: float,
+    chance: Callable[[], float],
 ) -> Outcome:
     """
     The second look at one keyset; generates its next key if it still calls for one.
 
-    *settle* also bounds, in seconds, how long the new key is looked for.
+    first:  why the first look called for one; where this one does for a graver
+        reason, it is planned again, and nothing is written
+    settle: also bounds, in seconds, how long the new key is looked for
     """
     sight = Sight(tenant=tenant.name, policy=policy, now=clock.now())
     try:
-        return _reconcile(tenant, sight, clock, settle, chance)
+        return _reconcile(tenant, sight, first, clock, settle, chance)
     except Exception as error:  # noqa: BLE001 - as above: a bug here is one keyset's failure
         return _failed(sight, error)
 
@@ -126,12 +144,14 @@ def _judge(
             return Planned(sight=seen, reason=reason, spec=spec)
 
 
-def _reconcile(tenant: Tenant, sight: Sight, clock: Clock, settle: float, chance: Callable[[], float]) -> Outcome:
+def _reconcile(
+    tenant: Tenant, sight: Sight, first: Reason, clock: Clock, settle: float, chance: Callable[[], float]
+) -> Outcome:
     minimum_lead = None
     for attempt in count(1):
         keyset = tenant.keysets.fetch(sight.policy.keyset_id)
         outcome = _judge(replace(sight, now=clock.now()), keyset, minimum_lead)
-        if not isinstance(outcome, Planned):
+        if not isinstance(outcome, Planned) or not is_called_for(first, outcome.reason):
             return outcome
         came = _ask(tenant, outcome, Confirmation(tenant.keysets, outcome, clock, settle), minimum_lead)
         if not isinstance(came, Failure):

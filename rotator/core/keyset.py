@@ -107,8 +107,13 @@ class Keyset:
         return valid[0] if valid else None
 
     def upcoming(self, after: datetime) -> Iterator[Key]:
-        """The usable keys that activate later than *after*, in the order in which they do."""
-        return (key for key in sorted(self.keys, key=_rank) if key.is_usable and key.activates > after)
+        """
+        The usable keys that activate later than *after*, in the order in which they do.
+
+        Of keys that activate together the one that will be active comes first.
+        """
+        ranked = sorted(sorted(self.keys, key=_rank, reverse=True), key=lambda key: key.activates)
+        return (key for key in ranked if key.is_usable and key.activates > after)
 
     def chain(self, now: datetime, overlap: timedelta) -> tuple[Key, ...]:
         """

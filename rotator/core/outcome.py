@@ -71,12 +71,14 @@ class Failed:
     The keyset could not be looked at, or its rotation failed.
 
     `spec` is the key that was asked for; None where it did not come to that.
-    `bug` is the exception where the failure is `internal`, for the log alone.
+    `generated` is the kid of a key that the service said it generated all the same, "" where it
+    named none. `bug` is the exception where the failure is `internal`, for the log alone.
     """
 
     sight: Sight
     failure: Failure
     spec: KeySpec | None = None
+    generated: str | None = None
     bug: Exception | None = None
 
 

@@ -63,6 +63,17 @@ class Reason(StrEnum):
     RUNAWAY_GUARD = "runaway_guard"
 
 
+def is_called_for(first: Reason, second: Reason) -> bool:
+    """
+    Whether two looks call for the same thing.
+
+    That a keyset has suddenly no valid key, or no dated one, takes two looks of its
+    own: the key for that takes over at once, and one answer that lacks something is enough
+    to see it so.
+    """
+    return first is second or second not in (Reason.NO_VALID_KEY, Reason.UNDATED)
+
+
 class NoteKind(StrEnum):
     """What is wrong with a key that somebody put there for later."""
 
@@ -314,7 +325,7 @@ def _stand_in(policy: RotationPolicy, keyset: Keyset, need: _Need, now: datetime
     if head is None:
         after = turn_end = now
     else:
-        after = head.activates
+        after = max(now, head.activates)
         turn_end = head.expires if head.nbf is None else min(head.expires, head.nbf + policy.validity)
     candidates = (key for key in keyset.upcoming(after) if key.activates <= need.nbf and key.expires > turn_end)
     return max(candidates, key=lambda key: key.expires, default=None)

@@ -24,11 +24,11 @@ def parse_span(text: str) -> timedelta:
     """
     match = _SPAN.fullmatch(text)
     if not text or match is None:
-        msg = f"{text!r} is no duration; write a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m"
+        msg = "is no duration; write a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m"
         raise ValueError(msg)
     seconds = sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS.values(), strict=True))
     if seconds > _LONGEST:
-        msg = f"{text!r} is longer than a hundred years"
+        msg = "is longer than a hundred years"
         raise ValueError(msg)
     return timedelta(seconds=seconds)
 

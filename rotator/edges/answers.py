@@ -7,13 +7,12 @@ about everything that would become a wrong date.
 
 Sources: Graph's pages on trustFrameworkKeySet and trustFrameworkKey_v2;
 "Microsoft Graph error responses and resource types"; RFC 7519 section 2
-(NumericDate); RFC 9110 section 10.2.3 (Retry-After).
+(NumericDate).
 """
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,17 +42,19 @@ def render_spec(spec: KeySpec) -> dict[str, str | int]:
 
 def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
     """
-    A keyset from its JSON; without `keys`, or with null, it is empty.
+    A keyset from its JSON; with null for `keys` it is empty.
+
+    Without `keys` it is no keyset: to take it for an empty one would call for a key at once.
 
     Raises:
         RequestError: `unreadable`, with the path of the member that makes no sense.
 
     """
-    keys = unwrapped(raw).get("keys")
+    keys = unwrapped(raw).get("keys", "missing")
     if keys is None:
         keys = []
     if not isinstance(keys, list):
-        raise unreadable(f"keyset {keyset_id}: keys is no list")
+        raise unreadable(f"keyset {keyset_id}: there is no list of keys")
     return Keyset(
         id=keyset_id, keys=tuple(_parse_key(f"keyset {keyset_id}: keys[{n}]", key) for n, key in enumerate(keys))
     )
@@ -77,7 +78,7 @@ def _parse_key(path: str, raw: object) -> Key:
         nbf=_instant(path, raw, "nbf"),
         exp=_instant(path, raw, "exp"),
         enabled=status.lower() != "disabled",
-        use=_text(path, raw, "use"),
+        use=(_text(path, raw, "use") or "").lower() or None,
         kty=_text(path, raw, "kty"),
     )
 
@@ -216,7 +217,7 @@ def refused(answer: Answer, operation: str) -> RequestError:
         code=code,
         request_id=answer.headers.get("request-id"),
         client_request_id=answer.client_request_id,
-        retry_after=retry_after(answer),
+        retry_after=answer.retry_after,
     )
     return RequestError(failure, effect)
 
@@ -246,15 +247,3 @@ def _explain(kind: FailureKind, status: int, code: str | None, operation: str) -
         FailureKind.UNREADABLE: "not a documented answer (a redirect is not followed); check cloud and what is between",
     }
     return f"{said}: {advice[kind]}"
-
-
-def retry_after(answer: Answer) -> timedelta | None:
-    """How long the service asks us to wait, in seconds or as an HTTP date; None where it does not."""
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit() and len(value) < 8:
-        return timedelta(seconds=int(value))
-    try:
-        until, sent = parsedate_to_datetime(value), parsedate_to_datetime(answer.headers.get("date", ""))
-        return max(until - sent, timedelta())  # both by the service's clock
-    except (ValueError, TypeError):
-        return None

@@ -155,7 +155,10 @@ class GraphKeysets:
         link = page.get("@odata.nextLink")
         if link is None:
             return ""
-        target = urljoin(url, link) if isinstance(link, str) else ""
+        try:
+            target = urljoin(url, link) if isinstance(link, str) else ""
+        except ValueError:
+            target = ""
         if origin(target) != origin(url):
             raise unreadable("the list of keysets goes on at another host (@odata.nextLink); not followed")
         return target

@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ from rotator import __version__
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 
+LONGEST_NUMBER = 8  # digits
 LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
 
 
@@ -42,6 +43,19 @@ class Answer:
     client_request_id: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """
+        How long the service asks to be left alone, in seconds or as an HTTP date; None where it does not.
+
+        Source: RFC 9110, section 10.2.3. A date is taken by the service's own clock.
+        """
+        value = self.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit() and len(value) < LONGEST_NUMBER:
+            return timedelta(seconds=int(value))
+        until, sent = _date(value), _date(self.headers.get("date", ""))
+        return None if until is None or sent is None else max(until - sent, timedelta())
 
 
 class Http:
@@ -108,7 +122,7 @@ class Http:
         self._client.close()
 
     def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
-        where = urlsplit(url).hostname or url
+        where = _host(url)
         seconds = self._timeout()
         try:
             with (
@@ -134,6 +148,13 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
     return context
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
 
 
 def _read(response: httpx.Response, where: str) -> Answer:
@@ -170,7 +191,9 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
     if isinstance(error, httpx.TimeoutException):
         message = f"{where} did not answer within {seconds:g}s"
         raise RequestError(Failure(kind=FailureKind.TIMEOUT, message=message), effect) from error
-    text = " ".join(str(error).split()) or type(error).__name__
+    # What h11 and httpx say of a request that they do not send quotes it, token and all.
+    quotes = isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | httpx.UnsupportedProtocol)
+    text = type(error).__name__ if quotes else " ".join(str(error).split()) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"
     elif never_sent:
@@ -181,13 +204,18 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
 
 
 def _skew(answer: Answer, began: datetime, seconds: float) -> float | None:
-    try:
-        date = parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    date = _date(answer.headers.get("date", ""))
     # The header is cut to the second: on average the peer's clock was half a second on.
-    return (began - date).total_seconds() + seconds / 2 - 0.5
+    return None if date is None else (began - date).total_seconds() + seconds / 2 - 0.5
+
+
+def _date(value: str) -> datetime | None:
+    """An HTTP date (RFC 9110, section 5.6.7); None where it is none."""
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 _left = threading.local()

@@ -21,10 +21,12 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from rotator.core.exchange import Exchange
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import KeySpec
+from rotator.core.rotation import KeySpec, Reason
 from rotator.core.text import format_instant, printable
 
 STRUCK = "[secret]"
+SHORTEST = 8  # characters
+MOST_PASSING = 1000
 _SHAPES = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JWT: token or assertion
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
@@ -40,30 +42,40 @@ class Secrets:
     def __init__(self) -> None:
         """Nothing is known but shapes."""
         self._lock = threading.Lock()
-        self._values: tuple[str, ...] = ()
+        self._kept: tuple[str, ...] = ()
+        self._passing: tuple[str, ...] = ()
 
-    def learn(self, value: str) -> None:
-        """Strike *value* out from now on; too short a one would strike out words."""
-        if len(value) >= 8:
-            with self._lock:
-                self._values = (*self._values[-63:], value)
+    def learn(self, value: str, *, for_good: bool) -> None:
+        """
+        Strike *value* out from now on; too short a one would strike out words.
+
+        for_good: it is not one of many that come and go, of which the last thousand are remembered
+        """
+        with self._lock:
+            if len(value) < SHORTEST or value in self._kept or value in self._passing:
+                return
+            if for_good:
+                self._kept = (*self._kept, value)
+            else:
+                self._passing = (*self._passing[1 - MOST_PASSING :], value)
 
     def strike(self, text: str) -> str:
         """*text* without anything secret."""
-        for value in self._values:
-            text = text.replace(value, STRUCK)
+        for value in (*self._kept, *self._passing):
+            if len(value) <= len(text):
+                text = text.replace(value, STRUCK)
         return _SHAPES.sub(STRUCK, text)
 
     def __call__(self, logger: object, name: str, event: Event) -> Event:
         """Strike secrets out of every value of a log line, as a processor of structlog."""
         del logger, name
-        return {key: self._clean(value) for key, value in event.items()}
+        return {self.strike(key): self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: object) -> object:
         if isinstance(value, bool | int | float | None):
             return value
         if isinstance(value, Mapping):
-            return {str(key): self._clean(inner) for key, inner in value.items()}
+            return {self.strike(str(key)): self._clean(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self._clean(inner) for inner in value]
         return self.strike(str(value))
@@ -115,7 +127,7 @@ def log_outcome(log: FilteringBoundLogger, outcome: Outcome) -> None:
     match outcome:
         case Held(reason=reason):
             hurt = outcome.sight.outlook is not None and outcome.sight.outlook.is_hurt
-            emit = log.warning if hurt else log.debug
+            emit = log.warning if hurt or reason is Reason.RUNAWAY_GUARD else log.debug
             emit("keyset.held", **about, reason=reason)
         case Planned(reason=reason, spec=spec):
             log.info("keyset.planned", **about, reason=reason, **_key(spec))

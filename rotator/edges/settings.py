@@ -11,9 +11,10 @@ from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -55,9 +56,23 @@ def _some_span(value: object) -> object:
 
 def _root(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
+    if (
+        not _is_port(parts)
+        or parts.scheme != "https"
+        or not parts.hostname
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.username
+    ):
         raise PydanticCustomError("root", "must be an https root without a path, such as https://localhost:8443")
     return value.rstrip("/")
+
+
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
 
 
 def _keyset_id(value: str) -> str:
@@ -92,7 +107,7 @@ _SCHEMA = {
 }
 Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema(_SCHEMA)]
 SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SCHEMA)]
-Root = Annotated[str, BeforeValidator(_root)]
+Root = Annotated[str, AfterValidator(_root)]
 Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]
 
 
@@ -195,7 +210,7 @@ class PolicySettings(_Section):
 class KeysetSettings(_Section):
     """One keyset; what it does not say, `defaults` says."""
 
-    id: Annotated[str, BeforeValidator(_keyset_id)]
+    id: Annotated[str, AfterValidator(_keyset_id)]
     use: Literal["sig", "enc"]
     mode: Mode | None = None
     kty: Literal["RSA", "oct"] | None = None
@@ -274,7 +289,7 @@ class TenantSettings(_Section):
     """One B2C tenant."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$", description="the label in logs and metrics")
-    tenant_id: Annotated[str, BeforeValidator(_tenant_id)]
+    tenant_id: Annotated[str, AfterValidator(_tenant_id)]
     cloud: Annotated[
         Annotated[Literal["global", "china", "usgov", "usgov-dod"], Tag("name")] | Annotated[CloudRoots, Tag("roots")],
         Discriminator(_cloud_form),

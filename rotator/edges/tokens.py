@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from rotator.core.errors import Failure, FailureKind, RequestError
@@ -63,6 +63,14 @@ class FederatedToken:
 Credential = ClientSecret | Certificate | FederatedToken
 
 
+class Learn(Protocol):
+    """Hears of a value that must never be printed."""
+
+    def __call__(self, value: str, *, for_good: bool) -> None:
+        """*for_good*: it is not one of many that come and go."""
+        ...
+
+
 @dataclass(slots=True)
 class _Token:
     value: str = field(repr=False)
@@ -82,7 +90,7 @@ class Tokens:
         client_id: str,
         credential: Credential,
         observe: Callable[[bool], None],
-        learn: Callable[[str], None],
+        learn: Learn,
         expires: Callable[[datetime], None],
     ) -> None:
         """
@@ -123,7 +131,7 @@ class Tokens:
                 self._app = None
                 if self._token is None or now >= self._token.expires:
                     raise
-                self._token.renew = now + PATIENCE
+                self._token.renew = min(now + PATIENCE, self._token.expires)
             return self._token.value
 
     def reject(self, token: str) -> None:
@@ -147,7 +155,7 @@ class Tokens:
             self._observe(granted)
         if not granted:
             _refuse(result, self._client_id)
-        self._learn(result["access_token"])
+        self._learn(result["access_token"], for_good=False)
         now, lifetime = time.monotonic(), float(result["expires_in"])
         renew = now + max(lifetime - EARLY, lifetime / 2)
         if "refresh_on" in result:
@@ -159,7 +167,7 @@ class Tokens:
 
         credential = _for_msal(self._credential, self._expires)
         if isinstance(credential, str):
-            self._learn(credential)
+            self._learn(credential, for_good=True)
         try:
             return msal.ConfidentialClientApplication(
                 self._client_id,
@@ -308,25 +316,41 @@ def _check(answer: Answer, operation: str, host: str) -> None:
         kind, what = FailureKind.THROTTLED, "too many requests; it is tried again later"
     elif answer.status >= 500:
         kind, what = FailureKind.SERVICE, "the login host has a problem; it is tried again later"
-    elif (answer.status == 200 and _has(answer.body, _NEEDED[operation])) or (
-        answer.status >= 400 and _has(answer.body)
+    elif (answer.status == 200 and _is_well(answer.body, operation)) or (
+        answer.status >= 400 and _is_well(answer.body)
     ):
         return
     else:
         kind, what = FailureKind.UNREADABLE, "no JSON of the login service; check cloud and what stands between"
     message = f"{host} answered {answer.status} to {operation}: {what}"
-    failure = Failure(kind=kind, message=message, status=answer.status, client_request_id=answer.client_request_id)
+    failure = Failure(
+        kind=kind,
+        message=message,
+        status=answer.status,
+        client_request_id=answer.client_request_id,
+        retry_after=answer.retry_after,
+    )
     raise RequestError(failure)
 
 
-_NEEDED = {"discovery": ("authorization_endpoint", "token_endpoint"), "token": ("access_token",)}
-"""What MSAL takes for granted in an answer that is well."""
+_ENDPOINT = re.compile(r"https://\S{1,2000}")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750, section 2.1
 
 
-def _has(body: bytes, members: tuple[str, ...] = ()) -> bool:
-    """Whether *body* is a JSON object with these members, each a text."""
+def _is_well(body: bytes, operation: str = "") -> bool:
+    """Whether *body* is a JSON object, and has what MSAL takes for granted in the answer to *operation*."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and all(isinstance(content.get(member), str) for member in members)
+    if not isinstance(content, dict):
+        return False
+    match operation:
+        case "discovery":
+            endpoints = (content.get("authorization_endpoint"), content.get("token_endpoint"))
+            return all(isinstance(each, str) and _ENDPOINT.fullmatch(each) for each in endpoints)
+        case "token":
+            token, seconds = content.get("access_token"), str(content.get("expires_in"))
+            return isinstance(token, str) and bool(_TOKEN.fullmatch(token)) and seconds.isascii() and seconds.isdigit()
+        case _:
+            return True
