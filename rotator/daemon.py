@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rotator import __version__
 from rotator.board import Board
@@ -26,9 +27,13 @@ from rotator.runtime import Runtime
 from rotator.views.document import document
 from rotator.views.page import POLICY, About, page
 
+if TYPE_CHECKING:
+    from rotator.candidacy import Candidacy
+
 LONGEST_SILENCE = 30.0  # seconds without a beat of the scheduler before it counts as dead
 SWEEP, WATCH = "sweep", "watch"
 WATCH_INTERVAL = timedelta(seconds=5)
+AT_START = ("log", "http", "concurrency", "leader_election")  # settings that a reload does not change
 
 
 class Daemon:
@@ -41,7 +46,11 @@ class Daemon:
         self._digest = _digest(runtime.path)
         self._reloading = threading.Lock()
         self._swept_once = False
-        self._board = Board(_policies(runtime.tenants))
+        self._showing = threading.Lock()
+        self._policies = _policies(runtime.tenants)
+        self._terms = 0
+        self._works = not self._settings.leader_election.is_on
+        self._board = Board(self._policies if self._works else ())
         self._metrics = Metrics(self._board, runtime.clock.now)
         self._metrics.configure(self._settings.check_interval, dry_run=self._settings.dry_run)
         runtime.listeners.outcome.append(self._metrics.outcome)
@@ -50,8 +59,9 @@ class Daemon:
         runtime.listeners.credential.append(self._metrics.credential)
         runtime.listeners.token.append(lambda granted: self._metrics.token(granted=granted))
         self._scheduler = Scheduler(self._settings.concurrency + 2, mishap=self._mishap)
+        self._candidacy = None if self._works else self._stand()
         self._loop = Loop(
-            runtime.tenants,
+            self._guarded(runtime.tenants),
             _rhythm(self._settings),
             clock=runtime.clock,
             scheduler=self._scheduler,
@@ -60,6 +70,8 @@ class Daemon:
             swept=self._swept,
             chance=random.random,
         )
+        if self._candidacy is not None:
+            self._loop.rest()
 
     def run(self) -> int:
         """Serve, and sweep until somebody asks to stop; what is under way then is finished."""
@@ -80,9 +92,16 @@ class Daemon:
         self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
         self._scheduler.every(WATCH, WATCH_INTERVAL, self._watch)
         self._scheduler.start()
+        if self._candidacy is not None:
+            self._candidacy.start()
         clock.wait()
         log.info("rotator.stopping")
+        if self._candidacy is not None:
+            self._candidacy.stop()
         self._scheduler.stop()
+        self._loop.close()
+        if self._candidacy is not None:
+            self._candidacy.join()
         server.stop()
         log.info("rotator.stopped")
         return Exit.OK
@@ -100,8 +119,10 @@ class Daemon:
                 log.error("config.rejected", config=error.source, faults=[str(fault) for fault in error.faults])
                 return
             before, self._settings = self._settings, settings
-            self._board.configure(_policies(tenants))
-            self._loop.configure(tenants, _rhythm(settings))
+            with self._showing:
+                self._policies = _policies(tenants)
+                self._board.configure(self._policies if self._works else ())
+            self._loop.configure(self._guarded(tenants), _rhythm(settings))
             self._metrics.configure(settings.check_interval, dry_run=settings.dry_run)
             self._metrics.reloaded(accepted=True)
             log.info(
@@ -111,11 +132,52 @@ class Daemon:
                 keysets=sum(len(tenant.policies) for tenant in tenants),
                 check_interval=format_span(settings.check_interval),
                 dry_run=settings.dry_run,
-                restart_needed=[
-                    name for name in ("log", "http", "concurrency") if getattr(before, name) != getattr(settings, name)
-                ],
+                restart_needed=[name for name in AT_START if getattr(before, name) != getattr(settings, name)],
             )
             self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
+
+    def leadership(self) -> str | None:
+        """Who leads, for people; None where there is no election."""
+        return None if self._candidacy is None else self._candidacy.line()
+
+    def _stand(self) -> "Candidacy":
+        """Stand for election."""
+        from rotator.candidacy import Candidacy  # noqa: PLC0415 - most processes have no rival
+
+        candidacy = Candidacy(
+            self._runtime,
+            self._metrics,
+            begin=self._begin,
+            end=self._end,
+            longest=self._longest,
+        )
+        self._runtime.listeners.outcome.append(candidacy.note)
+        return candidacy
+
+    def _longest(self) -> float:
+        """Seconds that a request may take, as configured now."""
+        return self._settings.request_timeout.total_seconds()
+
+    def _guarded(self, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
+        return tenants if self._candidacy is None else self._candidacy.guarded(tenants)
+
+    def _begin(self) -> None:
+        """Begin to lead: sweep at once."""
+        with self._showing:
+            self._works = True
+            self._board.configure(self._policies)
+        self._metrics.follow_board()
+        self._loop.wake()
+        self._terms += 1
+        # A sweep of an earlier term may still be ending, and would keep one with the same name out.
+        self._scheduler.once(f"{SWEEP}:{self._terms}", 0, self._loop.sweep)
+
+    def _end(self) -> None:
+        """Lead no more: look at nothing, and leave nothing behind that looks like news."""
+        self._loop.rest()
+        with self._showing:
+            self._works = False
+            self._board.configure(())
 
     def _watch(self) -> None:
         """Reload where the file's content has changed; a ConfigMap is swapped by a link, so that is what counts."""
@@ -139,19 +201,26 @@ class Daemon:
 
     def _swept(self, swept: Swept) -> None:
         self._swept_once = True
-        self._metrics.swept(swept.seconds, swept.outcomes)
+        self._metrics.swept(swept.seconds, swept.outcomes, late=swept.late)
         counts = {
             kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in swept.outcomes)
             for kind in (Held, Planned, Rotated, Failed)
         }
-        self._runtime.log.info("sweep.finished", seconds=round(swept.seconds, 3), keysets=len(swept.outcomes), **counts)
+        self._runtime.log.info(
+            "sweep.finished",
+            seconds=round(swept.seconds, 3),
+            keysets=len(swept.outcomes),
+            **counts,
+            **({"late": swept.late} if swept.late else {}),
+        )
 
     def _mishap(self, key: str, mishap: Mishap, error: BaseException | None) -> None:
+        is_sweep = key.partition(":")[0] == SWEEP
         if mishap is Mishap.RAISED:
             self._runtime.log.error("job.raised", job=key, exc_info=error)
-        else:
+        elif is_sweep:  # of another job the one that runs will do what there is to do
             self._runtime.log.warning("job.missed", job=key, advice="it still runs; is check_interval too short?")
-        if key == SWEEP:
+        if is_sweep:
             self._metrics.mishap(SweepOutcome.RAISED if mishap is Mishap.RAISED else SweepOutcome.MISSED)
 
     def _page_bug(self, error: Exception) -> None:
@@ -168,13 +237,16 @@ class Daemon:
         return Page(b"ok\n")
 
     def _ready_page(self, _: str) -> Page:
-        if self._swept_once:
+        if self._swept_once or (self._candidacy is not None and self._candidacy.has_followed):
             return Page(b"ok\n")
         return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _status_json(self, _: str) -> Page:
         now, dry_run = self._runtime.clock.now(), self._settings.dry_run
-        text = json.dumps(document(self._board.outcomes(), now, dry_run=dry_run), indent=2)
+        found = document(self._board.outcomes(), now, dry_run=dry_run)
+        if self._candidacy is not None:
+            found |= {"leads": self._candidacy.is_leading, "leader": self._candidacy.leader()}
+        text = json.dumps(found, indent=2)
         return Page(text.encode(), "application/json")
 
     def _status_page(self, _: str) -> Page:

@@ -15,16 +15,20 @@ others may have written meanwhile.
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
 from rotator.board import Board, Entry
 from rotator.clock import Clock
+from rotator.core.errors import Failure
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.pace import next_look
 from rotator.core.rotation import Reason, is_called_for
-from rotator.reconcile import Tenant, look, reconcile, sweep
+from rotator.reconcile import Tenant, look, reconcile
+
+PATIENCE = 0.9  # of a check interval: after that a sweep waits for nobody, so that the next one begins in time
 
 
 class Scheduler(Protocol):
@@ -37,10 +41,15 @@ class Scheduler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """A sweep that has ended: how long it took, and what came of each keyset. Seconds."""
+    """
+    A sweep that has ended: how long it took, in seconds, and what came of each keyset.
+
+    late: how many tenants were not done in time; theirs are not among the outcomes
+    """
 
     seconds: float
     outcomes: tuple[Outcome, ...]
+    late: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,7 @@ class Loop:
         self._observe = observe
         self._swept = swept
         self._chance = chance
+        self._pool = ThreadPoolExecutor(rhythm.concurrency, thread_name_prefix="tenant")
         self._visits = [_Visits(tenant) for tenant in tenants]
         self._resting = False
         self._rests = 0
@@ -95,16 +105,34 @@ class Loop:
         self._rhythm = rhythm
         self._visits = [known.get(tenant.name, _Visits(tenant)) for tenant in tenants]
         for visits, tenant in zip(self._visits, tenants, strict=True):
-            visits.tenant = tenant
+            visits.configure(tenant)
 
     def sweep(self) -> None:
-        """Look at every keyset of every tenant."""
+        """
+        Look at every keyset of every tenant.
+
+        A tenant that takes nearly as long as `check_interval` is not waited for, and is not
+        looked at anew before it is done: it costs its own slot, and nobody else's look.
+        """
         if self._is_idle:
             return
         began, rests = self._clock.monotonic(), self._rests
-        outcomes = sweep(self._visits, self._look, self._rhythm.concurrency)
+        looks = [self._pool.submit(self._look_in_turn, visits) for visits in self._visits if visits.take_turn()]
+        done, _ = wait(looks, timeout=self._rhythm.check_interval.total_seconds() * PATIENCE)
+        outcomes = [outcome for each in looks if each in done for outcome in each.result()]
         if not self._is_idle and rests == self._rests:
-            self._swept(Swept(seconds=self._clock.monotonic() - began, outcomes=tuple(outcomes)))
+            late = len(self._visits) - len(done)
+            self._swept(Swept(seconds=self._clock.monotonic() - began, outcomes=tuple(outcomes), late=late))
+
+    def close(self) -> None:
+        """Wait for the looks that are under way; none begins any more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _look_in_turn(self, visits: "_Visits") -> list[Outcome]:
+        try:
+            return self._look(visits)
+        finally:
+            visits.end_turn()
 
     def _look(self, visits: "_Visits") -> list[Outcome]:
         with visits.lock:
@@ -114,29 +142,31 @@ class Loop:
             outcomes = look(visits.tenant, self._clock.now())
             for outcome in outcomes:
                 self._note(visits, outcome)
-            self._plan_second_looks(visits)
+            self._plan_second_look(visits)
             return outcomes
 
-    def _second_looks(self, visits: "_Visits") -> None:
-        """Reconcile the keysets of one tenant whose first look is `settle` ago."""
+    def _second_look(self, visits: "_Visits") -> None:
+        """Reconcile one keyset whose first look is `settle` ago; others of its tenant have theirs after that."""
         with visits.lock:
             self._forget_if_rested(visits)
-            for policy in visits.tenant.policies:
+            if self._is_idle or self._rhythm.dry_run:
+                return
+            tenant = replace(visits.tenant, may_write=lambda planned: self._may_write(visits, planned))
+            for policy in tenant.policies:
                 due = visits.due.get(policy.keyset_id)
-                if due is None or self._left(due) > 0:
-                    continue
-                if self._is_idle or visits.rests != self._rests:
-                    return
-                outcome = reconcile(
-                    visits.tenant,
-                    policy,
-                    due.reason,
-                    clock=self._clock,
-                    settle=self._settle,
-                    chance=self._chance,
-                )
-                self._note(visits, outcome)
-            self._plan_second_looks(visits)
+                if due is not None and self._left(due) <= 0:
+                    outcome = reconcile(
+                        tenant, policy, due.reason, clock=self._clock, settle=self._settle, chance=self._chance
+                    )
+                    self._note(visits, outcome)
+                    break
+            self._plan_second_look(visits)
+
+    def _may_write(self, visits: "_Visits", planned: Planned) -> Reason | Failure | None:
+        """The tenant's own word, unless another configuration took over meanwhile."""
+        if self._rhythm.dry_run or planned.sight.policy not in visits.tenant.policies:
+            return Reason.RECONFIGURED
+        return visits.tenant.may_write(planned)
 
     def _note(self, visits: "_Visits", outcome: Outcome) -> None:
         """Tell what came of a look, and see to the next one."""
@@ -155,18 +185,18 @@ class Loop:
             case _:
                 visits.due.pop(keyset_id, None)
 
-    def _plan_second_looks(self, visits: "_Visits") -> None:
+    def _plan_second_look(self, visits: "_Visits") -> None:
         if visits.due and not self._rhythm.dry_run:
             soonest = max(min(map(self._left, visits.due.values())), 0.0)
-            self._scheduler.once(f"second:{visits.tenant.name}", soonest, lambda: self._second_looks(visits))
+            self._scheduler.once(f"second:{visits.tenant.name}", soonest, lambda: self._second_look(visits))
 
     def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
         left = None
         if entry.sight is not None and entry.sight.outlook is not None:
             left = entry.sight.outlook.covered_until - self._clock.now()
-        wait = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
-        if wait is not None:
-            self._scheduler.once(f"again:{visits.tenant.name}", wait.total_seconds(), lambda: self._again(visits))
+        pause = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
+        if pause is not None:
+            self._scheduler.once(f"again:{visits.tenant.name}", pause.total_seconds(), lambda: self._again(visits))
 
     def _again(self, visits: "_Visits") -> None:
         self._look(visits)
@@ -204,3 +234,18 @@ class _Visits:
         self.lock = threading.Lock()
         self.due: dict[str, _Due] = {}
         self.rests = 0  # how many the loop had had when `due` was begun
+        self._turn = threading.Lock()
+
+    def configure(self, tenant: Tenant) -> None:
+        """Take another configuration; a keyset that leaves it is due no more."""
+        self.tenant = tenant
+        configured = {policy.keyset_id for policy in tenant.policies}
+        self.due = {keyset_id: due for keyset_id, due in self.due.items() if keyset_id in configured}
+
+    def take_turn(self) -> bool:
+        """Whether a sweep may queue a look; not while one that was queued before is not done."""
+        return self._turn.acquire(blocking=False)
+
+    def end_turn(self) -> None:
+        """The look is done."""
+        self._turn.release()

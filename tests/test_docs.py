@@ -135,7 +135,7 @@ def test_readme_has_each_metric() -> None:
     )
     metrics = Metrics(Board([("contoso", policy)]), lambda: datetime(2030, 1, 1, tzinfo=UTC))
     metrics.configure(timedelta(hours=1), dry_run=False)
-    metrics.swept(1.0, [])
+    metrics.swept(1.0, [], late=0)
     exposed = {
         family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
         for family in metrics.registry.collect()

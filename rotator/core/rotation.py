@@ -61,6 +61,7 @@ class Reason(StrEnum):
     STOPPING = "stopping"
     NOT_LEADER = "not_leader"
     RUNAWAY_GUARD = "runaway_guard"
+    RECONFIGURED = "reconfigured"
 
 
 def is_called_for(first: Reason, second: Reason) -> bool:
@@ -334,8 +335,9 @@ def _stand_in(policy: RotationPolicy, keyset: Keyset, need: _Need, now: datetime
 def _notes(keyset: Keyset, chain: tuple[Key, ...], overlap: timedelta, now: datetime) -> Iterator[Note]:
     """The keys to come that will not take over as somebody may expect."""
     end = chain[-1].expires if chain else now
+    links = frozenset(chain)
     for key in keyset.keys:
-        if not key.is_dated or key.activates <= now or key in chain:
+        if not key.is_dated or key.activates <= now or key in links:
             continue
         if not key.enabled:
             yield Note(kid=key.kid, kind=NoteKind.DISABLED)

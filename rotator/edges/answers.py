@@ -11,9 +11,10 @@ Sources: Graph's pages on trustFrameworkKeySet and trustFrameworkKey_v2;
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
@@ -26,6 +27,9 @@ LONGEST_TEXT = 512  # characters of a kid; those of B2C have 43
 
 READ = "TrustFrameworkKeySet.Read.All"
 WRITE = "TrustFrameworkKeySet.ReadWrite.All"
+
+LONGEST_ID = 80  # characters of an error code or a request id; those of Graph have 36
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 Json = Mapping[str, Any]
 
@@ -85,9 +89,14 @@ def _parse_key(path: str, raw: object) -> Key:
 
 def _text(path: str, raw: Json, name: str) -> str | None:
     value = raw.get(name)
-    if value is None or (isinstance(value, str) and len(value) <= LONGEST_TEXT):
+    if value is None or is_text(value):
         return value
     raise unreadable(f"{path}.{name} is no text of at most {LONGEST_TEXT} characters")
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether *value* is a text that can be sent again, and is not endless."""
+    return isinstance(value, str) and len(value) <= LONGEST_TEXT and not _SURROGATES.search(value)
 
 
 def _instant(path: str, raw: Json, name: str) -> datetime | None:
@@ -146,7 +155,7 @@ def unreadable(message: str, answer: Answer | None = None) -> RequestError:
         kind=FailureKind.UNREADABLE,
         message=message,
         status=answer.status if answer else None,
-        request_id=answer.headers.get("request-id") if answer else None,
+        request_id=_id(answer.headers.get("request-id")) if answer else None,
         client_request_id=answer.client_request_id if answer else None,
     )
     return RequestError(failure)
@@ -215,7 +224,7 @@ def refused(answer: Answer, operation: str) -> RequestError:
         message=_explain(kind, answer.status, code, operation),
         status=answer.status,
         code=code,
-        request_id=answer.headers.get("request-id"),
+        request_id=_id(answer.headers.get("request-id")),
         client_request_id=answer.client_request_id,
         retry_after=answer.retry_after,
     )
@@ -227,9 +236,13 @@ def _error_code(answer: Answer) -> str | None:
         error = parse_object(answer).get("error")
     except RequestError:
         return None
-    code = error.get("code") if isinstance(error, dict) else None
-    short = isinstance(code, str) and 0 < len(code) <= 80 and code.isprintable()
-    return code if short else None
+    return _id(error.get("code")) if isinstance(error, dict) else None
+
+
+def _id(value: object) -> str | None:
+    """*value* where it can be an identifier that is worth telling."""
+    is_id = isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isascii() and value.isprintable()
+    return str(value) if is_id else None
 
 
 def _explain(kind: FailureKind, status: int, code: str | None, operation: str) -> str:

@@ -21,6 +21,7 @@ from rotator.core.retry import backoff, bounded
 from rotator.core.rotation import KeySpec
 from rotator.edges.answers import (
     Json,
+    is_text,
     keyset_or_error,
     origin,
     parse_keyset,
@@ -136,7 +137,7 @@ class GraphKeysets:
         except RequestError as error:
             raise RequestError(error.failure, Effect.UNKNOWN) from error
         kid = raw.get("kid")
-        return kid if isinstance(kid, str) and kid else None
+        return kid if is_text(kid) and kid else None
 
     def enable(self, keyset_id: str, kid: str) -> None:
         """
@@ -159,8 +160,8 @@ class GraphKeysets:
             target = urljoin(url, link) if isinstance(link, str) else ""
         except ValueError:
             target = ""
-        if origin(target) != origin(url):
-            raise unreadable("the list of keysets goes on at another host (@odata.nextLink); not followed")
+        if origin(target) != origin(url) or not target.isprintable():
+            raise unreadable("the list of keysets goes on at another host, or nowhere (@odata.nextLink); not followed")
         return target
 
     def _read(self, operation: str, url: str) -> Json:

@@ -111,6 +111,11 @@ class KubernetesLeases:
         """
         return self._ask("PUT", json.dumps(self._rendered(lease)).encode(), timeout)
 
+    def close(self) -> None:
+        """Close the connection that is kept open."""
+        if self._account is not None:
+            self._account.http.close()
+
     def _ask(self, method: str, content: bytes | None, timeout: float) -> Lease:
         account = self._current()
         self._timeout = timeout

@@ -48,7 +48,7 @@ class SweepOutcome(StrEnum):
     """What came of a sweep."""
 
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # it ended, and at least one keyset failed
+    FAILED = "failed"  # it ended, and at least one keyset failed, or a tenant took too long
     RAISED = "raised"  # a bug ended it
     MISSED = "missed"  # it did not begin, since the one before it still ran
 
@@ -135,9 +135,9 @@ class Metrics:
             case Held() | Planned():
                 pass
 
-    def swept(self, seconds: float, outcomes: Iterable[Outcome]) -> None:
-        """Count a sweep that has ended."""
-        failed = any(isinstance(outcome, Failed) for outcome in outcomes)
+    def swept(self, seconds: float, outcomes: Iterable[Outcome], *, late: int) -> None:
+        """Count a sweep that has ended; *late* is how many tenants it did not wait for."""
+        failed = late > 0 or any(isinstance(outcome, Failed) for outcome in outcomes)
         now = self._clock().timestamp()
         self._sweep_seconds.observe(seconds)
         self._last_sweep.set(now)

@@ -317,7 +317,7 @@ def _check(answer: Answer, operation: str, host: str) -> None:
     elif answer.status >= 500:
         kind, what = FailureKind.SERVICE, "the login host has a problem; it is tried again later"
     elif (answer.status == 200 and _is_well(answer.body, operation)) or (
-        answer.status >= 400 and _is_well(answer.body)
+        answer.status >= 400 and _is_well(answer.body, "refusal")
     ):
         return
     else:
@@ -334,23 +334,28 @@ def _check(answer: Answer, operation: str, host: str) -> None:
 
 
 _ENDPOINT = re.compile(r"https://\S{1,2000}")
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750, section 2.1
 
 
-def _is_well(body: bytes, operation: str = "") -> bool:
-    """Whether *body* is a JSON object, and has what MSAL takes for granted in the answer to *operation*."""
+def _is_well(body: bytes, what: str) -> bool:
+    """Whether *body* is a JSON object with what MSAL takes for granted in it: discovery, a token, or a refusal."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         return False
     if not isinstance(content, dict):
         return False
-    match operation:
+    match what:
         case "discovery":
             endpoints = (content.get("authorization_endpoint"), content.get("token_endpoint"))
             return all(isinstance(each, str) and _ENDPOINT.fullmatch(each) for each in endpoints)
         case "token":
-            token, seconds = content.get("access_token"), str(content.get("expires_in"))
-            return isinstance(token, str) and bool(_TOKEN.fullmatch(token)) and seconds.isascii() and seconds.isdigit()
+            token, spans = content.get("access_token"), (content.get("expires_in"), content.get("refresh_in", 0))
+            return (
+                isinstance(token, str)
+                and _TOKEN.fullmatch(token) is not None
+                and all(_SECONDS.fullmatch(str(span)) for span in spans)
+            )
         case _:
-            return True
+            return "access_token" not in content

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ POLICY = RotationPolicy(
 COVERED_UNTIL = NOW + 10 * DAY
 
 
-def ours(kid: str, days: float, **changes: object) -> Key:
+def ours(kid: str, days: float, **changes: Any) -> Key:
     """A key as the policy asks for, active in *days*."""
     nbf = NOW + days * DAY
     return replace(Key(kid=kid, nbf=nbf, exp=nbf + POLICY.validity, use="sig", kty="RSA"), **changes)
