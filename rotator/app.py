@@ -8,10 +8,10 @@ by the daemon alone, so that a dry run starts quickly.
 
 import json
 import os
-import queue
 import random
 import shutil
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -144,21 +144,26 @@ def _heed_signals(clock: SystemClock, reload: Callable[[], None] | None = None) 
     """
     Stop where SIGTERM or SIGINT comes, *reload* where SIGHUP does.
 
-    A handler runs in the midst of the main thread, which may hold the very lock
-    that `stop` takes: it only drops a note, and another thread does the rest.
+    Python runs its handlers in the main thread alone, which may be asleep in a lock
+    while the kernel gives the signal to another one: nobody would hear of it. What
+    is written to the wakeup fd comes from whichever thread it was.
     """
-    notes: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if reload else ())):
-        signal.signal(number, lambda number, _: notes.put(number))
+    numbers = (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if reload else ()))
+    hears, tells = socket.socketpair()
+    tells.setblocking(False)
+    signal.set_wakeup_fd(tells.fileno())
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
 
-    def heed() -> None:
+    def heed(_: socket.socket) -> None:
         while not clock.is_stopping:
-            if notes.get() == signal.SIGHUP and reload:
-                reload()
-            else:
-                clock.stop()
+            for number in hears.recv(1):
+                if number == signal.SIGHUP and reload:
+                    reload()
+                elif number in numbers:
+                    clock.stop()
 
-    threading.Thread(target=heed, name="signals", daemon=True).start()
+    threading.Thread(target=heed, args=(tells,), name="signals", daemon=True).start()
 
 
 def _status(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:

@@ -38,6 +38,7 @@ settle: 1s
 ca_file: {ca_file}
 log: {{level: info, format: json}}
 http: {{host: 127.0.0.1, port: 0}}
+leader_election: {{enabled: false}}
 defaults:
   rotate_every: 8s        # how long a key is the active one
   overlap: 4s             # how long its predecessor stays valid after that

@@ -198,6 +198,8 @@ def _came_too_early(asked: Planned, failure: Failure) -> bool:
 
 def _pause(failure: Failure, attempt: int, chance: Callable[[], float]) -> float | None:
     """How long to wait before looking and deciding anew, after a request that did nothing."""
+    if failure.kind is FailureKind.AUTH and failure.status == HTTPStatus.UNAUTHORIZED and attempt == 1:
+        return 0.0  # the token was refused, and dropped: the next one is fresh
     passing = (FailureKind.CONFLICT, FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT)
     if failure.kind not in passing or attempt >= MOST_TRIES:
         return None

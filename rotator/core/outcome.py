@@ -6,7 +6,7 @@ metrics, exit code. Nothing flows back.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import TypeAlias
@@ -79,7 +79,7 @@ class Failed:
     failure: Failure
     spec: KeySpec | None = None
     generated: str | None = None
-    bug: Exception | None = None
+    bug: Exception | None = field(default=None, repr=False)
 
 
 Outcome: TypeAlias = Held | Planned | Rotated | Failed

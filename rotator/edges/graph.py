@@ -187,11 +187,16 @@ class GraphKeysets:
         return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
-        """One request; where the token is refused, once more with a fresh one."""
+        """
+        One request. Where the token is refused it is dropped, and what only reads is asked once more.
+
+        Getting a fresh one takes time, after which somebody must decide anew whether to write.
+        """
         token = self._tokens.get()
         answer = self._send(operation, method, url, body, token)
         if answer.status == 401:
             self._tokens.reject(token)
+        if answer.status == 401 and method == "GET":
             answer = self._send(operation, method, url, body, self._tokens.get())
         if answer.status in (200, 201, 204):
             return answer

@@ -109,8 +109,9 @@ def logger(level: str, style: str, secrets: Secrets, stream: TextIO = sys.stderr
     root.setLevel(logging.WARNING)
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # What it skips is told by us, as job.missed.
+    # What it skips, and what jobs raise, is told by us, as job.missed and job.raised.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
     # MSAL logs bodies of answers that it can't read; all that it raises is logged by us.
     logging.getLogger("msal").setLevel(logging.CRITICAL)
     ours = logging.getLogger("rotator")
