@@ -150,7 +150,7 @@ def _heed_signals(clock: SystemClock, reload: Callable[[], None] | None = None) 
     """
     numbers = (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if reload else ()))
     hears, tells = socket.socketpair()
-    tells.setblocking(False)
+    tells.settimeout(0)
     signal.set_wakeup_fd(tells.fileno())
     for number in numbers:
         signal.signal(number, lambda *_: None)
