@@ -68,6 +68,7 @@ class Daemon:
             board=self._board,
             observe=runtime.listeners.see,
             swept=self._swept,
+            raised=lambda error: self._mishap(SWEEP, Mishap.RAISED, error),
             chance=random.random,
         )
         if self._candidacy is not None:

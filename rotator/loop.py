@@ -75,15 +75,23 @@ class Loop:
         board: Board,
         observe: Callable[[Outcome], None],
         swept: Callable[[Swept], None],
+        raised: Callable[[BaseException], None],
         chance: Callable[[], float],
     ) -> None:
-        """*observe* is told each outcome, from several threads; *swept* each sweep that ended."""
+        """
+        Nothing is looked at yet.
+
+        observe: is told each outcome, from several threads
+        swept:   is told each sweep that ended
+        raised:  is told a bug that ended a look, since a sweep may not have waited for it
+        """
         self._rhythm = rhythm
         self._clock = clock
         self._scheduler = scheduler
         self._board = board
         self._observe = observe
         self._swept = swept
+        self._raised = raised
         self._chance = chance
         self._pool = ThreadPoolExecutor(rhythm.concurrency, thread_name_prefix="tenant")
         self._visits = [_Visits(tenant) for tenant in tenants]
@@ -131,6 +139,9 @@ class Loop:
     def _look_in_turn(self, visits: "_Visits") -> list[Outcome]:
         try:
             return self._look(visits)
+        except Exception as error:  # noqa: BLE001 - whoever is waited for or not: a bug is told, and costs this look alone
+            self._raised(error)
+            return []
         finally:
             visits.end_turn()
 

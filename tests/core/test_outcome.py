@@ -1,0 +1,92 @@
+from collections.abc import Sequence
+
+import pytest
+from core.builders import POLICY, T0, key, keyset
+
+from rotator.core.errors import Failure, FailureKind
+from rotator.core.outcome import (
+    Exit,
+    Failed,
+    Held,
+    Outcome,
+    Planned,
+    Rotated,
+    Sight,
+    exit_code,
+    outcome_name,
+    reason_name,
+)
+from rotator.core.rotation import KeySpec, Outlook, Plan, Reason
+
+PLAN = Plan(renewal_due=T0, publish_by=T0, activation=T0)
+SPEC = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + POLICY.validity)
+BLIND = Sight(tenant="contoso", policy=POLICY, now=T0)
+
+
+def sight(*, hurt: bool) -> Sight:
+    only = key("only", T0, T0 + POLICY.validity)
+    outlook = Outlook(active=only, covered_until=only.expires, plan=PLAN, is_hurt=hurt)
+    return Sight(tenant="contoso", policy=POLICY, now=T0, keyset=keyset(only), outlook=outlook)
+
+
+WELL, HURT = sight(hurt=False), sight(hurt=True)
+HELD = Held(sight=WELL, reason=Reason.NOT_DUE)
+HELD_HURT = Held(sight=HURT, reason=Reason.OVERDUE)
+PLANNED = Planned(sight=WELL, reason=Reason.RENEWAL_DUE, spec=SPEC)
+PLANNED_HURT = Planned(sight=HURT, reason=Reason.OVERDUE, spec=SPEC)
+ROTATED = Rotated(before=HURT, sight=WELL, reason=Reason.OVERDUE, spec=SPEC, kid="new")
+ROTATED_HURT = Rotated(before=HURT, sight=HURT, reason=Reason.NO_VALID_KEY, spec=SPEC, kid="new")
+FAILED = Failed(sight=BLIND, failure=Failure(kind=FailureKind.NETWORK, message="no answer"))
+OBSERVED_HURT = Held(sight=HURT, reason=Reason.OBSERVE)
+STOPPED = Held(sight=BLIND, reason=Reason.STOPPING)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code", "detailed"),
+    [
+        pytest.param([], Exit.OK, Exit.OK, id="nothing configured"),
+        pytest.param([HELD], Exit.OK, Exit.OK, id="held"),
+        pytest.param([STOPPED], Exit.OK, Exit.OK, id="held unseen"),
+        pytest.param([ROTATED], Exit.OK, Exit.OK, id="rotated"),
+        pytest.param([ROTATED_HURT], Exit.OK, Exit.OK, id="rotated, and it takes a while"),
+        pytest.param([PLANNED], Exit.OK, Exit.DUE, id="planned"),
+        pytest.param([HELD_HURT], Exit.HURT, Exit.HURT, id="held though hurt"),
+        pytest.param([OBSERVED_HURT], Exit.HURT, Exit.HURT, id="observed though hurt"),
+        pytest.param([PLANNED_HURT], Exit.HURT, Exit.HURT, id="planned though hurt"),
+        pytest.param([FAILED], Exit.FAILED, Exit.FAILED, id="failed"),
+        pytest.param([HELD, PLANNED, ROTATED], Exit.OK, Exit.DUE, id="due before well"),
+        pytest.param([PLANNED, HELD_HURT, HELD], Exit.HURT, Exit.HURT, id="hurt before due"),
+        pytest.param([PLANNED, FAILED, HELD_HURT], Exit.FAILED, Exit.FAILED, id="failed before hurt and due"),
+        pytest.param([FAILED, ROTATED], Exit.FAILED, Exit.FAILED, id="failed before rotated"),
+    ],
+)
+def test_exit_code_precedence(outcomes: Sequence[Outcome], code: Exit, detailed: Exit) -> None:
+    """The gravest outcome gives the code: failed, then hurt, then, where details are asked for, due."""
+    assert (code, detailed) == (exit_code(outcomes, detailed=False), exit_code(outcomes, detailed=True))
+    assert code == exit_code(outcomes[::-1], detailed=False)
+
+
+def test_exit_values() -> None:
+    """The numbers are those of the interface."""
+    assert {code.name: code.value for code in Exit} == {
+        "OK": 0,
+        "FAILED": 1,
+        "DUE": 2,
+        "HURT": 3,
+        "USAGE": 64,
+        "CONFIG": 78,
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name", "reason"),
+    [
+        (HELD, "held", "not_due"),
+        (PLANNED, "planned", "renewal_due"),
+        (ROTATED, "rotated", "overdue"),
+        (FAILED, "failed", "network"),
+    ],
+)
+def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) -> None:
+    """An outcome is called by what came of it, and says why in one word of the interface."""
+    assert (name, reason) == (outcome_name(outcome), reason_name(outcome))

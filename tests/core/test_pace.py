@@ -1,0 +1,90 @@
+from datetime import timedelta
+
+import pytest
+from core.builders import DAY, HOUR, SECOND
+
+from rotator.core.errors import Failure, FailureKind
+from rotator.core.pace import next_look
+
+MINUTE = 60 * SECOND
+BY_A_PERSON = {
+    FailureKind.FORBIDDEN,
+    FailureKind.NOT_FOUND,
+    FailureKind.BAD_REQUEST,
+    FailureKind.MISMATCH,
+    FailureKind.INTERNAL,
+}
+
+
+def failure(kind: FailureKind, retry_after: timedelta | None = None) -> Failure:
+    return Failure(kind=kind, message="something is wrong", retry_after=retry_after)
+
+
+PASSING = failure(FailureKind.SERVICE)
+LASTING = failure(FailureKind.FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("streak", "wait"),
+    [(1, MINUTE), (2, 2 * MINUTE), (3, 4 * MINUTE), (5, 16 * MINUTE), (6, 30 * MINUTE), (7, 30 * MINUTE)],
+)
+def test_next_look_ever_more_slowly(streak: int, wait: timedelta) -> None:
+    """What passes by itself is tried again soon, and then ever more slowly."""
+    assert wait == next_look(PASSING, streak, None, HOUR)
+
+
+def test_next_look_after_very_many_failures() -> None:
+    """A long row of failures ends in the longest wait."""
+    assert next_look(PASSING, 1_000_000, None, HOUR) == 30 * MINUTE
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_next_look_by_kind(kind: FailureKind) -> None:
+    """What a person must mend is looked at with the next sweep, everything else after a minute."""
+    assert (None if kind in BY_A_PERSON else MINUTE) == next_look(failure(kind), 1, None, HOUR)
+
+
+@pytest.mark.parametrize(
+    ("left", "wait"),
+    [
+        pytest.param(None, None, id="not known"),
+        pytest.param(8 * HOUR, None, id="an eighth is the interval"),
+        pytest.param(8 * HOUR - 8 * SECOND, HOUR - SECOND, id="an eighth is less than the interval"),
+        pytest.param(80 * SECOND, 10 * SECOND, id="an eighth is the shortest wait"),
+        pytest.param(8 * SECOND, 10 * SECOND, id="less than the shortest wait"),
+        pytest.param(timedelta(), 10 * SECOND, id="cover has ended"),
+        pytest.param(-DAY, 10 * SECOND, id="cover ended a day ago"),
+    ],
+)
+def test_next_look_by_what_is_left(left: timedelta | None, wait: timedelta | None) -> None:
+    """However it failed, it is tried again before an eighth of what is left has gone."""
+    assert wait == next_look(LASTING, 1, left, HOUR)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait"),
+    [
+        (5 * SECOND, 10 * SECOND),
+        (10 * SECOND, 10 * SECOND),
+        (25 * MINUTE, 25 * MINUTE),
+        (HOUR - SECOND, HOUR - SECOND),
+        (HOUR, None),
+    ],
+)
+def test_next_look_when_the_service_says(retry_after: timedelta, wait: timedelta | None) -> None:
+    """The service is left alone for as long as it asks, however often it failed."""
+    assert wait == next_look(failure(FailureKind.THROTTLED, retry_after), 4, None, HOUR)
+
+
+def test_next_look_retry_after_while_cover_runs_out() -> None:
+    """What is left of the cover goes before what the service asks for."""
+    assert next_look(failure(FailureKind.THROTTLED, 25 * MINUTE), 1, 80 * MINUTE, HOUR) == 10 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("check_interval", "wait"),
+    [(11 * SECOND, 10 * SECOND), (10 * SECOND, None), (SECOND, None)],
+)
+def test_next_look_sweep_comes_first(check_interval: timedelta, wait: timedelta | None) -> None:
+    """Where the next sweep comes as soon, that is soon enough."""
+    assert wait == next_look(PASSING, 1, SECOND, check_interval)

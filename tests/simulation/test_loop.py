@@ -1,0 +1,442 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, key, keyset, policy
+from simulation.simulator import Fault, SimulatedClock, SimulatedScheduler, SimulatedTenant, refusal
+
+from rotator.board import Board
+from rotator.core.errors import Effect, Failure, FailureKind
+from rotator.core.keyset import Key, Keyset
+from rotator.core.outcome import Failed, Held, Outcome, Planned
+from rotator.core.rotation import Reason, RotationPolicy
+from rotator.gates import not_stopping
+from rotator.loop import Loop, Rhythm, Swept
+from rotator.reconcile import Tenant
+
+SETTLE = 120.0
+DUE = T0 + 74 * DAY
+OURS = key("ours", T0, T0 + POLICY.validity)
+SECOND_ID = "B2C_1A_Second"
+RHYTHM = Rhythm(check_interval=HOUR, settle=timedelta(seconds=SETTLE), concurrency=8, dry_run=False)
+DRY = Rhythm(check_interval=HOUR, settle=timedelta(seconds=SETTLE), concurrency=8, dry_run=True)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+class Daemon:
+    """A loop over some tenants, each with the same keysets, and what it told."""
+
+    def __init__(
+        self,
+        *keysets: Keyset,
+        now: Any = DUE,
+        names: Sequence[str] = ("contoso",),
+        rhythm: Rhythm = RHYTHM,
+        rules: RotationPolicy = POLICY,
+    ) -> None:
+        self.clock = SimulatedClock(now)
+        self.scheduler = SimulatedScheduler(self.clock)
+        self.told: list[Outcome] = []
+        self.swept: list[Swept] = []
+        self.policies = tuple(policy(keyset_id=found.id, mode=rules.mode) for found in keysets)
+        self.services = {name: SimulatedTenant(self.clock, keysets) for name in names}
+        self.may_write: Callable[[Planned], Reason | Failure | None] = not_stopping(self.clock)
+        self.loop = Loop(
+            self.tenants(),
+            rhythm,
+            clock=self.clock,
+            scheduler=self.scheduler,
+            board=Board([(name, rules) for name in names for rules in self.policies]),
+            observe=self.told.append,
+            swept=self.swept.append,
+            raised=_raise,
+            chance=lambda: 0.0,
+        )
+
+    def ask(self, planned: Planned) -> Reason | Failure | None:
+        """The gate, as it is at the time."""
+        return self.may_write(planned)
+
+    def tenants(self) -> list[Tenant]:
+        return [
+            Tenant(name=name, policies=self.policies, keysets=service, may_write=self.ask)
+            for name, service in self.services.items()
+        ]
+
+    @property
+    def service(self) -> SimulatedTenant:
+        return next(iter(self.services.values()))
+
+    def kinds(self) -> list[str]:
+        """What was told so far, in short."""
+        return [type(outcome).__name__ for outcome in self.told]
+
+
+def due(keyset_id: str = KEYSET_ID, *more: Key) -> Keyset:
+    return Keyset(id=keyset_id, keys=(OURS, *more))
+
+
+SUCCESSOR = key("theirs", T0 + 90 * DAY, T0 + 90 * DAY + POLICY.validity)
+PASSING = refusal(FailureKind.SERVICE)
+LOST = refusal(FailureKind.TIMEOUT, Effect.UNKNOWN)
+
+
+def test_sweep_tells_what_came_of_it() -> None:
+    """A sweep looks at every keyset with one request a tenant, and tells each outcome, and then all."""
+    fresh = Keyset(id=SECOND_ID, keys=(key("fresh", DUE, DUE + POLICY.validity),))
+    daemon = Daemon(due(), fresh, names=("contoso", "fabrikam"))
+    daemon.loop.sweep()
+    assert sorted(daemon.kinds()) == ["Held", "Held", "Planned", "Planned"]
+    (swept,) = daemon.swept
+    assert [
+        ("contoso", KEYSET_ID, Planned),
+        ("contoso", SECOND_ID, Held),
+        ("fabrikam", KEYSET_ID, Planned),
+        ("fabrikam", SECOND_ID, Held),
+    ] == [(each.sight.tenant, each.sight.policy.keyset_id, type(each)) for each in swept.outcomes]
+    assert {outcome.sight.now for outcome in swept.outcomes} == {DUE}
+    assert [len(service.requests) for service in daemon.services.values()] == [1, 1]
+
+
+def test_sweep_nothing_due() -> None:
+    """Where nothing is due nothing is scheduled."""
+    daemon = Daemon(due(), now=T0)
+    daemon.loop.sweep()
+    assert (daemon.kinds(), daemon.scheduler.waiting) == (["Held"], {})
+
+
+def test_second_look_comes_when_settled() -> None:
+    """What is due is looked at again when it has settled, and not a second sooner; then the key is made."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"second:contoso": SETTLE}
+    daemon.scheduler.run(SETTLE - 1)
+    assert daemon.kinds() == ["Planned"]
+    daemon.scheduler.run(1)
+    assert daemon.kinds() == ["Planned", "Rotated"]
+    assert [DUE + timedelta(seconds=SETTLE)] == list(daemon.service.born.values())
+    assert daemon.scheduler.waiting == {}
+
+
+def test_second_look_is_not_put_off_by_another_first_look() -> None:
+    """A sweep in between neither brings the second look forward nor puts it off."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE - 10)
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"second:contoso": 10.0}
+    daemon.scheduler.run(10)
+    assert daemon.kinds() == ["Planned", "Planned", "Rotated"]
+    daemon.loop.sweep()
+    assert (daemon.kinds()[-1], daemon.scheduler.waiting) == ("Held", {})
+
+
+def test_second_look_is_called_off() -> None:
+    """Where a look in between calls for nothing any more, the second look is not made."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.scheduler.run(30)
+    daemon.service.add(KEYSET_ID, SUCCESSOR)
+    daemon.loop.sweep()
+    daemon.scheduler.run(2 * SETTLE)
+    assert daemon.kinds() == ["Planned", "Held"]
+    assert daemon.service.asked("fetch") == 0
+
+
+def test_second_look_is_called_off_by_a_failure() -> None:
+    """A look that fails begins the count anew: the next that succeeds is a first one."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.scheduler.run(30)
+    daemon.service.fails("list_keysets", PASSING)
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Failed", "Planned"]
+    assert daemon.scheduler.left() == {"second:contoso": 60.0}
+    daemon.scheduler.run(60)
+    assert daemon.kinds()[-1] == "Rotated"
+
+
+def test_second_look_finds_another_s_key() -> None:
+    """A key that somebody made meanwhile is enough."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.service.add(KEYSET_ID, SUCCESSOR)
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Held"]
+    assert daemon.service.asked("generate") == 0
+
+
+def test_second_look_is_graver_than_the_first() -> None:
+    """Where only the second look finds no valid key, a third has to find none as well."""
+    daemon = Daemon(due(), now=OURS.expires - timedelta(seconds=SETTLE - 1))
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Planned"]
+    assert daemon.scheduler.left() == {"second:contoso": SETTLE}
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Planned", "Rotated"]
+
+
+def test_second_look_after_a_first_that_found_too_little() -> None:
+    """An answer that lacks the keys for once makes none."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE / 2)
+    daemon.service.turn(KEYSET_ID, "ours", enabled=False)
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"second:contoso": SETTLE / 2}
+    daemon.service.turn(KEYSET_ID, "ours", enabled=True)
+    daemon.scheduler.run(SETTLE / 2)
+    assert daemon.kinds() == ["Planned", "Planned"]
+    daemon.scheduler.run(SETTLE / 2)
+    assert daemon.kinds() == ["Planned", "Planned", "Rotated"]
+    assert [made.nbf for made in daemon.service.there(KEYSET_ID).keys[1:]] == [T0 + 90 * DAY]
+
+
+def test_second_looks_of_several_keysets() -> None:
+    """Each keyset has its own time to settle."""
+    daemon = Daemon(due(), Keyset(id=SECOND_ID, keys=(OURS, SUCCESSOR)))
+    daemon.loop.sweep()
+    daemon.scheduler.run(50)
+    daemon.service.turn(SECOND_ID, "theirs", enabled=False)
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Held", "Planned", "Planned", "Rotated", "Rotated"]
+    settled = [DUE + timedelta(seconds=SETTLE), DUE + timedelta(seconds=50 + SETTLE)]
+    assert settled == list(daemon.service.born.values())
+
+
+def test_second_look_refused() -> None:
+    """What a gate holds is due anew with the next sweep, and not before."""
+    daemon = Daemon(due())
+    daemon.may_write = lambda _: Reason.RUNAWAY_GUARD
+    daemon.loop.sweep()
+    daemon.scheduler.run(10 * SETTLE)
+    assert (daemon.kinds(), daemon.scheduler.waiting) == (["Planned", "Held"], {})
+    assert daemon.service.asked("generate") == 0
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_failed_look_is_made_again(failures: int) -> None:
+    """What failed and may pass is looked at again soon, and then ever more slowly."""
+    daemon = Daemon(due(), now=T0)
+    daemon.service.fails("list_keysets", *[PASSING] * failures)
+    daemon.loop.sweep()
+    waits = []
+    while daemon.scheduler.waiting:
+        (wait,) = daemon.scheduler.left().values()
+        waits.append(wait)
+        daemon.scheduler.run(wait)
+    assert [60.0, 120.0, 240.0][:failures] == waits
+    assert ["Failed"] * failures + ["Held"] == daemon.kinds()
+
+
+def test_failed_look_when_the_service_says() -> None:
+    """The service is left alone for as long as it asks."""
+    daemon = Daemon(due(), now=T0)
+    daemon.service.fails("list_keysets", refusal(FailureKind.THROTTLED, retry_after=timedelta(minutes=25)))
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"again:contoso": 1500.0}
+
+
+def test_failed_look_for_a_person() -> None:
+    """What a person must mend is looked at with the next sweep."""
+    daemon = Daemon(due())
+    daemon.service.fails("list_keysets", refusal(FailureKind.FORBIDDEN))
+    daemon.loop.sweep()
+    assert (daemon.kinds(), daemon.scheduler.waiting) == (["Failed"], {})
+
+
+def test_failed_look_while_cover_runs_out() -> None:
+    """Where cover is known to end soon, an eighth of what is left is the longest wait, whatever failed."""
+    daemon = Daemon(due(), now=OURS.expires - 2 * HOUR)
+    daemon.loop.sweep()
+    daemon.service.fails("list_keysets", refusal(FailureKind.FORBIDDEN))
+    daemon.loop.sweep()
+    assert daemon.scheduler.left()["again:contoso"] == 900.0
+
+
+def test_failed_look_of_one_tenant() -> None:
+    """A tenant in trouble costs the others nothing, and is alone looked at again."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"))
+    daemon.service.fails("list_keysets", PASSING)
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"again:contoso": 60.0, "second:fabrikam": SETTLE}
+    daemon.scheduler.run(60 + SETTLE)
+    assert [len(service.born) for service in daemon.services.values()] == [1, 1]
+    assert [service.asked("list_keysets") for service in daemon.services.values()] == [2, 1]
+
+
+def test_lost_answer_is_adopted() -> None:
+    """A key whose answer was lost is found, and is the only one."""
+    daemon = Daemon(due())
+    daemon.service.fails("generate", Fault(error=LOST, after=True))
+    daemon.loop.sweep()
+    daemon.scheduler.run(3600)
+    assert (daemon.kinds(), daemon.service.asked("generate")) == (["Planned", "Rotated"], 1)
+
+
+def test_open_outcome_begins_anew() -> None:
+    """Where nobody knows what a request did, and no look shows a key, two more looks come before the next request."""
+    daemon = Daemon(due())
+    daemon.service.fails("generate", LOST)
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Failed"]
+    assert daemon.scheduler.left() == {"again:contoso": 60.0}
+    daemon.scheduler.run(60)
+    assert daemon.kinds() == ["Planned", "Failed", "Planned"]
+    assert daemon.scheduler.left() == {"second:contoso": SETTLE}
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Failed", "Planned", "Rotated"]
+    assert daemon.service.asked("generate") == 2
+    assert keyset(OURS, *daemon.service.there(KEYSET_ID).keys[1:]) == daemon.service.there(KEYSET_ID)
+    assert len(daemon.service.there(KEYSET_ID).keys) == 2
+
+
+def test_dry_run_never_writes() -> None:
+    """A dry run tells what is due with every sweep, and makes no second look."""
+    daemon = Daemon(due(), rhythm=DRY)
+    for _ in range(100):
+        daemon.loop.sweep()
+        daemon.scheduler.run(3600)
+    assert {"Planned"} == set(daemon.kinds())
+    assert {"list_keysets"} == {request.operation for request in daemon.service.requests}
+    assert daemon.scheduler.waiting == {}
+
+
+def test_dry_run_failed_look_is_made_again() -> None:
+    """A dry run is as persistent as any other."""
+    daemon = Daemon(due(), rhythm=DRY)
+    daemon.service.fails("list_keysets", PASSING)
+    daemon.loop.sweep()
+    daemon.scheduler.run(60)
+    assert daemon.kinds() == ["Failed", "Planned"]
+
+
+def test_stop_before_a_sweep() -> None:
+    """Once the program is to stop, no sweep begins, and none is told."""
+    daemon = Daemon(due())
+    daemon.clock.stop()
+    daemon.loop.sweep()
+    assert (daemon.told, daemon.swept, daemon.service.requests) == ([], [], [])
+
+
+def test_stop_before_a_second_look() -> None:
+    """Once the program is to stop, no second look begins."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    (_, job) = daemon.scheduler.waiting["second:contoso"]
+    daemon.clock.sleep(SETTLE)
+    daemon.clock.stop()
+    job()
+    assert (daemon.kinds(), daemon.service.asked("fetch")) == (["Planned"], 0)
+
+
+def test_stop_between_two_keysets() -> None:
+    """A write under way is finished when the program is to stop; the next keyset's is not begun."""
+    daemon = Daemon(due(), due(SECOND_ID))
+    daemon.service.lag = lambda: 30.0
+    daemon.loop.sweep()
+    daemon.clock.after(SETTLE + 1, daemon.clock.stop)
+    daemon.scheduler.run(2 * SETTLE)
+    first, second, last = daemon.told
+    assert (Planned, Planned) == (type(first), type(second))
+    assert isinstance(last, Failed)
+    assert last.failure.kind == FailureKind.UNCONFIRMED
+    assert [request.keyset_id for request in daemon.service.requests if request.operation == "generate"] == [KEYSET_ID]
+
+
+def test_rest_and_wake() -> None:
+    """Nothing is looked at while the loop rests, and what was due before is due anew after."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.loop.rest()
+    daemon.scheduler.run(2 * SETTLE)
+    daemon.loop.sweep()
+    assert (daemon.kinds(), len(daemon.swept)) == (["Planned"], 1)
+    daemon.loop.wake()
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"second:contoso": SETTLE}
+    daemon.scheduler.run(SETTLE)
+    assert daemon.kinds() == ["Planned", "Planned", "Rotated"]
+
+
+def test_configure_keeps_what_is_due() -> None:
+    """Another configuration does not put off the second look of a keyset that stays."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE - 10)
+    daemon.loop.configure(daemon.tenants(), RHYTHM)
+    daemon.scheduler.run(10)
+    assert daemon.kinds() == ["Planned", "Rotated"]
+
+
+def test_configure_in_the_middle_of_a_second_look() -> None:
+    """What an old configuration planned is not written any more, even if it was looked at already."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    (old,) = daemon.policies
+
+    def reconfigure(operation: str) -> None:
+        if operation == "fetch":
+            daemon.policies = (replace(old, rotate_every=old.rotate_every + DAY),)
+            daemon.loop.configure(daemon.tenants(), RHYTHM)
+
+    daemon.service.trouble = reconfigure
+    daemon.scheduler.run(SETTLE)
+    last = daemon.told[-1]
+    assert isinstance(last, Held)
+    assert (last.reason, daemon.service.asked("generate")) == (Reason.RECONFIGURED, 0)
+
+
+def test_configure_as_a_dry_run() -> None:
+    """Once the configuration says that nothing is to be written, nothing is, whatever was due."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.loop.configure(daemon.tenants(), DRY)
+    daemon.scheduler.run(10 * SETTLE)
+    assert (daemon.kinds(), daemon.service.asked("fetch")) == (["Planned"], 0)
+
+
+def test_configure_without_the_keyset() -> None:
+    """A keyset that is configured no more is not due any more."""
+    daemon = Daemon(due(), due(SECOND_ID))
+    daemon.loop.sweep()
+    daemon.policies = daemon.policies[:1]
+    daemon.loop.configure(daemon.tenants(), RHYTHM)
+    daemon.scheduler.run(10 * SETTLE)
+    assert [request.keyset_id for request in daemon.service.requests if request.operation == "generate"] == [KEYSET_ID]
+
+
+def test_sweep_waits_for_no_tenant_that_hangs() -> None:
+    """A tenant that does not answer costs its own look alone, and is not asked again before that is done."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"), rhythm=replace(RHYTHM, check_interval=SECOND / 20))
+    answered = Event()
+
+    def hang(_: str) -> None:
+        answered.wait(60.0)
+
+    daemon.service.trouble = hang
+    for _ in range(2):
+        daemon.loop.sweep()
+    answered.set()
+    daemon.loop.close()
+    assert [swept.late for swept in daemon.swept] == [1, 1]
+    assert {"fabrikam"} == {outcome.sight.tenant for swept in daemon.swept for outcome in swept.outcomes}
+    assert [service.asked("list_keysets") for service in daemon.services.values()] == [1, 2]
+
+
+def test_configure_without_the_tenant() -> None:
+    """A tenant that is configured no more is not swept any more."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"))
+    daemon.loop.configure(daemon.tenants()[1:], RHYTHM)
+    daemon.loop.sweep()
+    assert [len(service.requests) for service in daemon.services.values()] == [0, 1]
