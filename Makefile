@@ -4,14 +4,17 @@ PYTHON  ?= python3
 VENV    ?= .venv
 NEWEST  := $(firstword $(foreach p,python3.15 python3.14 python3.13 python3.12,$(shell $(p) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 WORKERS ?= 2
-TESTS   ?= tests
+# What says in three minutes whether a change holds, and the long proofs: faults, crashes, rivals, a real Prometheus.
+FAST    := tests/core tests/shell tests/simulation tests/edges tests/views tests/emulator tests/whole tests/test_docs.py
+PROOFS  := tests/faults tests/crash tests/soak tests/machine tests/lease tests/monitoring tests/deploy
+TESTS   ?= $(FAST)
 
-.PHONY: demo test check unit test-newest bench lock clean
+.PHONY: demo test check unit test-newest prove bench lock manifests test-image clean
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo
 
-test: check unit test-newest      ## everything that must hold
+test: check unit test-newest      ## whether a change holds: linters, walls, and the tests on two Pythons
 
 check: $(VENV)/.dev $(VENV)-lint/.done
 	$(VENV)/bin/ruff format --check .
@@ -33,8 +36,17 @@ ifneq ($(NEWEST),)
 	.venv-newest/bin/python -m pytest -n $(WORKERS) $(TESTS)
 endif
 
+prove: $(VENV)/.dev               ## the long proofs of what it promises
+	$(VENV)/bin/python -m pytest -n $(WORKERS) $(PROOFS)
+
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py
+
+manifests: $(VENV)/.dev           ## render deploy/kubernetes/rotator.yaml and the chart's schema anew
+	$(VENV)/bin/python tests/deploy/chart_render.py
+
+test-image: $(VENV)/.dev          ## build the image and run it for real; root, Debian and two minutes
+	$(VENV)/bin/python -m pytest -o timeout=900 tests/image/image_suite.py
 
 lock:                             ## pin what the program needs at run time, with hashes
 	$(PYTHON) -m venv $(VENV)-lock

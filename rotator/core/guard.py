@@ -35,12 +35,13 @@ def is_runaway(
 
     covered_until: of the decision that calls for it
     generated:     the kids that were generated for this keyset within the last
-                   `rotate_every`, as far as anybody remembers; what is pending in the
-                   keyset itself counts as well
+                   `rotate_every`, as far as anybody remembers; what somebody disabled
+                   before it took over counts as well
     """
     if reason is Reason.NO_VALID_KEY:
         return False
     pending = [key for key in keyset.keys if policy.shaped(key) and key.activates > now]
     if any(key.enabled and key.activates <= covered_until for key in pending):
         return True
-    return len({*generated, *(key.kid for key in pending)}) >= MOST_KEYS
+    undone = (key.kid for key in pending if not key.enabled)
+    return len({*generated, *undone}) >= MOST_KEYS

@@ -33,6 +33,6 @@ def next_look(failure: Failure, streak: int, left: timedelta | None, check_inter
     else:
         wait = min(FIRST * 2 ** min(streak - 1, 10), LONGEST)
     if left is not None:
-        wait = min(wait, left / 8)
+        wait = min(wait, left / 8 if left > timedelta() else FIRST)
     wait = max(wait, SHORTEST)
     return wait if wait < check_interval else None

@@ -263,7 +263,8 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
         return Hold(outlook=outlook, reason=Reason.OBSERVE)
     if need.is_due:
         spec = KeySpec(use=policy.use, kty=policy.kty, nbf=need.nbf, exp=need.nbf + policy.validity)
-        return Rotate(outlook=outlook, reason=need.reason, spec=spec)
+        reason = Reason.NO_VALID_KEY if active is None else need.reason
+        return Rotate(outlook=outlook, reason=reason, spec=spec)
     if active is None:
         return Hold(outlook=outlook, reason=Reason.NO_VALID_KEY)
     return Hold(outlook=outlook, reason=Reason.OVERDUE if hurt else Reason.NOT_DUE)

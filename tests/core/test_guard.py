@@ -43,7 +43,10 @@ def ours(kid: str, days: float, **changes: Any) -> Key:
         pytest.param((ours("a", 5, enabled=False),), (), Reason.OVERDUE, False, id="one was disabled"),
         pytest.param((ours("a", 5, enabled=False),), ("a",), Reason.OVERDUE, False, id="it is ours, and counts once"),
         pytest.param((ours("a", 5, enabled=False),), ("b",), Reason.OVERDUE, True, id="one was disabled, one made"),
-        pytest.param((ours("a", 11), ours("b", 12)), (), Reason.OVERDUE, True, id="two behind a gap"),
+        pytest.param((ours("a", 11), ours("b", 12)), ("c",), Reason.OVERDUE, False, id="two behind a gap"),
+        pytest.param(
+            (ours("a", 5, enabled=False), ours("b", 6, enabled=False)), (), Reason.OVERDUE, True, id="two were disabled"
+        ),
         pytest.param((ours("a", 5, exp=NOW + 6 * DAY),), (), Reason.OVERDUE, False, id="a key of another shape"),
         pytest.param((ours("a", 5, use="enc"),), (), Reason.OVERDUE, False, id="a key of another use"),
     ],

@@ -52,8 +52,8 @@ def test_next_look_by_kind(kind: FailureKind) -> None:
         pytest.param(8 * HOUR - 8 * SECOND, HOUR - SECOND, id="an eighth is less than the interval"),
         pytest.param(80 * SECOND, 10 * SECOND, id="an eighth is the shortest wait"),
         pytest.param(8 * SECOND, 10 * SECOND, id="less than the shortest wait"),
-        pytest.param(timedelta(), 10 * SECOND, id="cover has ended"),
-        pytest.param(-DAY, 10 * SECOND, id="cover ended a day ago"),
+        pytest.param(timedelta(), MINUTE, id="cover has ended"),
+        pytest.param(-DAY, MINUTE, id="cover ended a day ago"),
     ],
 )
 def test_next_look_by_what_is_left(left: timedelta | None, wait: timedelta | None) -> None:
