@@ -1,0 +1,14 @@
+"""What tests of the whole stand on; bench.py says what there is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from whole.bench import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """An emulated service and the program; what a test started is ended with it."""
+    with Bench(tmp_path) as bench:
+        yield bench

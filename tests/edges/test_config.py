@@ -1,0 +1,378 @@
+"""The configuration: its defaults, what goes before what, and that no fault repeats a value."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from rotator.core.errors import ConfigError
+from rotator.core.rotation import Mode
+from rotator.edges import config
+from rotator.edges.settings import CLOUDS, PREFIX, HttpSettings, LogSettings, PolicySettings, Settings
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "rotator.yaml"
+SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine changes a setting."""
+    for name in list(os.environ):
+        if name.upper().startswith(PREFIX):
+            monkeypatch.delenv(name)
+
+
+def minimal(**more: object) -> dict[str, Any]:
+    """A configuration with no more than it must have, and *more*."""
+    tenant = {
+        "name": "contoso",
+        "tenant_id": "contoso.onmicrosoft.com",
+        "credential": {"client_id": "app", "client_secret_file": "/secret"},
+        "keysets": [{"id": "B2C_1A_X", "use": "sig"}],
+    }
+    return {"tenants": [tenant], **more}
+
+
+def load(folder: Path, content: object) -> Settings:
+    """What comes of *content*."""
+    path = folder / "rotator.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return config.load(path)
+
+
+def faults(folder: Path, content: object) -> list[str]:
+    """What is wrong with *content*."""
+    try:
+        load(folder, content)
+    except ConfigError as error:
+        return [str(fault) for fault in error.faults]
+    return []
+
+
+# --- the file that is shipped
+
+
+def test_example_has_every_default(tmp_path: Path) -> None:
+    """The shipped file says what holds anyway: without it, only its tenants would be missing."""
+    example = config.load(EXAMPLE)
+    content = yaml.safe_load(EXAMPLE.read_text())
+    assert example == load(tmp_path, {"tenants": content["tenants"]})
+
+
+@pytest.mark.parametrize(
+    ("section", "model", "left_out"),
+    [
+        (None, Settings, {"leader_election"}),
+        ("log", LogSettings, set()),
+        ("http", HttpSettings, set()),
+        ("defaults", PolicySettings, {"accept_unreadable_secret"}),
+    ],
+)
+def test_example_names_every_setting(section: str | None, model: type[BaseModel], left_out: set[str]) -> None:
+    """Each setting stands in the shipped file, but for what only some need, and nobody should turn on by copying."""
+    content = yaml.safe_load(EXAMPLE.read_text())
+    named = set(content if section is None else content[section])
+    assert set(model.model_fields) - named <= left_out
+
+
+def test_example_policies() -> None:
+    """Without an overlap of its own a signing key overlaps by 25 hours; what a keyset says goes before the defaults."""
+    settings = config.load(EXAMPLE)
+    signing, encryption = settings.policies(settings.tenants[0])
+    assert ("sig", timedelta(hours=25), timedelta(days=90)) == (signing.use, signing.overlap, signing.rotate_every)
+    assert ("enc", timedelta(days=91), timedelta(days=180)) == (
+        encryption.use,
+        encryption.overlap,
+        encryption.rotate_every,
+    )
+    assert {Mode.ROTATE} == {policy.mode for policy in (signing, encryption)}
+
+
+def test_policy_overlap_by_use(tmp_path: Path) -> None:
+    """Not given, the overlap follows from the use; given in the defaults, it holds for both."""
+    content = minimal()
+    content["tenants"][0]["keysets"] = [{"id": f"B2C_1A_{use}", "use": use} for use in ("sig", "enc")]
+    settings = load(tmp_path, content)
+    assert [timedelta(hours=25), timedelta(days=15)] == [
+        policy.overlap for policy in settings.policies(settings.tenants[0])
+    ]
+    settings = load(tmp_path, content | {"defaults": {"overlap": "2d"}})
+    assert [timedelta(days=2)] * 2 == [policy.overlap for policy in settings.policies(settings.tenants[0])]
+
+
+@pytest.mark.parametrize("cloud", list(CLOUDS))
+def test_cloud_by_name(tmp_path: Path, cloud: str) -> None:
+    """A cloud that is named stands for its two roots."""
+    content = minimal()
+    content["tenants"][0]["cloud"] = cloud
+    roots = load(tmp_path, content).tenants[0].roots
+    assert CLOUDS[cloud] == roots
+    assert roots.graph.startswith("https://")
+
+
+def test_cloud_by_hand(tmp_path: Path) -> None:
+    """Roots given by hand are taken as they are, but for a slash at the end."""
+    content = minimal()
+    content["tenants"][0]["cloud"] = {"graph": "https://localhost:1/", "login": "https://localhost:2"}
+    roots = load(tmp_path, content).tenants[0].roots
+    assert (roots.graph, roots.login) == ("https://localhost:1", "https://localhost:2")
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "http://a",
+        "https://",
+        "https://a/b",
+        "https://a?b",
+        "https://u:p@a",
+        "a",
+        "",
+        "https://[::1",
+        "https://a:99999",
+        7,
+    ],
+)
+def test_cloud_root_that_is_none(tmp_path: Path, root: object) -> None:
+    """Anything but an https root is refused with its path."""
+    content = minimal()
+    content["tenants"][0]["cloud"] = {"graph": root, "login": "https://localhost"}
+    (fault,) = faults(tmp_path, content)
+    assert fault.startswith("tenants[0].cloud.graph: ")
+
+
+# --- the environment
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path", "expected"),
+    [
+        ("ROTATOR_CHECK_INTERVAL", "10m", "check_interval", timedelta(minutes=10)),
+        ("ROTATOR_SETTLE", "0s", "settle", timedelta()),
+        ("ROTATOR_CONCURRENCY", "3", "concurrency", 3),
+        ("ROTATOR_REQUEST_TIMEOUT", "1m30s", "request_timeout", timedelta(seconds=90)),
+        ("ROTATOR_DRY_RUN", "true", "dry_run", True),
+        ("ROTATOR_DRY_RUN", "1", "dry_run", True),
+        ("ROTATOR_CA_FILE", "/ca.pem", "ca_file", Path("/ca.pem")),
+        ("ROTATOR_LOG__LEVEL", "debug", "log.level", "debug"),
+        ("ROTATOR_LOG__FORMAT", "console", "log.format", "console"),
+        ("ROTATOR_HTTP__HOST", "::1", "http.host", "::1"),
+        ("ROTATOR_HTTP__PORT", "9000", "http.port", 9000),
+        ("ROTATOR_DEFAULTS__MODE", "observe", "defaults.mode", Mode.OBSERVE),
+        ("ROTATOR_DEFAULTS__ROTATE_EVERY", "30d", "defaults.rotate_every", timedelta(days=30)),
+        ("ROTATOR_DEFAULTS__OVERLAP", "2w", "defaults.overlap", timedelta(weeks=2)),
+        ("ROTATOR_DEFAULTS__PUBLICATION_LEAD", "1d", "defaults.publication_lead", timedelta(days=1)),
+        ("ROTATOR_DEFAULTS__RENEWAL_WINDOW", "7d", "defaults.renewal_window", timedelta(days=7)),
+        ("ROTATOR_DEFAULTS__MINIMUM_LEAD", "3h", "defaults.minimum_lead", timedelta(hours=3)),
+        ("rotator_settle", "7s", "settle", timedelta(seconds=7)),
+        ("ROTATOR_LOG", '{"level": "error"}', "log.level", "error"),
+    ],
+)
+def test_environment_sets_every_scalar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, path: str, expected: object
+) -> None:
+    """Every scalar can be set by a variable, which goes before the file."""
+    monkeypatch.setenv(name, value)
+    found: Any = load(tmp_path, minimal(check_interval="5h", settle="5h", concurrency=5, http={"port": 5}))
+    for part in path.split("."):
+        found = getattr(found, part)
+    assert expected == found
+
+
+def test_environment_changes_one_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable for one member of a section leaves the others as the file has them."""
+    monkeypatch.setenv("ROTATOR_LOG__LEVEL", "debug")
+    settings = load(tmp_path, minimal(log={"format": "console", "level": "error"}))
+    assert (settings.log.level, settings.log.format) == ("debug", "console")
+
+
+def test_environment_that_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that a template left empty sets nothing."""
+    monkeypatch.setenv("ROTATOR_CHECK_INTERVAL", "")
+    assert load(tmp_path, minimal()).check_interval == timedelta(hours=1)
+
+
+def test_environment_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .env that lies around means nothing."""
+    (tmp_path / ".env").write_text("ROTATOR_SETTLE=1s\n")
+    monkeypatch.chdir(tmp_path)
+    assert load(tmp_path, minimal()).settle == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("ROTATOR_SETTLE", "5", "settle: "),
+        ("ROTATOR_DRY_RUN", "maybe", "dry_run: input should be a valid boolean"),
+        ("ROTATOR_HTTP__PORT", "-1", "http.port: input should be greater than or equal to 0"),
+        ("ROTATOR_LOG__LEVL", "debug", "log.levl: is no key of the configuration; did you mean level?"),
+        ("ROTATOR_DEFAULTS__KTY", "EC", "defaults.kty: input should be 'RSA' or 'oct'"),
+        ("ROTATOR_SETTEL", "5s", "ROTATOR_SETTEL: is an environment variable that means nothing here"),
+        ("ROTATOR_", "x", "ROTATOR_: is an environment variable that means nothing here"),
+        ("ROTATOR_LOG", "{", "environment: "),
+        ("ROTATOR_TENANTS__0__NAME", "x", "tenants"),
+    ],
+)
+def test_environment_that_makes_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, fault: str
+) -> None:
+    """A variable that means nothing, or nothing sensible, is a fault that names it or what it sets."""
+    monkeypatch.setenv(name, value)
+    found = faults(tmp_path, minimal())
+    assert any(each.startswith(fault) for each in found), found
+    assert all(len(each.splitlines()) == 1 for each in found)
+
+
+def test_environment_fault_says_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a value comes from a variable, the fault names the variable: the file is right."""
+    monkeypatch.setenv("ROTATOR_DRY_RUN", "maybe")
+    (fault,) = faults(tmp_path, minimal(dry_run=False))
+    assert fault.endswith(" (from ROTATOR_DRY_RUN)")
+
+
+# --- the file
+
+
+def test_file_with_anchors_and_merges(tmp_path: Path) -> None:
+    """Anchors and merge keys are YAML like any other; what is merged does not count as given twice."""
+    content = """
+        defaults: &slow {rotate_every: 180d}
+        tenants:
+          - name: contoso
+            tenant_id: contoso.onmicrosoft.com
+            credential: {client_id: app, client_secret_file: /secret}
+            keysets:
+              - {<<: *slow, id: B2C_1A_X, use: sig, rotate_every: 60d}
+    """
+    settings = load(tmp_path, content)
+    assert timedelta(days=60) == settings.policies(settings.tenants[0])[0].rotate_every
+
+
+def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """What an editor on Windows puts in front is no part of the first key."""
+    assert load(tmp_path, "\ufeff" + yaml.safe_dump(minimal())).tenants[0].name == "contoso"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("a: *nowhere\n", "line 1, column 4: found undefined alias"),
+        ("? [a]\n: b\n", "line 1, column 3: found unhashable key"),
+        ("a: b\n---\nc: d\n", "line 2, column 1: but found another document"),
+        ("a: \x00\n", "is no YAML"),
+        ("a: &a [*a]\n", ""),
+        ("[" * 1500, ""),
+        ("yes: 1\n", "must be a mapping of names to values"),
+        ("tenants: {}\n", "tenants: "),
+        ("tenants: contoso\n", "tenants: "),
+        ("tenants: [contoso]\n", "tenants[0]: "),
+        ("tenants: [[]]\n", "tenants[0]: "),
+        ("tenants: [null]\n", "tenants[0]: "),
+    ],
+    ids=lambda text: repr(text)[:30],
+)
+def test_file_of_a_strange_form(tmp_path: Path, content: str, fault: str) -> None:
+    """However strange, a file that is no configuration ends in faults of one line each."""
+    found = faults(tmp_path, content)
+    assert found
+    assert found[0].startswith(fault)
+    assert all(len(each.splitlines()) == 1 for each in found)
+
+
+def leaves(content: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path to every value that is none of mapping and list."""
+    if isinstance(content, dict):
+        for name, inner in content.items():
+            yield from leaves(inner, (*path, name))
+    elif isinstance(content, list):
+        for number, inner in enumerate(content):
+            yield from leaves(inner, (*path, number))
+    else:
+        yield path
+
+
+def full() -> dict[str, Any]:
+    """The shipped configuration, with further members whose values could be wrong."""
+    content: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    tenant = content["tenants"][0]
+    tenant["cloud"] = {"graph": "https://localhost", "login": "https://localhost"}
+    tenant["credential"] |= {"client_secret_expires": "2030-01-01"}
+    tenant["keysets"][0] |= {"mode": "rotate", "kty": "RSA", "minimum_lead": "0s", "accept_unreadable_secret": False}
+    return content
+
+
+@pytest.mark.parametrize("path", list(leaves(full())), ids=lambda path: ".".join(map(str, path)))
+def test_fault_never_repeats_a_value(tmp_path: Path, path: tuple[str | int, ...]) -> None:
+    """Wherever a secret was put by mistake, no fault has it."""
+    for wrong in (SECRET, [SECRET], {SECRET: SECRET}, {"client_secret": SECRET}):
+        content: Any = full()
+        at = content
+        for part in path[:-1]:
+            at = at[part]
+        at[path[-1]] = wrong
+        found = "\n".join(faults(tmp_path, content))
+        assert f"{SECRET}" not in found.replace(f".{SECRET}: is no key", "")
+
+
+def test_fault_for_each_mistake(tmp_path: Path) -> None:
+    """All faults are told at once, in the order of the file's sections."""
+    content = minimal(settle=5, nonsense=1, dry_run="maybe")
+    content["tenants"][0] |= {"name": "", "keysets": [{"id": "x", "use": "both"}, {"id": "B2C_1A_Y"}]}
+    assert {
+        "settle",
+        "nonsense",
+        "dry_run",
+        "tenants[0].name",
+        "tenants[0].keysets[0].id",
+        "tenants[0].keysets[0].use",
+        "tenants[0].keysets[1].use",
+    } == {each.partition(":")[0] for each in faults(tmp_path, content)}
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (
+            {"rotate_every": "10d", "publication_lead": "5d", "renewal_window": "6d"},
+            (
+                "publication_lead (5d) + renewal_window (6d) must be shorter than rotate_every (10d); "
+                "they are too long by 1d1s"
+            ),
+        ),
+        (
+            {"minimum_lead": "3d"},
+            "minimum_lead (3d) must not be longer than publication_lead (2d); it is too long by 1d",
+        ),
+        ({"kty": "oct"}, "kty: oct with mode: rotate would generate a secret that nobody can ever read"),
+    ],
+)
+def test_fault_of_numbers_that_collide(tmp_path: Path, policy: dict[str, object], message: str) -> None:
+    """What is right each for itself and wrong together is told with the numbers and by how much, of each keyset."""
+    content = minimal(defaults=policy)
+    content["tenants"][0]["keysets"].append({"id": "B2C_1A_Y", "use": "enc"})
+    found = faults(tmp_path, content)
+    assert [each.partition(": ")[0] for each in found] == ["tenants[0].keysets[0]", "tenants[0].keysets[1]"]
+    assert all(message in each for each in found)
+
+
+@pytest.mark.parametrize("policy", [{"mode": "observe"}, {"accept_unreadable_secret": True}])
+def test_unreadable_secret_that_is_allowed(tmp_path: Path, policy: dict[str, object]) -> None:
+    """An oct keyset may be observed, and rotated by whoever says that nobody needs to read it."""
+    content = minimal()
+    content["tenants"][0]["keysets"][0] |= {"kty": "oct", **policy}
+    assert faults(tmp_path, content) == []
+
+
+def test_schema_knows_every_key() -> None:
+    """The schema is JSON, refuses unknown keys, and its durations are texts with a pattern."""
+    schema = json.loads(json.dumps(config.schema()))
+    assert set(schema["properties"]) == set(Settings.model_fields)
+    sections = [each for each in (schema, *schema["$defs"].values()) if "properties" in each]
+    assert {False} == {each["additionalProperties"] for each in sections}
+    assert "pattern" in schema["properties"]["check_interval"]

@@ -1,0 +1,578 @@
+"""Graph: how its answers are read and classified, and what is asked of it again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from edges.bench import Line, failure, refused
+
+from rotator.core.errors import Effect, FailureKind
+from rotator.core.keyset import Key
+from rotator.core.rotation import KeySpec
+from rotator.edges.answers import (
+    LONGEST_DATE,
+    classify,
+    parse_keyset,
+    parse_object,
+    parse_page,
+    render_spec,
+    unwrapped,
+)
+from rotator.edges.answers import refused as refusal
+from rotator.edges.http import Answer
+from rotator.emulator.faults import Fault, Kind, Moment
+from rotator.emulator.operations import Operation
+from rotator.emulator.seed import KeySeed
+from rotator.emulator.switches import Status
+
+K = FailureKind
+LIST, GET, GENERATE = Operation.LIST_KEYSETS, Operation.GET_KEYSET, Operation.GENERATE_KEY
+NBF = datetime(2030, 1, 1, tzinfo=UTC)
+SPEC = KeySpec(use="sig", kty="RSA", nbf=NBF, exp=NBF + timedelta(days=91))
+
+
+def answer(status: int = 200, body: object = None, **headers: str) -> Answer:
+    """An answer with *body* as JSON, or as it is where it is bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status=status, client_request_id="ours", headers=named, body=content)
+
+
+def keys_of(*keys: Mapping[str, object]) -> tuple[Key, ...]:
+    """The keys of a keyset with *keys* in its JSON."""
+    return parse_keyset("B2C_1A_X", {"id": "B2C_1A_X", "keys": list(keys)}).keys
+
+
+# --- what a refusal means
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "effect"),
+    [
+        (400, "AADB2C90073", K.NOT_FOUND, Effect.NONE),
+        (404, "AADB2C90073", K.NOT_FOUND, Effect.NONE),
+        (404, None, K.NOT_FOUND, Effect.NONE),
+        (400, "AADB2C90130", K.NOT_FOUND, Effect.NONE),
+        (400, "AADB2C95052", K.NOT_FOUND, Effect.NONE),
+        (400, "AADB2C90063", K.SERVICE, Effect.UNKNOWN),
+        (500, "AADB2C90063", K.SERVICE, Effect.UNKNOWN),
+        (400, "AADB2C90035", K.SERVICE, Effect.UNKNOWN),
+        (400, "AADB2C95043", K.THROTTLED, Effect.NONE),
+        (400, "AADB2C95053", K.CONFLICT, Effect.NONE),
+        (400, "AADB2C99007", K.FORBIDDEN, Effect.NONE),
+        (400, "AADB2C", K.BAD_REQUEST, Effect.NONE),
+        (400, "AADB2C95032", K.BAD_REQUEST, Effect.NONE),
+        (400, "AADB2C90136", K.BAD_REQUEST, Effect.NONE),
+        (400, "", K.BAD_REQUEST, Effect.NONE),
+        (400, None, K.BAD_REQUEST, Effect.NONE),
+        (401, "InvalidAuthenticationToken", K.AUTH, Effect.NONE),
+        (403, "Authorization_RequestDenied", K.FORBIDDEN, Effect.NONE),
+        (403, None, K.FORBIDDEN, Effect.NONE),
+        (405, None, K.BAD_REQUEST, Effect.NONE),
+        (408, None, K.TIMEOUT, Effect.UNKNOWN),
+        (409, None, K.CONFLICT, Effect.NONE),
+        (412, None, K.CONFLICT, Effect.NONE),
+        (418, None, K.BAD_REQUEST, Effect.NONE),
+        (423, None, K.CONFLICT, Effect.NONE),
+        (429, "TooManyRequests", K.THROTTLED, Effect.NONE),
+        (429, None, K.THROTTLED, Effect.NONE),
+        (500, None, K.SERVICE, Effect.UNKNOWN),
+        (500, "UnknownError", K.SERVICE, Effect.UNKNOWN),
+        (501, None, K.BAD_REQUEST, Effect.NONE),
+        (502, None, K.SERVICE, Effect.UNKNOWN),
+        (503, None, K.SERVICE, Effect.UNKNOWN),
+        (504, None, K.SERVICE, Effect.UNKNOWN),
+        (509, None, K.THROTTLED, Effect.NONE),
+        (302, None, K.UNREADABLE, Effect.UNKNOWN),
+    ],
+)
+def test_classify_status_and_code(status: int, code: str | None, kind: FailureKind, effect: Effect) -> None:
+    """The code goes before the status, and only what the service says it did not do counts as not done."""
+    assert (kind, effect) == classify(status, code)
+
+
+@pytest.mark.parametrize("spelling", ["innerError", "innererror"])
+def test_refused_has_every_id(spelling: str) -> None:
+    """A refusal keeps status, code and both ids for a support case, and nothing of the body's message."""
+    body = {"error": {"code": "AADB2C90063", "message": "do not print me", spelling: {"request-id": "theirs"}}}
+    error = refusal(answer(400, body, request_id="theirs"), "get_keyset")
+    found = error.failure
+    assert (
+        found.status,
+        found.code,
+        found.request_id,
+        found.client_request_id,
+    ) == (400, "AADB2C90063", "theirs", "ours")
+    assert "do not print me" not in str(found)
+    assert found.message.startswith("Graph answered 400 AADB2C90063 to get_keyset: ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Bad gateway</html>",
+        b"\xff\xfe",
+        b"[]",
+        b'{"error": null}',
+        b'{"error": "words"}',
+        b'{"error": {}}',
+        b'{"error": {"code": ""}}',
+        b'{"error": {"code": 42}}',
+        b'{"error": {"code": "two\\nlines"}}',
+        b'{"error": {"code": "' + b"x" * 81 + b'"}}',
+        b"[" * 100_000,
+    ],
+    ids=lambda body: repr(body)[:40],
+)
+def test_refused_without_a_code_that_is_one(body: bytes) -> None:
+    """An error body that is none, or has no sensible code, is classified by its status alone."""
+    found = refusal(answer(503, body), "list_keysets").failure
+    assert (found.kind, found.code) == (K.SERVICE, None)
+    assert found.message == "Graph answered 503 to list_keysets: the service has a problem; it is tried again later"
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("list_keysets", "TrustFrameworkKeySet.Read.All"),
+        ("get_keyset", "TrustFrameworkKeySet.Read.All"),
+        ("generate_key", "TrustFrameworkKeySet.ReadWrite.All"),
+        ("enable_key", "TrustFrameworkKeySet.ReadWrite.All"),
+    ],
+)
+def test_refused_says_which_permission(operation: str, permission: str) -> None:
+    """A 403 names the permission that the operation takes."""
+    assert f"application permission {permission}," in refusal(answer(403, {}), operation).failure.message
+
+
+SENT = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", 0),
+        ("7", 7),
+        (" 120 ", 120),
+        (format_datetime(SENT + timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(SENT - timedelta(seconds=90), usegmt=True), 0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("99999999999", None),
+        ("١٢", None),
+    ],
+)
+def test_retry_after_forms(value: str, expected: int | None) -> None:
+    """Seconds, or a date by the service's own clock; what is neither is as good as nothing."""
+    headers = {"retry_after": value, "date": format_datetime(SENT, usegmt=True)}
+    span = None if expected is None else timedelta(seconds=expected)
+    assert span == answer(429, {}, **headers).retry_after
+
+
+def test_retry_after_date_without_a_date_to_compare() -> None:
+    """A date means nothing where the answer does not say when it was sent."""
+    assert answer(429, {}, retry_after=format_datetime(SENT, usegmt=True)).retry_after is None
+
+
+# --- how a keyset is read
+
+
+def test_parse_keyset_as_documented() -> None:
+    """A key has its dates as aware instants; what else the service sends is passed over."""
+    raw = {"kid": "k", "use": "sig", "kty": "RSA", "nbf": 1893456000, "exp": 1901318400, "status": "enabled"}
+    more: dict[str, object] = {"n": "modulus", "e": "AQAB", "d": "private", "k": None, "x5c": [], "@odata.type": "#x"}
+    (key,) = keys_of(raw | more)
+    assert key == Key(kid="k", nbf=NBF, exp=NBF + timedelta(days=91), enabled=True, use="sig", kty="RSA"), (
+        "no material is kept"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "enabled"),
+    [("enabled", True), ("Enabled", True), (None, True), ("", True), ("disabled", False), ("DISABLED", False)],
+)
+def test_parse_keyset_status(status: str | None, *, enabled: bool) -> None:
+    """Only a key that says it is disabled is, in any case of letters."""
+    assert [enabled] == [key.enabled for key in keys_of({"kid": "k", "status": status})]
+
+
+def test_parse_keyset_members_that_are_missing() -> None:
+    """A key without anything is an undated, enabled one, and null is as good as missing."""
+    empty = Key(kid=None, nbf=None, exp=None, enabled=True, use=None, kty=None)
+    nulls = dict.fromkeys(("kid", "use", "kty", "nbf", "exp", "status"))
+    assert (empty, empty) == keys_of({}, nulls)
+
+
+@pytest.mark.parametrize("raw", [{"keys": None}, {"keys": []}])
+def test_parse_keyset_without_keys(raw: dict[str, object]) -> None:
+    """Null or an empty list: the keyset is empty."""
+    assert parse_keyset("B2C_1A_X", raw).keys == ()
+
+
+@pytest.mark.parametrize("value", [1893456000, "1893456000"], ids=repr)
+def test_parse_keyset_dates(value: object) -> None:
+    """A date is a whole number of seconds, or its digits as a text."""
+    assert [key.nbf for key in keys_of({"nbf": value})] == [NBF]
+
+
+@pytest.mark.parametrize("value", [0, "0", LONGEST_DATE, str(LONGEST_DATE)], ids=repr)
+def test_parse_keyset_dates_at_the_edge(value: object) -> None:
+    """1970 is a date, and so is the last one that can be meant as seconds."""
+    assert [datetime.fromtimestamp(int(str(value)), UTC)] == [key.exp for key in keys_of({"exp": value})]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        False,
+        1893456000.0,
+        1893456000.5,
+        -1,
+        LONGEST_DATE + 1,
+        10**18,
+        10**400,
+        "-1",
+        "1893456000.0",
+        "1_000",
+        " 1",
+        "1e9",
+        "",
+        "٣",
+        "2030-01-01T00:00:00Z",
+        "9" * 5000,
+        [],
+        [1893456000],
+        {},
+    ],
+    ids=lambda value: repr(value)[:24] if value != 10**400 else "a googol to the fourth",
+)
+@pytest.mark.parametrize("member", ["nbf", "exp"])
+def test_parse_keyset_dates_that_are_none(member: str, value: object) -> None:
+    """Anything else is refused with the path to it, and never becomes a wrong date."""
+    found = failure(lambda: keys_of({"kid": "fine"}, {member: value}))
+    assert found.kind is K.UNREADABLE
+    assert found.message.startswith(f"keyset B2C_1A_X: keys[1].{member} is no NumericDate")
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ({}, "there is no list of keys"),
+        ({"id": "B2C_1A_X"}, "there is no list of keys"),
+        ({"keys": {}}, "there is no list of keys"),
+        ({"keys": "none"}, "there is no list of keys"),
+        ({"keys": [None]}, "keys[0] is no object"),
+        ({"keys": [{}, []]}, "keys[1] is no object"),
+        ({"keys": [{"kid": 7}]}, "keys[0].kid is no text"),
+        ({"keys": [{"kid": "k" * 513}]}, "keys[0].kid is no text of at most 512 characters"),
+        ({"keys": [{"status": False}]}, "keys[0].status is no text"),
+        ({"keys": [{"use": ["sig"]}]}, "keys[0].use is no text"),
+        ({"keys": [{"kty": {}}]}, "keys[0].kty is no text"),
+    ],
+)
+def test_parse_keyset_that_makes_no_sense(raw: dict[str, object], path: str) -> None:
+    """What has the wrong form, or no keys at all, is refused: taken for an empty keyset, it would call for a key."""
+    found = failure(lambda: parse_keyset("B2C_1A_X", raw))
+    assert found.kind is K.UNREADABLE
+    assert found.message.startswith(f"keyset B2C_1A_X: {path}")
+
+
+def test_parse_keyset_inside_value() -> None:
+    """A keyset that comes inside `value` is the same keyset."""
+    raw = {"id": "B2C_1A_X", "keys": [{"kid": "k"}]}
+    assert parse_keyset("B2C_1A_X", raw) == parse_keyset("B2C_1A_X", {"value": raw})
+    assert unwrapped({"value": [raw]}) == {"value": [raw]}, "a list is something else"
+
+
+@pytest.mark.parametrize("letters", [("SIG", "rsa"), ("Sig", "Rsa"), ("sig", "RSA")])
+def test_parse_keyset_case_of_use_and_kty(letters: tuple[str, str]) -> None:
+    """A key is what was asked for in whichever case the service spells its use and kty."""
+    use, kty = letters
+    (key,) = keys_of({"kid": "k", "use": use, "kty": kty, "nbf": 1893456000, "exp": 1901318400})
+    assert SPEC.differences(key) == ()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"\xff", b'{"a":', b"nul", b"[" * 100_000], ids=lambda body: repr(body)[:20]
+)
+def test_parse_object_that_is_no_json(body: bytes) -> None:
+    """What is no JSON is unreadable, and the line says what it claims to be, never what is in it."""
+    found = failure(lambda: parse_object(answer(200, body, content_type="text/html; charset=x", request_id="theirs")))
+    assert (
+        found.kind,
+        found.status,
+        found.request_id,
+        found.client_request_id,
+    ) == (K.UNREADABLE, 200, "theirs", "ours")
+    assert found.message == "Graph's answer is no JSON (it says it is 'text/html')"
+
+
+@pytest.mark.parametrize("body", [[], "words", 7, None, True])
+def test_parse_object_that_is_something_else(body: object) -> None:
+    """JSON that is no object is unreadable."""
+    assert failure(lambda: parse_object(answer(200, body))).message == "Graph's answer is no JSON object"
+
+
+@pytest.mark.parametrize("value", [None, {}, "x", [1], [{}, None]])
+def test_parse_page_without_a_list_of_objects(value: object) -> None:
+    """A page whose `value` is no list of objects is unreadable."""
+    assert failure(lambda: parse_page({"value": value})).kind is K.UNREADABLE
+
+
+def test_render_spec_has_four_members() -> None:
+    """The body of generateKey: use, kty and two NumericDates."""
+    assert render_spec(SPEC) == {"use": "sig", "kty": "RSA", "nbf": 1893456000, "exp": 1901318400}
+
+
+# --- listing
+
+
+def test_list_finds_what_is_wanted(line: Line) -> None:
+    """The keysets that are wanted and there, under their names as wanted, whatever case the service keeps."""
+    tenant = line.emulator.tenants[0]
+    tenant.create("B2C_1A_Other")
+    tenant.add_key("B2C_1A_X", KeySeed(nbf=1, exp=2, kid="k"))
+    found = line.graph().list_keysets(["b2c_1a_x", "B2C_1A_Missing"])
+    (keyset,) = found.values()
+    assert not isinstance(keyset, Exception)
+    assert (list(found), [key.kid for key in keyset.keys]) == (["b2c_1a_x"], ["k"])
+
+
+def test_list_follows_pages(line: Line) -> None:
+    """Every page is read, one request each."""
+    tenant = line.emulator.tenants[0]
+    names = [f"B2C_1A_N{number}" for number in range(4)]
+    for name in names:
+        tenant.create(name)
+    tenant.switch(page_size=2)
+    assert names == list(line.graph().list_keysets(names))
+    assert line.count(LIST) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK), "another host", id="another host"),
+        pytest.param(Fault(what=Kind.INSECURE_NEXT_LINK), "another host", id="http"),
+        pytest.param(
+            Fault(what=Kind.FOREIGN_NEXT_LINK, url="https://localhost:1/beta/trustFramework/keySets"),
+            "another host",
+            id="another port",
+        ),
+        pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="//localhost/keySets"), "another host", id="no scheme"),
+        pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="https://[::1"), "another host", id="no URL"),
+        pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="javascript:0"), "another host", id="another scheme"),
+        pytest.param(Fault(what=Kind.NEXT_LINK_LOOP), "goes round in circles", id="loop"),
+    ],
+)
+def test_list_page_that_leads_astray(line: Line, fault: Fault, words: str) -> None:
+    """A next page is followed to the same origin only, and only once; the token is sent nowhere else."""
+    line.emulator.inject(fault)
+    found = failure(lambda: line.graph().list_keysets(["B2C_1A_X"]))
+    assert K.UNREADABLE is found.kind
+    assert words in found.message
+    assert line.count(LIST) == 1
+
+
+def test_list_page_named_without_its_host(line: Line) -> None:
+    """A next page that is named by its path alone is on the same host."""
+    fault = Fault(what=Kind.FOREIGN_NEXT_LINK, url="/beta/trustFramework/keySets?page=2", where=LIST, times=1)
+    line.emulator.inject(fault)
+    assert list(line.graph().list_keysets(["B2C_1A_X"])) == ["B2C_1A_X"]
+    assert line.count(LIST) == 2
+
+
+def test_list_entry_that_makes_no_sense(line: Line) -> None:
+    """A keyset that cannot be read is the error that says why, and costs the others nothing."""
+    tenant = line.emulator.tenants[0]
+    tenant.create("B2C_1A_Good")
+    tenant.add_key("B2C_1A_X", KeySeed(nbf=1, exp=2))
+    line.emulator.inject(Fault(what=Kind.FORGED_MEMBER, member="nbf", value=True))
+    found = line.graph().list_keysets(["B2C_1A_X", "B2C_1A_Good"])
+    assert isinstance(found["B2C_1A_X"], Exception)
+    assert not isinstance(found["B2C_1A_Good"], Exception)
+
+
+def test_list_entry_without_an_id(line: Line) -> None:
+    """An entry that cannot be told from the others makes the list unreadable."""
+    line.emulator.inject(Fault(what=Kind.BODY, body='{"value": [{"keys": []}]}', where=LIST))
+    assert "an entry without an id" in failure(lambda: line.graph().list_keysets(["B2C_1A_X"])).message
+
+
+def test_fetch_one(line: Line) -> None:
+    """One keyset with its keys; each id is one segment of the path, whatever is in it."""
+    line.emulator.tenants[0].add_key("B2C_1A_X", KeySeed(nbf=1, exp=2, kid="k", status=Status.DISABLED))
+    graph = line.graph()
+    (key,) = graph.fetch("B2C_1A_X").keys
+    assert (key.kid, key.enabled) == ("k", False)
+    assert failure(lambda: graph.fetch("B2C_1A_X?$top=1#x")).kind is K.NOT_FOUND
+    assert line.emulator.requests[-1].keyset == "B2C_1A_X?$top=1#x"
+
+
+# --- asking again
+
+
+def ask(line: Line, *, stays: bool = True) -> object:
+    """A read."""
+    return line.graph(stays=stays).list_keysets(["B2C_1A_X"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "pauses", "reason"),
+    [
+        pytest.param(Fault(what=Kind.THROTTLED, retry_after=7, times=1), [7.0], K.THROTTLED, id="429"),
+        pytest.param(
+            Fault(what=Kind.THROTTLED, retry_after=7, retry_after_as_date=True, times=1),
+            [7.0],
+            K.THROTTLED,
+            id="429, date",
+        ),
+        pytest.param(Fault(what=Kind.THROTTLED, times=1), [0.75], K.THROTTLED, id="429 without"),
+        pytest.param(Fault(what=Kind.STATUS, status=503, retry_after=3, times=1), [3.0], K.SERVICE, id="503"),
+        pytest.param(Fault(what=Kind.STATUS, status=503, times=3), [0.75, 1.5, 3.0], K.SERVICE, id="503 without"),
+        pytest.param(Fault(what=Kind.HTML, times=2), [0.75, 1.5], K.SERVICE, id="gateway page"),
+        pytest.param(Fault(what=Kind.RESET, times=1), [0.75], K.NETWORK, id="reset"),
+        pytest.param(Fault(what=Kind.TRUNCATED, times=1), [0.75], K.NETWORK, id="cut off"),
+        pytest.param(
+            Fault(what=Kind.STATUS, status=400, code="AADB2C90035", times=1),
+            [0.75],
+            K.SERVICE,
+            id="temporarily unavailable",
+        ),
+        pytest.param(Fault(what=Kind.HANG, times=1), [0.75], K.TIMEOUT, id="timeout"),
+    ],
+)
+def test_read_again_where_that_helps(line: Line, fault: Fault, pauses: list[float], reason: FailureKind) -> None:
+    """A read waits as long as the service asks for, else ever longer, and each time somebody is told why."""
+    line.tokens().get()
+    line.timeout = 0.5 if fault.what is Kind.HANG else 5
+    line.emulator.inject(replace(fault, where=LIST))
+    assert ask(line)
+    assert line.pauses == pytest.approx(pauses, abs=1.1 if fault.retry_after_as_date else 0.001)
+    assert [reason] * len(pauses) == line.retries
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "requests"),
+    [
+        pytest.param(Fault(what=Kind.STATUS, status=503), K.SERVICE, 4, id="a service that stays away"),
+        pytest.param(Fault(what=Kind.RESET), K.NETWORK, 4, id="a connection that always breaks"),
+        pytest.param(Fault(what=Kind.HANG), K.TIMEOUT, 2, id="silence has cost enough"),
+        pytest.param(Fault(what=Kind.THROTTLED, retry_after=31), K.THROTTLED, 1, id="a wait that is too long"),
+        pytest.param(Fault(what=Kind.STATUS, status=503, retry_after=3600), K.SERVICE, 1, id="503 for an hour"),
+        pytest.param(Fault(what=Kind.STATUS, status=400), K.BAD_REQUEST, 1, id="what will not change"),
+        pytest.param(Fault(what=Kind.STATUS, status=403), K.FORBIDDEN, 1, id="a permission"),
+        pytest.param(Fault(what=Kind.STATUS, status=404), K.NOT_FOUND, 1, id="nothing there"),
+        pytest.param(Fault(what=Kind.CUT_JSON), K.UNREADABLE, 1, id="no JSON"),
+        pytest.param(Fault(what=Kind.REDIRECT), K.UNREADABLE, 1, id="a redirect"),
+    ],
+)
+def test_read_no_more(line: Line, fault: Fault, kind: FailureKind, requests: int) -> None:
+    """A read is given up after a few times, at once where waiting is too long, and where it would not help."""
+    line.timeout = 0.5 if fault.what is Kind.HANG else 5
+    line.emulator.inject(replace(fault, where=LIST))
+    assert kind is failure(lambda: ask(line)).kind
+    assert requests == line.count(LIST)
+
+
+def test_read_cut_short(line: Line) -> None:
+    """Where the wait is cut short, the failure is the one that was waited for, and nothing is asked again."""
+    line.emulator.inject(Fault(what=Kind.THROTTLED, retry_after=5, where=LIST))
+    assert failure(lambda: ask(line, stays=False)).kind is K.THROTTLED
+    assert (line.count(LIST), line.retries) == (1, [])
+
+
+def test_read_login_that_asks_to_wait(line: Line) -> None:
+    """The login host, too, is left alone for as long as it asks."""
+    line.emulator.inject(Fault(what=Kind.THROTTLED, retry_after=7, where=Operation.TOKEN, times=1))
+    assert ask(line)
+    assert line.pauses == [7.0]
+
+
+def test_token_refused_once(line: Line) -> None:
+    """A token that the service refuses is dropped, and the same request made once more with a fresh one."""
+    line.emulator.inject(Fault(what=Kind.STATUS, status=401, where=LIST, times=1))
+    assert ask(line)
+    assert (line.count(LIST), line.count(Operation.TOKEN), line.pauses) == (2, 2, [])
+
+
+def test_token_refused_again(line: Line) -> None:
+    """A fresh token that is refused as well is a failure, and no third one is asked for."""
+    line.emulator.inject(Fault(what=Kind.STATUS, status=401, where=LIST))
+    found = failure(lambda: ask(line))
+    assert (found.kind, found.status) == (K.AUTH, 401)
+    assert (line.count(LIST), line.count(Operation.TOKEN)) == (2, 2)
+
+
+# --- writing
+
+
+def test_generate_once(line: Line) -> None:
+    """One request; the kid that the service names is returned."""
+    kid = line.graph().generate("B2C_1A_X", SPEC)
+    (key,) = line.emulator.tenants[0].keyset("B2C_1A_X").keys
+    assert (kid, 1893456000, 1901318400) == (key.kid, key.nbf, key.exp)
+    (seen,) = line.emulator.seen(GENERATE)
+    assert render_spec(SPEC) == json.loads(seen.body or "")
+
+
+def test_generate_answer_without_a_kid(line: Line) -> None:
+    """An answer that names no key is none to complain of: looking will tell."""
+    line.emulator.inject(Fault(what=Kind.MISSING_KID, where=GENERATE))
+    assert line.graph().generate("B2C_1A_X", SPEC) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "effect", "keys"),
+    [
+        (Fault(what=Kind.RESET, when=Moment.AFTER_COMMIT), K.NETWORK, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.RESET), K.NETWORK, Effect.UNKNOWN, 0),
+        (Fault(what=Kind.STATUS, status=504, when=Moment.AFTER_COMMIT), K.SERVICE, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.HTML, when=Moment.AFTER_COMMIT), K.SERVICE, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.HTML, status=200, when=Moment.AFTER_COMMIT), K.UNREADABLE, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.EMPTY, when=Moment.AFTER_COMMIT), K.UNREADABLE, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.CUT_JSON), K.UNREADABLE, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.TRUNCATED), K.NETWORK, Effect.UNKNOWN, 1),
+        (Fault(what=Kind.REDIRECT), K.UNREADABLE, Effect.UNKNOWN, 0),
+        (Fault(what=Kind.HANG), K.TIMEOUT, Effect.UNKNOWN, 0),
+        (Fault(what=Kind.THROTTLED), K.THROTTLED, Effect.NONE, 0),
+        (Fault(what=Kind.STATUS, status=403), K.FORBIDDEN, Effect.NONE, 0),
+        (Fault(what=Kind.STATUS, status=409, code="AADB2C95053"), K.CONFLICT, Effect.NONE, 0),
+    ],
+)
+def test_generate_is_sent_once(line: Line, fault: Fault, kind: FailureKind, effect: Effect, keys: int) -> None:
+    """Whatever comes back, a write is sent once, and the error says what it may have done."""
+    graph = line.graph()
+    graph.fetch("B2C_1A_X")
+    line.timeout = 0.5 if fault.what is Kind.HANG else 5
+    line.emulator.inject(replace(fault, where=GENERATE))
+    error = refused(lambda: graph.generate("B2C_1A_X", SPEC))
+    assert (kind, effect, 1, []) == (error.failure.kind, error.effect, line.count(GENERATE), line.pauses)
+    assert keys == len(line.emulator.tenants[0].keyset("B2C_1A_X").keys)
+
+
+def test_generate_without_a_token(line: Line) -> None:
+    """Where there is no token, nothing can have been done."""
+    line.emulator.inject(Fault(what=Kind.STATUS, status=503, where=Operation.TOKEN))
+    error = refused(lambda: line.graph().generate("B2C_1A_X", SPEC))
+    assert (error.failure.kind, error.effect, line.count(GENERATE)) == (K.SERVICE, Effect.NONE, 0)
+
+
+@pytest.mark.parametrize("answers_key", [True, False])
+def test_enable_one_key(line: Line, *, answers_key: bool) -> None:
+    """One PATCH of that kid and no other, whichever of the two documented answers comes."""
+    tenant = line.emulator.tenants[0]
+    tenant.switch(update_answers_key=answers_key)
+    for kid in ("k", "other"):
+        tenant.add_key("B2C_1A_X", KeySeed(kid=kid, status=Status.DISABLED))
+    line.graph().enable("B2C_1A_X", "k")
+    assert [key.status for key in tenant.keyset("B2C_1A_X").keys] == [Status.ENABLED, Status.DISABLED]
+    (seen,) = line.emulator.seen(Operation.UPDATE_KEY)
+    assert json.loads(seen.body or "") == {"status": "enabled"}

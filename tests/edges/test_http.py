@@ -1,0 +1,296 @@
+"""Requests: bounded in time and size, verified, never redirected, and errors that say what may have been done."""
+
+import socket
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from edges.bench import Line, failure, refused
+
+from rotator.core.errors import Effect, FailureKind
+from rotator.edges.http import LONGEST_ANSWER, trust
+from rotator.emulator.faults import Fault, Kind
+from rotator.emulator.operations import Operation
+from rotator.emulator.server import Emulator
+
+DISCOVERY = Operation.DISCOVERY
+
+
+def ask(line: Line, url: str | None = None, method: str = "GET") -> object:
+    """One request."""
+    content = b"{}" if method == "POST" else None
+    return line.http().send("discovery", method, url or line.discovery, headers={}, content=content)
+
+
+@contextmanager
+def listener(answer: bytes | None = None) -> Iterator[int]:
+    """A port where every connection gets *answer*; None: nothing, ever."""
+    stop = threading.Event()
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                continue
+            held.append(connection)
+            if answer is not None:
+                connection.recv(65536)
+                connection.sendall(answer)
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            stop.set()
+            thread.join()
+            for connection in held:
+                connection.close()
+
+
+def test_send_answer_in_full(line: Line) -> None:
+    """The answer has status, header names in lower case, the body, and the id that was sent."""
+    answer = line.http().send("discovery", "GET", line.discovery, headers={})
+    (seen,) = line.emulator.requests
+    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, "application/json")
+    assert answer.body.startswith(b"{")
+    assert seen.client_request_id == answer.client_request_id == str(uuid.UUID(answer.client_request_id))
+    assert "issuer" not in repr(answer), "a body is never shown"
+
+
+def test_send_tells_what_it_was_like(line: Line) -> None:
+    """Every request is told once, with its operation, status, id, duration and the skew of the clocks."""
+    answer = line.http().send("discovery", "GET", line.discovery, headers={})
+    (exchange,) = line.exchanges
+    assert ("discovery", 200, answer.client_request_id) == (
+        exchange.operation,
+        exchange.status,
+        exchange.client_request_id,
+    )
+    assert 0 < exchange.seconds < 2
+    assert exchange.skew is not None
+    assert abs(exchange.skew) < 1.5
+
+
+def test_send_tells_a_failure_too(line: Line) -> None:
+    """A request without an answer is told without status and skew, with the id that its failure has."""
+    line.emulator.inject(Fault(what=Kind.CLOSE))
+    found = failure(lambda: ask(line))
+    (exchange,) = line.exchanges
+    assert (None, None, found.client_request_id) == (exchange.status, exchange.skew, exchange.client_request_id)
+
+
+@pytest.mark.parametrize("skew", [-600.0, 3600.0])
+def test_send_skew_is_how_far_we_are_ahead(line: Line, skew: float) -> None:
+    """A service whose clock is behind makes a positive skew."""
+    line.emulator.inject(Fault(what=Kind.WRONG_DATE, skew=skew))
+    ask(line)
+    assert line.exchanges[0].skew == pytest.approx(-skew, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(what=Kind.HANG), id="silence"),
+        pytest.param(Fault(what=Kind.DRIP, interval=0.02), id="a byte now and then"),
+    ],
+)
+def test_send_ends_at_its_deadline(line: Line, fault: Fault) -> None:
+    """However the bytes come, the whole request ends at the deadline; what it did is not known."""
+    line.timeout = 0.4
+    line.emulator.inject(fault)
+    began = time.monotonic()
+    error = refused(lambda: ask(line))
+    assert 0.3 < time.monotonic() - began < 3
+    assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.UNKNOWN)
+    assert error.failure.message == "localhost did not answer within 0.4s"
+
+
+def test_send_deadline_is_of_one_request(line: Line) -> None:
+    """A slow answer that ends in time is taken, and the next request has all its time again."""
+    http = line.http()
+    line.timeout = 1.2
+    line.emulator.inject(Fault(what=Kind.SLOW, delay=0.7, times=2))
+    for _ in range(2):
+        assert http.send("discovery", "GET", line.discovery, headers={}).status == 200
+
+
+def test_send_deadline_where_nothing_speaks_tls(line: Line) -> None:
+    """A peer that accepts the connection and says nothing cannot have done anything."""
+    line.timeout = 0.3
+    with listener() as port:
+        error = refused(lambda: ask(line, f"https://127.0.0.1:{port}/"))
+    assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.NONE)
+
+
+def test_send_peer_that_does_not_speak_tls(line: Line) -> None:
+    """A peer that answers in plain text is no peer, and has done nothing."""
+    with listener(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
+        error = refused(lambda: ask(line, f"https://127.0.0.1:{port}/", "POST"))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [(Kind.RESET, FailureKind.NETWORK), (Kind.CLOSE, FailureKind.NETWORK), (Kind.TRUNCATED, FailureKind.NETWORK)],
+)
+def test_send_connection_that_breaks_after_sending(line: Line, what: Kind, kind: FailureKind) -> None:
+    """Once it was sent, nobody knows what a request did that gets no answer."""
+    line.emulator.inject(Fault(what=what))
+    error = refused(lambda: ask(line, method="POST"))
+    assert (kind, Effect.UNKNOWN) == (error.failure.kind, error.effect)
+    assert error.failure.message.startswith("the connection to localhost broke: ")
+    assert len(error.failure.message.splitlines()) == 1
+
+
+def test_send_connection_refused(line: Line) -> None:
+    """Where no connection comes about, a request has done nothing."""
+    error = refused(lambda: ask(line, "https://127.0.0.1:1/", "POST"))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+    assert error.failure.message.startswith("cannot reach 127.0.0.1: ")
+
+
+@pytest.mark.parametrize("url", ["https://localhost:99999/", "https:///nowhere", "http://[::1"])
+def test_send_url_that_is_none(line: Line, url: str) -> None:
+    """What is no URL is a failure like any other, and nothing is sent."""
+    error = refused(lambda: ask(line, url))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+
+
+def test_send_certificate_that_is_not_trusted(line: Line) -> None:
+    """A certificate of an unknown authority ends it before anything is sent, and the line says how to trust it."""
+    http = line.http(trust(None))
+    error = refused(lambda: http.send("discovery", "POST", line.discovery, headers={}, content=b"{}"))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+    assert "the certificate of localhost is not trusted" in error.failure.message
+    assert "name its CA in ca_file" in error.failure.message
+    assert not line.emulator.requests
+
+
+def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> None:
+    """A certificate that is trusted but of another name is none."""
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+
+        def relay() -> None:
+            near, _ = server.accept()
+            with near, socket.create_connection(("127.0.0.1", emulator.port)) as far:
+                far.settimeout(1)
+                far.sendall(near.recv(65536))
+                near.sendall(far.recv(65536))
+                near.recv(65536)
+
+        thread = threading.Thread(target=relay)
+        thread.start()
+        error = refused(lambda: ask(line, f"https://127.0.0.2:{port}/"))
+        thread.join()
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+    assert "127.0.0.2" in error.failure.message
+
+
+def test_send_answer_as_long_as_may_be(line: Line) -> None:
+    """An answer of exactly the limit is taken."""
+    line.emulator.inject(Fault(what=Kind.HUGE, size=LONGEST_ANSWER))
+    assert len(line.http().send("discovery", "GET", line.discovery, headers={}).body) == LONGEST_ANSWER
+
+
+def test_send_answer_that_is_too_long(line: Line) -> None:
+    """A byte more, and the answer is dropped as unreadable; nobody reads it to the end."""
+    line.emulator.inject(Fault(what=Kind.HUGE, size=LONGEST_ANSWER + 1, times=1))
+    line.emulator.inject(Fault(what=Kind.HUGE, size=2_000_000_000))
+    for _ in range(2):
+        error = refused(lambda: ask(line))
+        assert (error.failure.kind, error.effect, error.failure.status) == (FailureKind.UNREADABLE, Effect.UNKNOWN, 200)
+        assert error.failure.message == "localhost sent an answer of more than 16 MiB"
+
+
+def test_send_compressed_answer(line: Line) -> None:
+    """A compressed answer, which was not asked for, is never unpacked."""
+    line.emulator.inject(Fault(what=Kind.GZIP_BOMB, size=10_000_000_000))
+    error = refused(lambda: ask(line))
+    assert (error.failure.kind, error.effect) == (FailureKind.UNREADABLE, Effect.UNKNOWN)
+    assert "compressed" in error.failure.message
+
+
+def test_send_redirect(line: Line) -> None:
+    """A redirect is an answer like any other, and nobody goes where it points."""
+    line.emulator.inject(Fault(what=Kind.REDIRECT, url=line.discovery))
+    assert line.http().send("discovery", "GET", line.discovery, headers={}).status == 302
+    assert line.count(DISCOVERY) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_send_status_is_no_error(line: Line, status: int) -> None:
+    """Whatever the status, an answer that was read is returned: what it means is for the one who asked."""
+    line.emulator.inject(Fault(what=Kind.STATUS, status=status))
+    assert line.http().send("discovery", "GET", line.discovery, headers={}).status == status
+
+
+def test_send_headers(line: Line) -> None:
+    """A request names the program, and asks for no compression."""
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hear() -> None:
+            connection, _ = server.accept()
+            with connection:
+                heard.append(connection.recv(65536))
+
+        thread = threading.Thread(target=hear)
+        thread.start()
+        refused(lambda: ask(line, f"http://127.0.0.1:{server.getsockname()[1]}/"))
+        thread.join()
+    lines = heard[0].decode().lower().splitlines()
+    assert "accept-encoding: identity" in lines
+    assert any(each.startswith("user-agent: b2c-key-rotator/") for each in lines)
+    assert any(each.startswith("client-request-id: ") for each in lines)
+
+
+def test_send_deadline_through_a_proxy(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment is used, and one that says nothing is waited for no longer than the deadline."""
+    line.timeout = 0.3
+    with listener() as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        began = time.monotonic()
+        error = refused(lambda: ask(line, "https://graph.example/", "POST"))
+    assert time.monotonic() - began < 3
+    assert error.failure.kind is FailureKind.TIMEOUT
+
+
+def test_send_proxy_that_refuses(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a proxy refuses was never sent."""
+    with listener(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        error = refused(lambda: ask(line, "https://graph.example/", "POST"))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+    assert "check name, network and proxy" in error.failure.message
+
+
+def test_send_deadline_is_of_one_thread(line: Line) -> None:
+    """A request that runs out of time takes none from one beside it."""
+    line.emulator.inject(Fault(what=Kind.SLOW, delay=0.4))
+    slow, fast = line.http(), line.http()
+    outcomes: list[int] = []
+    thread = threading.Thread(
+        target=lambda: outcomes.append(slow.send("discovery", "GET", line.discovery, headers={}).status)
+    )
+    thread.start()
+    time.sleep(0.05)
+    line.timeout = 0.1
+    assert failure(lambda: fast.send("discovery", "GET", line.discovery, headers={})).kind is FailureKind.TIMEOUT
+    thread.join()
+    assert outcomes == [200]
+
+
+def test_trust_always_verifies(line: Line) -> None:
+    """The one context of a process requires a certificate and its name."""
+    assert (line.context.verify_mode, line.context.check_hostname) == (ssl.CERT_REQUIRED, True)

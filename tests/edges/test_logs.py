@@ -1,0 +1,297 @@
+"""Log lines: one a line, in one order, and never with a secret, whoever logs and however it goes wrong."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from structlog.typing import FilteringBoundLogger
+
+from rotator.core.errors import Failure, FailureKind
+from rotator.core.exchange import Exchange
+from rotator.core.outcome import Failed, Sight
+from rotator.core.rotation import Mode, RotationPolicy
+from rotator.edges.logs import STRUCK, Secrets, log_exchange, log_outcome, logger
+from rotator.edges.settings import PolicySettings
+
+SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJl"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """What the program does to logging ends with the test."""
+    root = logging.getLogger()
+    names = ("rotator", "httpx", "httpcore", "apscheduler", "msal", "urllib3")
+    levels = {name: logging.getLogger(name).level for name in names}
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, each in levels.items():
+        logging.getLogger(name).setLevel(each)
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    """Where the lines go."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    """What must not be printed."""
+    secrets = Secrets()
+    secrets.learn(SECRET, for_good=True)
+    return secrets
+
+
+@pytest.fixture
+def log(stream: io.StringIO, secrets: Secrets) -> FilteringBoundLogger:
+    """The program's logger, with JSON."""
+    return logger("info", "json", secrets, stream)
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """The error as it is once it was raised, out of a *cause* if there is one, past a variable with something in it."""
+    local = 10**20
+    try:
+        raise error from cause
+    except type(error) as caught:
+        assert local
+        return caught
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    """Everything that was logged."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_is_one_object_a_line(log: FilteringBoundLogger, stream: io.StringIO) -> None:
+    """Each line is one object, whatever is in it, with timestamp, level and event first."""
+    log.info("something.happened", b="two\nlines", a=[1, {"c": "\x1b[2J"}])
+    log.warning("something.else")
+    first, second = lines(stream)
+    assert list(first) == ["timestamp", "level", "event", "b", "a"]
+    assert (
+        first["level"],
+        first["event"],
+        first["b"],
+        first["a"],
+    ) == ("info", "something.happened", "two\nlines", [1, {"c": "\x1b[2J"}])
+    assert str(first["timestamp"]).endswith("Z")
+    assert (second["level"], second["event"]) == ("warning", "something.else")
+
+
+def test_json_of_what_others_log(log: FilteringBoundLogger, stream: io.StringIO) -> None:
+    """A library's record has the same form, from warning on."""
+    del log
+    other = logging.getLogger("some.library")
+    other.info("not worth a line")
+    other.warning("took %d seconds", 7)
+    (line,) = lines(stream)
+    assert list(line) == ["timestamp", "level", "event"]
+    assert (line["level"], line["event"]) == ("warning", "took 7 seconds")
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_level_from_which_on(stream: io.StringIO, secrets: Secrets, level: str) -> None:
+    """What is below the level is not written, and what libraries chatter is not at any."""
+    log = logger(level, "json", secrets, stream)
+    ranks = ["debug", "info", "warning", "error"]
+    for each in ranks:
+        getattr(log, each)("something.happened")
+    for name in ("httpx", "httpcore.connection", "apscheduler.scheduler", "urllib3"):
+        logging.getLogger(name).info("chatter")
+    logging.getLogger("msal").error("a body that could not be read")
+    assert ranks[ranks.index(level) :] == [line["level"] for line in lines(stream)]
+
+
+@pytest.mark.parametrize(
+    ("style", "terminal", "is_json"),
+    [
+        ("json", True, True),
+        ("json", False, True),
+        ("console", True, False),
+        ("console", False, False),
+        ("auto", True, False),
+        ("auto", False, True),
+    ],
+)
+def test_style_by_stream(secrets: Secrets, style: str, *, terminal: bool, is_json: bool) -> None:
+    """`auto` is readable lines on a terminal and JSON elsewhere; the others are what they say."""
+    stream = Terminal() if terminal else io.StringIO()
+    logger("info", style, secrets, stream).info("something.happened", name="value")
+    text = stream.getvalue()
+    assert is_json == text.startswith("{")
+    assert ("\x1b[" in text) == (terminal and not is_json), "colours on a terminal alone"
+
+
+def test_style_without_colour(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR is heeded on a terminal."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    logger("info", "auto", secrets, stream).info("something.happened")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_console_is_one_line(stream: io.StringIO, secrets: Secrets) -> None:
+    """A value with line ends or control characters stays on its line, and steers no terminal."""
+    log = logger("info", "console", secrets, stream)
+    log.warning("something.happened", message="two\r\nlines\x1b[2J\x07", deep=["a\nb"], kid="\u202egnp\u2028x")
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    assert [char for char in "\r\x1b\x07\u202e\u2028" if char in text] == []
+    assert "something.happened" in text
+
+
+def test_console_of_what_others_log(stream: io.StringIO, secrets: Secrets) -> None:
+    """A library's record stays on its line as well."""
+    logger("info", "console", secrets, stream)
+    logging.getLogger("some.library").warning("two\nlines\x1b[2J")
+    assert stream.getvalue().count("\n") == 1
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("hidden", [SECRET, JWT, PEM, JWT.rpartition(".")[0] + "."])
+def test_secret_is_struck_out_wherever_it_is(stream: io.StringIO, secrets: Secrets, style: str, hidden: str) -> None:
+    """In the event, in values however deep, in a library's record and its arguments, in exceptions and their causes."""
+    log = logger("debug", style, secrets, stream)
+    event = f"event with {hidden}"
+    log.info(event, value=hidden, deep=[{"a": (hidden, {"b": hidden})}], other=ValueError(hidden))
+    error = raised(RuntimeError(f"because of {hidden}"), raised(ValueError(hidden)))
+    log.error("job.raised", exc_info=error)
+    other = logging.getLogger("some.library")
+    other.error("record with %s", hidden)
+    other.error("it raised", exc_info=error)
+    text = stream.getvalue()
+    assert hidden not in text
+    assert "MIIEow" not in text
+    assert text.count(STRUCK) >= 10
+    assert "RuntimeError" in text
+    assert "because of" in text
+
+
+def test_secret_as_the_name_of_a_value(stream: io.StringIO, secrets: Secrets) -> None:
+    """A secret that is the name of something is struck out as well."""
+    log = logger("info", "json", secrets, stream)
+    log.info("something.happened", deep={SECRET: 1})
+    assert SECRET not in stream.getvalue()
+
+
+def test_secret_in_a_local_variable(log: FilteringBoundLogger, stream: io.StringIO) -> None:
+    """A traceback has no local variables."""
+    local = str(10**20)
+    log.error("job.raised", exc_info=raised(ZeroDivisionError()))
+    (line,) = lines(stream)
+    assert "in raised" in str(line["exception"])
+    assert local not in str(line["exception"])
+
+
+def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, secrets: Secrets) -> None:
+    """From the moment a value is known to be secret, it is not printed."""
+    secrets.learn("another-secret", for_good=True)
+    log.info("something.happened", value="is another-secret there?")
+    assert [f"is {STRUCK} there?"] == [line["value"] for line in lines(stream)]
+
+
+def test_secret_that_is_too_short(log: FilteringBoundLogger, stream: io.StringIO, secrets: Secrets) -> None:
+    """A value so short that it could be any word is not struck out: lines stay readable."""
+    secrets.learn("sweep", for_good=True)
+    log.info("sweep.finished")
+    assert [line["event"] for line in lines(stream)] == ["sweep.finished"]
+
+
+def test_secrets_are_remembered_for_long(secrets: Secrets) -> None:
+    """The secret itself is still known after many tokens were."""
+    for number in range(1000):
+        secrets.learn(f"token-number-{number:04}", for_good=False)
+    assert f"{STRUCK} and {STRUCK}" == secrets.strike(f"{SECRET} and token-number-0999")
+
+
+def test_numbers_and_nothing_stay_what_they_are(log: FilteringBoundLogger, stream: io.StringIO) -> None:
+    """JSON keeps numbers, truth and null; what it does not know is a text."""
+    log.info(
+        "something.happened", whole=1, real=0.5, true=True, nothing=None, mode=Mode.OBSERVE, thing=timedelta_like()
+    )
+    (line,) = lines(stream)
+    assert (
+        line["whole"],
+        line["real"],
+        line["true"],
+        line["nothing"],
+        line["mode"],
+        line["thing"],
+    ) == (1, 0.5, True, None, "observe", "a thing")
+
+
+def timedelta_like() -> object:
+    """Something that JSON has no form for."""
+
+    class Thing:
+        def __str__(self) -> str:
+            return "a thing"
+
+    return Thing()
+
+
+def policy() -> RotationPolicy:
+    """Any policy."""
+    values = PolicySettings().model_dump()
+    values["overlap"] = values["renewal_window"]
+    return RotationPolicy(keyset_id="B2C_1A_X", use="sig", **values)
+
+
+def test_failure_that_is_a_bug_has_its_traceback(log: FilteringBoundLogger, stream: io.StringIO) -> None:
+    """A failure is one line with what is known of it; a bug brings its traceback, in the same line."""
+    sight = Sight(tenant="contoso", policy=policy(), now=datetime(2030, 1, 1, tzinfo=UTC))
+    known = Failure(
+        kind=FailureKind.FORBIDDEN, message="no", status=403, code="x", request_id="theirs", client_request_id="ours"
+    )
+    log_outcome(log, Failed(sight=sight, failure=known))
+    bug = Failure(kind=FailureKind.INTERNAL, message="a bug")
+    log_outcome(log, Failed(sight=sight, failure=bug, bug=raised(ZeroDivisionError())))
+    first, second = lines(stream)
+    first.pop("timestamp")
+    assert first == {
+        "level": "error",
+        "event": "keyset.failed",
+        "tenant": "contoso",
+        "keyset": "B2C_1A_X",
+        "kind": "forbidden",
+        "message": "no",
+        "status": 403,
+        "code": "x",
+        "request_id": "theirs",
+        "client_request_id": "ours",
+    }
+    assert "ZeroDivisionError" in str(second["exception"])
+    assert "status" not in second
+
+
+def test_exchange_is_a_line_of_debug(stream: io.StringIO, secrets: Secrets) -> None:
+    """Each request is a line with the id that a support case needs."""
+    log = logger("debug", "json", secrets, stream)
+    log_exchange(log, "contoso", Exchange(operation="token", client_request_id="ours", status=None, seconds=0.12345))
+    (line,) = lines(stream)
+    assert (
+        line["level"],
+        line["event"],
+        line["tenant"],
+        line["operation"],
+        line["status"],
+        line["seconds"],
+        line["client_request_id"],
+    ) == ("debug", "request.finished", "contoso", "token", None, 0.123, "ours")

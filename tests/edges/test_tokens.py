@@ -1,0 +1,411 @@
+"""Tokens through real MSAL: every credential, what is kept, and what a failure leaves behind."""
+
+import contextlib
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from edges.bench import Line, failure
+
+from rotator.core.errors import FailureKind, RequestError
+from rotator.edges.tokens import Certificate, ClientSecret, FederatedToken
+from rotator.emulator.faults import Fault, Kind
+from rotator.emulator.operations import Operation
+from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
+from rotator.emulator.switches import Switches
+
+K = FailureKind
+TOKEN, DISCOVERY = Operation.TOKEN, Operation.DISCOVERY
+LIVES_FOR_A_SECOND = Switches(token_lifetime=1)
+OTHER = "kE8Q~another-secret-that-is-wrong.aB3"
+
+
+@pytest.fixture(scope="module")
+def private_key() -> rsa.RSAPrivateKey:
+    """A key pair; making one takes a while."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem(key: rsa.RSAPrivateKey, password: bytes | None = None) -> str:
+    """The private key as PEM."""
+    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
+
+
+def certificate(key: rsa.RSAPrivateKey, expires: datetime) -> str:
+    """A self-signed certificate for it."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rotator")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(expires - timedelta(days=30))
+        .not_valid_after(expires)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def assertion(key: rsa.RSAPrivateKey, **claims: object) -> str:
+    """A token of a cluster, which stands for the app."""
+    now = int(time.time())
+    whole = {
+        "iss": "https://cluster.example",
+        "sub": "system:serviceaccount:rotator:rotator",
+        "aud": "api://AzureADTokenExchange",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 600,
+        **claims,
+    }
+    return jwt.encode(whole, pem(key), algorithm="RS256")
+
+
+def trusts(line: Line, key: rsa.RSAPrivateKey) -> None:
+    """Let the app trust that cluster."""
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    credential = FederatedCredential(
+        issuer="https://cluster.example",
+        subject="system:serviceaccount:rotator:rotator",
+        public_key=public.decode(),
+    )
+    line.emulator.tenants[0].register(App(federated=(credential,)))
+
+
+# --- credentials
+
+
+@pytest.mark.parametrize("text", [DEMO_SECRET, f"  {DEMO_SECRET}\n"])
+def test_secret_from_a_file(line: Line, text: str) -> None:
+    """The secret in a file counts without the space around it, and whoever logs is told never to print it."""
+    token = line.tokens(line.secret(text)).get()
+    assert [DEMO_SECRET, token] == line.learnt
+    assert line.attempts == [True]
+
+
+def test_secret_from_the_environment(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret in an environment variable is read when a token is needed."""
+    tokens = line.tokens(ClientSecret(variable="CONTOSO_SECRET"))
+    monkeypatch.setenv("CONTOSO_SECRET", f"{DEMO_SECRET}\n")
+    assert tokens.get()
+
+
+def test_certificate(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """A certificate with its key is proof, and when it expires is told."""
+    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
+    public = certificate(private_key, expires)
+    line.emulator.tenants[0].register(App(certificates=(public,)))
+    for number, text in enumerate((pem(private_key) + public, f"\n{public}\n\n{pem(private_key)}")):
+        file = tmp_path / f"client{number}.pem"
+        file.write_text(text)
+        assert line.tokens(Certificate(file=file)).get()
+    assert [expires, expires] == line.expiries
+
+
+def test_certificate_that_is_not_the_apps(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """A certificate that is not registered is refused with what to do."""
+    file = tmp_path / "client.pem"
+    file.write_text(pem(private_key) + certificate(private_key, datetime.now(UTC) + timedelta(days=9)))
+    found = failure(line.tokens(Certificate(file=file)).get)
+    assert (found.kind, found.code) == (K.AUTH, "AADSTS700027")
+    assert "the certificate is not the one of the app registration" in found.message
+
+
+def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """Whatever is wrong with the file, its name and the fault are told, and nothing of what is in it."""
+    public = certificate(private_key, datetime.now(UTC) + timedelta(days=9))
+    good = pem(private_key)
+    garbled = good.replace(good[100:140], "A" * 40)
+    for text, words in (
+        ("", "is empty"),
+        ("words", "must hold one private key and its certificate, as PEM"),
+        (good, "must hold one private key and its certificate, as PEM"),
+        (public, "must hold one private key and its certificate, as PEM"),
+        (good + good + public, "must hold one private key and its certificate, as PEM"),
+        (garbled + public, "cannot be read"),
+        (pem(private_key, b"password") + public, "with a passphrase none can"),
+        (good + public.replace(public[100:140], "A" * 40), "cannot be read"),
+    ):
+        file = tmp_path / "client.pem"
+        file.write_text(text)
+        found = failure(line.tokens(Certificate(file=file)).get)
+        assert K.AUTH is found.kind
+        assert str(file) in found.message
+        assert words in found.message
+        assert "AAAA" not in found.message
+    assert not line.emulator.requests
+
+
+def test_federated_token_is_read_at_every_use(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """The assertion is read from its file whenever a token is asked for: somebody else renews it."""
+    trusts(line, private_key)
+    line.emulator.switch(token_lifetime=1)
+    file = tmp_path / "token"
+    file.write_text(assertion(private_key))
+    tokens = line.tokens(FederatedToken(file=file))
+    first = tokens.get()
+    time.sleep(1.05)
+    file.write_text(assertion(private_key, exp=int(time.time()) - 1000))
+    found = failure(tokens.get)
+    assert (found.kind, found.code) == (K.AUTH, "AADSTS700024")
+    file.write_text(f"{assertion(private_key)}\n")
+    assert tokens.get() != first
+    assert line.count(DISCOVERY) == 2, "the application object is built anew only after the failure"
+
+
+def test_federated_token_that_changed_while_all_is_well(
+    line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey
+) -> None:
+    """Without any failure in between, the next token is asked for with what is in the file by then."""
+    trusts(line, private_key)
+    line.emulator.switch(token_lifetime=1)
+    file = tmp_path / "token"
+    file.write_text(assertion(private_key))
+    tokens = line.tokens(FederatedToken(file=file))
+    tokens.get()
+    time.sleep(1.05)
+    file.write_text(assertion(private_key, sub="somebody-else"))
+    found = failure(tokens.get)
+    assert "no federated credential of the app fits the assertion" in found.message
+    assert line.count(DISCOVERY) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file or directory"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe", "it is no text"),
+    ],
+)
+def test_federated_token_file_that_is_none(line: Line, tmp_path: Path, content: bytes | None, words: str) -> None:
+    """A file that is missing, empty or no text is named, and no request for a token is sent without it."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    found = failure(line.tokens(FederatedToken(file=file)).get)
+    assert K.AUTH is found.kind
+    assert f"federated_token_file {file}" in found.message
+    assert words in found.message
+    assert line.count(TOKEN) == 0
+
+
+def test_secret_that_expires(line: Line) -> None:
+    """When a secret expires is told where the configuration says it."""
+    expires = datetime(2030, 1, 1, tzinfo=UTC)
+    given = line.secret()
+    line.tokens(ClientSecret(file=given.file, expires=expires)).get()
+    assert [expires] == line.expiries
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    ("app", "code", "advice"),
+    [
+        (App(secrets=(Secret(value=OTHER),)), "AADSTS7000215", "put the secret's value, not its id"),
+        (App(secrets=(Secret(value=DEMO_SECRET, expires=1),)), "AADSTS7000222", "has expired; make a new one"),
+    ],
+)
+def test_refused_secret(line: Line, app: App, code: str, advice: str) -> None:
+    """A refused secret is `auth`, with the number and what to do, and without the secret."""
+    line.emulator.tenants[0].register(app)
+    found = failure(line.tokens().get)
+    assert (K.AUTH, code) == (found.kind, found.code)
+    assert found.message.startswith(f"the login host gives app {DEMO_CLIENT_ID} no token (invalid_client {code}): ")
+    assert advice in found.message
+    assert DEMO_SECRET not in found.message
+    assert line.attempts == [False]
+
+
+def test_refused_app(line: Line) -> None:
+    """An app that the tenant does not have is told from a wrong secret."""
+    found = failure(line.tokens(client_id="99999999-0000-4000-8000-000000000000").get)
+    assert found.code == "AADSTS700016"
+    assert "check client_id and tenant_id" in found.message
+
+
+def test_refused_tenant(line: Line) -> None:
+    """A tenant that does not exist is named with its host."""
+    found = failure(line.tokens(tenant="nobody.onmicrosoft.com").get)
+    assert (
+        found.kind,
+        found.message,
+    ) == (K.AUTH, "localhost does not know tenant nobody.onmicrosoft.com; check tenant_id and cloud")
+
+
+@pytest.mark.parametrize("where", [TOKEN, DISCOVERY])
+@pytest.mark.parametrize(
+    ("fault", "kind", "status"),
+    [
+        (Fault(what=Kind.STATUS, status=500), K.SERVICE, 500),
+        (Fault(what=Kind.STATUS, status=503, retry_after=120), K.SERVICE, 503),
+        (Fault(what=Kind.HTML), K.SERVICE, 502),
+        (Fault(what=Kind.THROTTLED, retry_after=120), K.THROTTLED, 429),
+        (Fault(what=Kind.HTML, status=200), K.UNREADABLE, 200),
+        (Fault(what=Kind.HTML, status=403), K.UNREADABLE, 403),
+        (Fault(what=Kind.EMPTY), K.UNREADABLE, 200),
+        (Fault(what=Kind.LIST), K.UNREADABLE, 200),
+        (Fault(what=Kind.CUT_JSON), K.UNREADABLE, 200),
+        (Fault(what=Kind.REDIRECT), K.UNREADABLE, 302),
+        (Fault(what=Kind.RESET), K.NETWORK, None),
+        (Fault(what=Kind.TRUNCATED), K.NETWORK, None),
+        (Fault(what=Kind.HANG), K.TIMEOUT, None),
+        (Fault(what=Kind.GZIP_BOMB), K.UNREADABLE, 200),
+    ],
+)
+def test_login_host_in_trouble(
+    line: Line, where: Operation, fault: Fault, kind: FailureKind, status: int | None
+) -> None:
+    """What is no answer of the login service is a failure of its own kind; and once it is over, it is over."""
+    tokens = line.tokens()
+    line.timeout = 0.5 if fault.what is Kind.HANG else 5
+    injected = line.emulator.inject(replace(fault, where=where))
+    found = failure(tokens.get)
+    assert (kind, status) == (found.kind, found.status)
+    assert "localhost" in found.message
+    injected.remove()
+    line.timeout = 5
+    assert tokens.get(), "nothing is repeated from memory"
+    assert line.attempts == [False, True]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{}", '{"access_token": null}', '{"access_token": 7, "expires_in": 9}', '{"error": 7}', '{"error_codes": ["x"]}'],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_login_host_that_answers_nonsense(line: Line, status: int, body: str) -> None:
+    """JSON without a token in it is no token, whatever else it has."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=body, status=status, where=TOKEN))
+    assert failure(line.tokens().get).kind in (K.AUTH, K.UNREADABLE)
+    assert line.attempts == [False]
+
+
+@pytest.mark.parametrize("lifetime", ["", ', "expires_in": "soon"', ', "expires_in": null', ', "expires_in": -1'])
+def test_login_host_that_gives_half_a_token(line: Line, lifetime: str) -> None:
+    """A token whose lifetime is missing or makes no sense is a failure of the login host's or a token, never a bug."""
+    body = f'{{"access_token": "a.b.c", "token_type": "Bearer"{lifetime}}}'
+    line.emulator.inject(Fault(what=Kind.BODY, body=body, where=TOKEN))
+    with contextlib.suppress(RequestError):
+        assert line.tokens().get() == "a.b.c"
+
+
+# --- what is kept
+
+
+def test_token_is_kept(line: Line) -> None:
+    """As long as it is good, a token is asked for once."""
+    tokens = line.tokens()
+    assert len({tokens.get() for _ in range(20)}) == 1
+    assert (line.count(DISCOVERY), line.count(TOKEN)) == (1, 1)
+
+
+def test_token_nobody_asks_for(line: Line) -> None:
+    """Nothing is read and nobody is asked before a token is needed."""
+    line.tokens(ClientSecret(file=line.folder / "nowhere"))
+    assert not line.emulator.requests
+
+
+def test_token_for_many_at_once(line: Line) -> None:
+    """However many ask at the same time, one request is sent, and all get the same token."""
+    tokens = line.tokens()
+    line.emulator.inject(Fault(what=Kind.SLOW, delay=0.2, where=TOKEN))
+    got: list[str] = []
+    threads = [threading.Thread(target=lambda: got.append(tokens.get())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(got), len(set(got)), line.count(TOKEN)) == (8, 1, 1)
+
+
+def test_token_is_renewed_before_it_expires(line: Line) -> None:
+    """Half-way through a short life a token is renewed, though it could still be used."""
+    line.emulator.switch(token_lifetime=2)
+    tokens = line.tokens()
+    first = tokens.get()
+    time.sleep(0.5)
+    assert first == tokens.get()
+    time.sleep(0.6)
+    assert first != tokens.get()
+    assert (line.count(TOKEN), line.count(DISCOVERY)) == (2, 1)
+
+
+def test_token_is_renewed_when_the_service_wants_it(line: Line) -> None:
+    """`refresh_in` goes before the rule of thumb."""
+    line.emulator.switch(token_refresh_in=1)
+    tokens = line.tokens()
+    first = tokens.get()
+    time.sleep(1.1)
+    assert first != tokens.get()
+    assert line.count(TOKEN) == 2
+
+
+def test_token_outlives_the_login_host(line: Line) -> None:
+    """While the login host is down, the last good token is used as long as it is valid, and no longer."""
+    line.emulator.switch(token_lifetime=2)
+    tokens = line.tokens()
+    first = tokens.get()
+    line.emulator.inject(Fault(what=Kind.STATUS, status=503, where=TOKEN))
+    time.sleep(1.1)
+    assert {first} == {tokens.get() for _ in range(5)}
+    assert line.count(TOKEN) == 2, "it is not asked again at every use"
+    time.sleep(1)
+    assert failure(tokens.get).kind is K.SERVICE
+    assert line.attempts == [True, False, False]
+
+
+def test_token_that_was_rejected(line: Line) -> None:
+    """A token that the service refused is forgotten; another one's rejection means nothing."""
+    tokens = line.tokens()
+    first = tokens.get()
+    tokens.reject("another")
+    assert first == tokens.get()
+    tokens.reject(first)
+    assert first != tokens.get()
+    assert line.count(TOKEN) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(None, id="401, as a wrong secret comes"),
+        pytest.param(
+            Fault(what=Kind.STATUS, status=400, code="invalid_client", where=TOKEN, times=1),
+            id="400, which MSAL repeats",
+        ),
+    ],
+)
+def test_secret_that_was_corrected_works_at_once(line: Line, fault: Fault | None) -> None:
+    """After a refusal everything is read and asked anew: what was mended meanwhile counts at once."""
+    tokens = line.tokens(line.secret(OTHER))
+    if fault is not None:
+        line.emulator.inject(fault)
+    assert failure(tokens.get).kind is K.AUTH
+    line.secret(DEMO_SECRET)
+    assert tokens.get()
+    assert line.attempts == [False, True]
+    assert {OTHER, DEMO_SECRET} <= set(line.learnt)
+
+
+def test_token_requests_are_ours(line: Line) -> None:
+    """MSAL's requests have our ids, go nowhere else, and are told like any other."""
+    line.tokens().get()
+    assert [seen.operation for seen in line.emulator.requests] == [DISCOVERY, TOKEN]
+    assert [seen.client_request_id for seen in line.emulator.requests] == [
+        exchange.client_request_id for exchange in line.exchanges
+    ]
+    assert [exchange.operation for exchange in line.exchanges] == ["discovery", "token"]
