@@ -36,7 +36,7 @@ def dry_run(path: Path, *, as_json: bool, detailed: bool) -> int:
     with faults_told():
         runtime = _runtime(path, table=not as_json)
         outcomes, now = _look_only(runtime)
-        _print(table, outcomes, now, as_json=as_json, dry_run=True)
+        _print(runtime, table, outcomes, now, as_json=as_json, dry_run=True)
         return exit_code(outcomes, detailed=detailed)
 
 
@@ -45,7 +45,7 @@ def status(path: Path, *, as_json: bool) -> int:
     with faults_told():
         runtime = _runtime(path, table=not as_json)
         outcomes, now = _look_only(runtime)
-        _print(_status, outcomes, now, as_json=as_json, dry_run=True)
+        _print(runtime, _status, outcomes, now, as_json=as_json, dry_run=True)
         return exit_code(outcomes, detailed=False)
 
 
@@ -58,7 +58,7 @@ def once(path: Path, *, as_json: bool) -> int:
         outcomes = _sweep(runtime, runtime.tenants, lambda tenant: look(tenant, now))
         if not runtime.settings.dry_run:
             outcomes = _second_looks(runtime, outcomes)
-        _print(table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
+        _print(runtime, table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
         return exit_code(outcomes, detailed=False)
 
 
@@ -133,6 +133,7 @@ def _runtime(path: Path, *, table: bool) -> Runtime:
         path=path,
         settings=settings,
         clock=clock,
+        secrets=secrets,
         log=log,
         listeners=listeners,
         assembly=assembly,
@@ -171,6 +172,7 @@ def _status(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> st
 
 
 def _print(
+    runtime: Runtime,
     render: Callable[[Sequence[Outcome], datetime, int | None], str],
     outcomes: Sequence[Outcome],
     now: datetime,
@@ -182,4 +184,4 @@ def _print(
         text = json.dumps(document(outcomes, now, dry_run=dry_run), indent=2)
     else:
         text = render(outcomes, now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
-    print(text, flush=True)
+    print(runtime.secrets.strike(text), flush=True)

@@ -137,10 +137,6 @@ class Daemon:
             )
             self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
 
-    def leadership(self) -> str | None:
-        """Who leads, for people; None where there is no election."""
-        return None if self._candidacy is None else self._candidacy.line()
-
     def _stand(self) -> "Candidacy":
         """Stand for election."""
         from rotator.candidacy import Candidacy  # noqa: PLC0415 - most processes have no rival
@@ -247,15 +243,19 @@ class Daemon:
         found = document(self._board.outcomes(), now, dry_run=dry_run)
         if self._candidacy is not None:
             found |= {"leads": self._candidacy.is_leading, "leader": self._candidacy.leader()}
-        text = json.dumps(found, indent=2)
-        return Page(text.encode(), "application/json")
+        return self._struck(json.dumps(found, indent=2), "application/json")
 
     def _status_page(self, _: str) -> Page:
         refresh = max(5, min(60, int(self._settings.check_interval.total_seconds())))
         notices = ["Dry run: it never writes, whatever is due."] if self._settings.dry_run else []
+        if self._candidacy is not None:
+            notices.append(self._candidacy.line())
         about = About(version=__version__, notices=notices, refresh=refresh)
         text = page(self._board.entries(), self._runtime.clock.now(), about)
-        return Page(text.encode(), "text/html; charset=utf-8", security=POLICY)
+        return self._struck(text, "text/html; charset=utf-8", security=POLICY)
+
+    def _struck(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
+        return Page(self._runtime.secrets.strike(text).encode(), content_type, security=security)
 
 
 def _policies(tenants: Sequence[Tenant]) -> list[tuple[str, RotationPolicy]]:

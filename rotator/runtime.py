@@ -7,17 +7,24 @@ from structlog.typing import FilteringBoundLogger
 
 from rotator.assembly import Assembly, Listeners
 from rotator.clock import SystemClock
+from rotator.edges.logs import Secrets
 from rotator.edges.settings import Settings
 from rotator.reconcile import Tenant
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """What every way of running needs; `tenants` are those of `settings`."""
+    """
+    What every way of running needs; `tenants` are those of `settings`.
+
+    secrets: strikes out of everything that is printed or served what must not be told,
+        even where a service sends it back to us as a name or an id
+    """
 
     path: Path
     settings: Settings
     clock: SystemClock
+    secrets: Secrets
     log: FilteringBoundLogger
     listeners: Listeners
     assembly: Assembly

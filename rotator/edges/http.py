@@ -32,7 +32,7 @@ from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 
 LONGEST_NUMBER = 8  # digits
-LONGEST_ANSWER = 16 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
+LONGEST_ANSWER = 8 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

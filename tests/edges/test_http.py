@@ -210,7 +210,7 @@ def test_send_answer_that_is_too_long(line: Line) -> None:
     for _ in range(2):
         error = refused(lambda: ask(line))
         assert (error.failure.kind, error.effect, error.failure.status) == (FailureKind.UNREADABLE, Effect.UNKNOWN, 200)
-        assert error.failure.message == "localhost sent an answer of more than 16 MiB"
+        assert error.failure.message == "localhost sent an answer of more than 8 MiB"
 
 
 def test_send_compressed_answer(line: Line) -> None:
