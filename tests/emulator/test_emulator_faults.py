@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Texts are given for enums, as users may.
 """Each fault: what the client meets, and what has happened meanwhile."""
 
 import gzip

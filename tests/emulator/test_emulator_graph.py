@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Texts are given for enums, as users may.
 """Graph: each endpoint, and each thing it refuses."""
 
 import base64

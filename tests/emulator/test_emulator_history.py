@@ -133,7 +133,7 @@ happenings = st.one_of(
 def test_signers_agree_with_every_instant(events, tie_break):
     """Asked for the whole, the history says what it says for each instant alone."""
     events = sorted(events, key=lambda event: event.instant)
-    told = {}
+    told: dict[int, str | None] = {}
     for reign in signers(events, 0, 21, tie_break):
         told.update(dict.fromkeys(range(int(reign.start), int(reign.end)), reign.kid))
     for instant in range(21):

@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Texts are given for enums, as users may.
 """What relying parties see of a policy's keys."""
 
 import pytest

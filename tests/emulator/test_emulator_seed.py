@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Texts are given for enums, as users may.
 """Seeds: what a YAML file may say, and what is said about one that is wrong."""
 
 import pytest

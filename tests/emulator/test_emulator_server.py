@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Texts are given for enums, as users may.
 """The emulator as a whole: its life, its journal, its walls."""
 
 import ast
