@@ -150,8 +150,9 @@ class Elector:
     def end_write(self) -> None:
         """What this thread began has ended; also called where it began nothing."""
         with self._changed:
-            self._writing.discard(threading.get_ident())
-            self._nudge()
+            if threading.get_ident() in self._writing:
+                self._writing.remove(threading.get_ident())
+                self._nudge()
 
     def stop(self) -> None:
         """Begin nothing more; `run` ends once the lease is handed over."""
@@ -182,13 +183,11 @@ class Elector:
             Seconds until something is to be done again; None where nothing ever is.
 
         """
-        match self._state:
-            case _State.FOLLOWING:
-                return self._follow()
-            case _State.LEADING:
-                return self._lead()
-            case _State.LOSING:
-                return self._lose()
+        if self._state is _State.LEADING:
+            return self._lead()
+        if self._state is _State.LOSING:
+            return self._lose()
+        return self._follow()
 
     def _follow(self) -> float | None:
         if self._stopping:
