@@ -184,4 +184,8 @@ def _print(
         text = json.dumps(document(outcomes, now, dry_run=dry_run), indent=2)
     else:
         text = render(outcomes, now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
-    print(runtime.secrets.strike(text), flush=True)
+    try:
+        print(runtime.secrets.strike(text), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough. What is left in the buffer must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

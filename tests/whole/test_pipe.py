@@ -1,0 +1,21 @@
+import subprocess
+import sys
+
+import pytest
+from whole.bench import Bench, Tenant, due, fresh
+
+
+@pytest.mark.parametrize("call", ["--dry-run", "status", "--dry-run --output json"])
+def test_reader_that_has_seen_enough(bench: Bench, call: str) -> None:
+    """A report that nobody reads to its end ends the program quietly, with the exit code that it would have had."""
+    keysets = tuple(fresh(f"B2C_1A_Fresh{n}") for n in range(300))
+    bench.begin(Tenant(keysets=(*keysets, due())))
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -m rotator {call} | head -n 1; exit "${{PIPESTATUS[0]}}"'],
+        env=bench.environment({"ROTATOR_LOG__LEVEL": "error"}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
