@@ -47,8 +47,10 @@ def verdict(outcome: Outcome) -> Verdict:
             told = Level.DUE, "due", "its next key is about to be generated"
         case Held(reason=Reason.OBSERVE):
             told = Level.GOOD, "observed", "it is looked at, and never written to"
-        case Held():
+        case Held(reason=Reason.NOT_DUE):
             told = Level.GOOD, "fine", "nothing is due"
+        case Held(reason=reason):
+            told = Level.DUE, "waiting", f"a key is called for, and was not asked for ({reason})"
     level, word, sentence = told
     return Verdict(level=level, word=word, sentence=sentence)
 
