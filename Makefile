@@ -6,7 +6,7 @@ NEWEST  := $(firstword $(foreach p,python3.15 python3.14 python3.13 python3.12,$
 WORKERS ?= 2
 # What says in three minutes whether a change holds, and the long proofs: faults, crashes, rivals, a real Prometheus.
 FAST    := tests/core tests/shell tests/simulation tests/edges tests/views tests/emulator tests/whole tests/test_docs.py
-PROOFS  := tests/faults tests/crash tests/soak tests/machine tests/lease tests/monitoring tests/deploy
+PROOFS  := tests/faults tests/crash tests/soak tests/machine tests/lease tests/monitoring
 TESTS   ?= $(FAST)
 
 .PHONY: demo test check unit test-newest prove bench lock manifests test-image clean
@@ -36,8 +36,15 @@ ifneq ($(NEWEST),)
 	.venv-newest/bin/python -m pytest -n $(WORKERS) $(TESTS)
 endif
 
-prove: $(VENV)/.dev               ## the long proofs of what it promises
+prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
 	$(VENV)/bin/python -m pytest -n $(WORKERS) $(PROOFS)
+	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
+
+test-image: $(VENV)/.dev          ## build the image, and run it as a cluster would
+	$(VENV)/bin/python -m pytest -p no:xdist -o addopts=--import-mode=importlib -o timeout=600 tests/image/image_suite.py
+
+manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart
+	PYTHONPATH=tests $(VENV)-deploy/bin/python tests/deploy/chart_render.py
 
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py
@@ -70,6 +77,13 @@ $(VENV)/.emulator: $(VENV)/.base pyproject.toml
 $(VENV)/.dev: $(VENV)/.base pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.emulator
+
+# Helm and the schemas of Kubernetes are large, and only the chart's tests need them.
+$(VENV)-deploy/.done: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)-deploy
+	$(VENV)-deploy/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)-deploy/bin/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	@touch $@
 
 # import-linter brings rich, which httpx and structlog would import: it stays out of the way.
 $(VENV)-lint/.done:

@@ -1,0 +1,53 @@
+{{/* "true" where there is a lease; auto is on in a cluster. */}}
+{{- define "rotator.lease" -}}
+{{- if ne (toString .Values.config.leader_election.enabled) "false" -}}true{{- end -}}
+{{- end -}}
+
+{{- define "rotator.port" -}}
+{{- dig "http" "port" 9464 .Values.config | int -}}
+{{- end -}}
+
+{{/* Of the daemon. */}}
+{{- define "rotator.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- if include "rotator.lease" . -}}
+{{- $_ := set $config "leader_election" (merge (dict "enabled" true "lease_name" (include "rotator.fullname" .)) $config.leader_election) -}}
+{{- else -}}
+{{- $_ := set $config "leader_election" (dict "enabled" false) -}}
+{{- end -}}
+{{ toYaml $config }}
+{{- end -}}
+
+{{/* Of the dry run: the same, but for who it is. */}}
+{{- define "rotator.dryRunConfig" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $_ := set $config "leader_election" (dict "enabled" false) -}}
+{{- range $config.tenants -}}
+{{- $_ := set . "credential" (get $.Values.dryRun.credentials .name) -}}
+{{- end -}}
+{{ toYaml $config }}
+{{- end -}}
+
+{{/* What a running daemon does not take from a changed file: the pods are replaced. */}}
+{{- define "rotator.restart" -}}
+{{- $config := include "rotator.config" . | fromYaml -}}
+{{- pick $config "log" "http" "concurrency" "leader_election" | toJson | sha256sum -}}
+{{- end -}}
+
+{{/* A span such as 1h30m in seconds. */}}
+{{- define "rotator.seconds" -}}
+{{- $factors := dict "w" 604800 "d" 86400 "h" 3600 "m" 60 "s" 1 -}}
+{{- $seconds := 0 -}}
+{{- range regexFindAll "[0-9]+[wdhms]" . -1 -}}
+{{- $seconds = add $seconds (mul (trimAll "wdhms" . | atoi) (get $factors (regexFind "[wdhms]" .))) -}}
+{{- end -}}
+{{- $seconds -}}
+{{- end -}}
+
+{{/*
+The longest that a pod can take to stop, with room to spare: the request that is under way, up to 17 more of 4 s each, which
+it takes to see the new key, to enable it, and for a new token after each refusal, and 15 s to hand the lease over.
+*/}}
+{{- define "rotator.longestStop" -}}
+{{- add 90 (include "rotator.seconds" (default "30s" .Values.config.request_timeout)) -}}
+{{- end -}}

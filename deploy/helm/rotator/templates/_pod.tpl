@@ -1,0 +1,124 @@
+{{/* What every pod has; the restricted Pod Security Standard, in full. */}}
+{{- define "rotator.podBasics" -}}
+automountServiceAccountToken: false
+# Else a Service called rotator would put ROTATOR_PORT and the like among the settings.
+enableServiceLinks: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  {{- with .Values.runAsUser }}
+  runAsUser: {{ . }}
+  runAsGroup: {{ . }}
+  fsGroup: {{ . }}
+  {{- end }}
+  seccompProfile:
+    type: RuntimeDefault
+{{- end -}}
+
+{{- define "rotator.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+privileged: false
+readOnlyRootFilesystem: true
+{{- end -}}
+
+{{/* Further labels; "credentials" is .Values or .Values.dryRun. Without the label the webhook of AKS does nothing. */}}
+{{- define "rotator.podLabels" -}}
+{{- if .credentials.workloadIdentity.enabled }}
+azure.workload.identity/use: "true"
+{{- end }}
+{{- with .root.Values.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "rotator.env" -}}
+- name: ROTATOR_CONFIG
+  value: /etc/rotator/rotator.yaml
+{{- with .Values.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* "true" where there are credentials in files; of .Values or .Values.dryRun. */}}
+{{- define "rotator.hasCredentials" -}}
+{{- if or .secrets .workloadIdentity.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* Directories, never a subPath: what is mounted by subPath never changes. */}}
+{{- define "rotator.mounts" -}}
+- name: config
+  mountPath: /etc/rotator
+  readOnly: true
+{{- if include "rotator.hasCredentials" .credentials }}
+- name: credentials
+  mountPath: /var/run/secrets/rotator
+  readOnly: true
+{{- end }}
+{{- if .root.Values.caConfigMap }}
+- name: ca
+  mountPath: /etc/rotator-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "rotator.volumes" -}}
+- name: config
+  configMap:
+    name: {{ .configMap }}
+{{- if include "rotator.hasCredentials" .credentials }}
+- name: credentials
+  projected:
+    defaultMode: 288 # 0440
+    sources:
+      {{- range .credentials.secrets }}
+      - secret:
+          name: {{ .name }}
+          {{- with .items }}
+          items: {{- toYaml . | nindent 12 }}
+          {{- end }}
+      {{- end }}
+      {{- if .credentials.workloadIdentity.enabled }}
+      {{- range .credentials.workloadIdentity.tokens }}
+      - serviceAccountToken:
+          audience: {{ .audience }}
+          expirationSeconds: {{ default 3600 .expirationSeconds }}
+          path: {{ .path }}
+      {{- end }}
+      {{- end }}
+{{- end }}
+{{- with .root.Values.caConfigMap }}
+- name: ca
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "rotator.identityAnnotations" -}}
+{{- if .workloadIdentity.enabled }}
+{{- with .workloadIdentity.clientId }}
+azure.workload.identity/client-id: {{ . }}
+{{- end }}
+{{- with .workloadIdentity.tenantId }}
+azure.workload.identity/tenant-id: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,375 @@
+"""What comes out of the chart is what Kubernetes takes, and what was meant."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import jsonschema  # type: ignore[import-untyped]
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+from deploy.chart_render import CHART, ROOT, Json, chart, notes, render
+from deploy.crds import SCHEMAS
+from deploy.variants import EXAMPLES, configuration, documented, example, kinds, only, pod_templates
+
+from rotator import __version__
+from rotator.assembly import STOP_TIMEOUT
+from rotator.candidacy import LONGEST_END
+from rotator.core.text import parse_span
+
+VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
+REQUESTS_AFTER_A_STOP = 17
+"""
+A write that is under way when the program is to stop goes on with at most so many requests, each STOP_TIMEOUT long.
+The one under way may be the discovery of the login host; then token and POST, refused for its token, so discovery,
+token and POST again; and looking, enabling and looking again, each refused once for its token: 2 + 3 + 3 * 4.
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_objects_are_what_kubernetes_takes(version: str) -> None:
+    """Every object of every variant fits the schema of its kind, without one unknown field."""
+    objects = [each for name in EXAMPLES for each in render(example(name)) if each["kind"] not in SCHEMAS]
+    different = {json.dumps(each, sort_keys=True): each for each in objects}  # most are the same in most variants
+    for each in different.values():
+        assert kubernetes_validate.validate(each, version, strict=True) == version
+
+
+def test_versions_of_kubernetes_are_those_that_the_chart_takes() -> None:
+    """The chart refuses what is older than the oldest version that its objects were validated for."""
+    assert chart().metadata["kubeVersion"] == f">={VERSIONS[0]}.0-0"
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_objects_are_what_prometheus_operator_takes(kind: str) -> None:
+    """PodMonitor and PrometheusRule fit their schemas."""
+    jsonschema.validate(only(render(example("monitoring")), kind), SCHEMAS[kind])
+
+
+def test_schemas_of_kubernetes_refuse_what_is_unknown() -> None:
+    """A misspelled field of a template would not pass unseen."""
+    deployment = only(render(example("minimal")), "Deployment")
+    deployment["spec"]["template"]["spec"]["teminationGracePeriodSeconds"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError, match="teminationGracePeriodSeconds"):
+        kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_lint_finds_nothing(name: str) -> None:
+    """Helm's own linter has no error and no warning."""
+    report = helm.lint(CHART, example(name), strict=True, namespace="rotator")
+    assert (report["errors"], [each for each in report["messages"] if each["severity"] > 1]) == ([], [])
+
+
+def test_chart_is_of_this_version() -> None:
+    """What the chart installs unless told otherwise is the program that it comes with."""
+    assert chart().metadata["appVersion"] == chart().version == __version__
+
+
+def test_default_is_one_replica_with_the_lease() -> None:
+    """Unless told otherwise there is one replica, its lease, and nothing that needs a CRD or would block a drain."""
+    objects = render(example("minimal"))
+    expected = ["ConfigMap", "Deployment", "Lease", "NetworkPolicy", "Role", "RoleBinding", "Service", "ServiceAccount"]
+    assert kinds(objects) == expected
+    assert only(objects, "Deployment")["spec"]["replicas"] == 1
+
+
+# --- one leader
+
+
+def test_lease_is_shipped_empty() -> None:
+    """The Lease is there before the program is, since the right to create cannot be limited to one name."""
+    assert only(render(example("minimal")), "Lease")["spec"] == {}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_rights_end_at_the_lease(name: str) -> None:
+    """A role gives get and update on the one Lease that the configuration names, to the daemon alone."""
+    objects = render(example(name))
+    if name == "lease-off":
+        assert {"Lease", "Role", "RoleBinding"}.isdisjoint(kinds(objects))
+        return
+    lease = configuration(objects)["leader_election"]["lease_name"]
+    assert only(objects, "Lease")["metadata"]["name"] == lease
+    assert only(objects, "Role")["rules"] == [
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [lease],
+            "verbs": ["get", "update"],
+        }
+    ]
+    binding = only(objects, "RoleBinding")
+    assert binding["roleRef"]["name"] == only(objects, "Role")["metadata"]["name"]
+    account = only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert [(subject["kind"], subject["name"]) for subject in binding["subjects"]] == [("ServiceAccount", account)]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_token_for_the_api_is_there_for_the_lease_alone(name: str) -> None:
+    """Only a daemon with the lease on has a token for the Kubernetes API; a dry run never has."""
+    have = {where for where, template in pod_templates(render(example(name))).items() if _has_api_token(template)}
+    assert have == (set() if name == "lease-off" else {"Deployment rotator"})
+
+
+def _has_api_token(template: Json) -> bool:
+    sources = [
+        source for volume in template["spec"]["volumes"] for source in volume.get("projected", {}).get("sources", [])
+    ]
+    return any("audience" not in source.get("serviceAccountToken", {"audience": ""}) for source in sources)
+
+
+def test_update_with_the_lease_starts_the_new_pod_first() -> None:
+    """With a lease a pod too many does no harm, so a configuration that makes no sense leaves the old pod alone."""
+    strategy = only(render(example("minimal")), "Deployment")["spec"]["strategy"]
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_update_without_the_lease_stops_the_old_pod_first() -> None:
+    """Without a lease two pods would be two writers."""
+    deployment = only(render(example("lease-off")), "Deployment")["spec"]
+    assert (deployment["strategy"], deployment["replicas"]) == ({"type": "Recreate"}, 1)
+
+
+@pytest.mark.parametrize(("replicas", "there"), [(0, False), (1, False), (2, True), (3, True)])
+def test_disruption_budget_is_there_for_several_replicas(replicas: int, there: bool) -> None:  # noqa: FBT001
+    """A budget over one replica would block every drain, so it is there for several only; so is their spread."""
+    objects = render(example("minimal", replicas=replicas))
+    assert ("PodDisruptionBudget" in kinds(objects)) is there
+    assert ("topologySpreadConstraints" in only(objects, "Deployment")["spec"]["template"]["spec"]) is there
+
+
+def test_disruption_budget_lets_one_go() -> None:
+    """At most one replica is taken away at a time, and one that is not ready may always go."""
+    budget = only(render(example("standby")), "PodDisruptionBudget")["spec"]
+    assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+
+
+@pytest.mark.parametrize("request_timeout", ["1s", "15s", "30s", "1m30s"])
+def test_grace_is_longer_than_the_longest_write(request_timeout: str) -> None:
+    """A pod is killed only after the longest write that can be under way, and handing the lease over, have ended."""
+    objects = render(example("lease-off", config={"request_timeout": request_timeout}))
+    grace = only(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    longest = parse_span(request_timeout) + timedelta(seconds=REQUESTS_AFTER_A_STOP * STOP_TIMEOUT + LONGEST_END)
+    assert timedelta(seconds=grace) > longest
+
+
+# --- configuration and credentials
+
+
+def test_change_of_what_is_reloaded_restarts_nothing() -> None:
+    """Another interval changes the ConfigMap, and not the pods."""
+    before, after = render(example("minimal")), render(example("minimal", config={"check_interval": "10m"}))
+    assert configuration(before) != configuration(after)
+    assert only(before, "Deployment") == only(after, "Deployment")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"log": {"level": "debug"}},
+        {"http": {"port": 9000}},
+        {"concurrency": 4},
+        {"leader_election": {"enabled": False}},
+    ],
+)
+def test_change_of_what_is_not_reloaded_replaces_the_pods(changed: Json) -> None:
+    """What takes effect at the next start only, gets one."""
+    name = "checksum/needs-restart"
+    before, after = (
+        only(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"][name]
+        for objects in (render(example("minimal")), render(example("minimal", config=changed)))
+    )
+    assert before != after
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_configuration_is_mounted_as_a_directory(name: str) -> None:
+    """The program is told to read its file from the directory that a ConfigMap is mounted as."""
+    for template in pod_templates(render(example(name))).values():
+        container = template["spec"]["containers"][0]
+        variables = {each["name"]: each.get("value") for each in container["env"]}
+        volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+        mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
+        assert variables["ROTATOR_CONFIG"] == "/etc/rotator/rotator.yaml"
+        assert mounts["/etc/rotator"]["configMap"]["name"] in ("rotator", "rotator-dry-run")
+
+
+def test_dry_run_never_sees_the_credential_that_can_write() -> None:
+    """The pod of a dry run has Secrets of its own, its own ServiceAccount, and another app in every tenant."""
+    values = example("several-tenants")
+    objects = render(values)
+    templates = pod_templates(objects)
+    daemon, dry_run = templates["Deployment rotator"]["spec"], templates["CronJob rotator-dry-run"]["spec"]
+    assert daemon["serviceAccountName"] != dry_run["serviceAccountName"]
+    assert _secrets(daemon) == {"rotator-contoso", "rotator-fabrikam"}
+    assert _secrets(dry_run) == {"rotator-read-only"}
+    told = [tenant["credential"] for tenant in configuration(objects, "rotator-dry-run")["tenants"]]
+    assert told == [values["dryRun"]["credentials"][tenant["name"]] for tenant in values["config"]["tenants"]]
+
+
+def _secrets(pod: Json) -> set[str]:
+    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])]
+    return {source["secret"]["name"] for source in sources if "secret" in source}
+
+
+def test_dry_run_is_a_job_that_tells() -> None:
+    """The CronJob runs `rotator --dry-run`, one at a time, and a late keyset fails it at once."""
+    job = only(render(documented()), "CronJob")["spec"]
+    template = job["jobTemplate"]["spec"]
+    container = template["template"]["spec"]["containers"][0]
+    assert (container["args"], job["concurrencyPolicy"], job["timeZone"]) == (
+        ["--dry-run", "--output", "table"],
+        "Forbid",
+        "Etc/UTC",
+    )
+    final = [rule["onExitCodes"]["values"] for rule in template["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert final == [[3, 64, 78]]
+
+
+def test_workload_identity_is_complete() -> None:
+    """There is a label on the pods, annotations on the accounts, and a token where the configuration points."""
+    objects = render(example("workload-identity"))
+    for where, template in pod_templates(objects).items():
+        name = where.partition(" ")[2]
+        account = only(objects, "ServiceAccount", template["spec"]["serviceAccountName"])
+        client_id = configuration(objects, name)["tenants"][0]["credential"]["client_id"]
+        assert template["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+        assert account["metadata"]["annotations"] == {
+            "azure.workload.identity/client-id": client_id,
+            "azure.workload.identity/tenant-id": "22222222-2222-2222-2222-222222222222",
+        }
+        credentials = next(volume for volume in template["spec"]["volumes"] if volume["name"] == "credentials")
+        token = {"audience": "api://AzureADTokenExchange", "expirationSeconds": 3600, "path": "federated-token"}
+        assert credentials["projected"]["sources"] == [{"serviceAccountToken": token}]
+
+
+def test_other_clouds_have_other_audiences() -> None:
+    """Whoever proves who it is to another cloud, proves it to that one."""
+    template = pod_templates(render(example("china")))["Deployment rotator"]
+    credentials = next(volume for volume in template["spec"]["volumes"] if volume["name"] == "credentials")
+    assert [source["serviceAccountToken"]["audience"] for source in credentials["projected"]["sources"]] == [
+        "api://AzureADTokenExchangeChina"
+    ]
+
+
+def test_platform_may_choose_the_user() -> None:
+    """Where the platform chooses the user, none is asked for; it is none of root's all the same."""
+    pod = pod_templates(render(example("closed-network")))["Deployment rotator"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_image_is_by_digest_where_there_is_one() -> None:
+    """A digest wins over the tag; without either, the tag is the chart's version."""
+    images = {
+        name: pod_templates(render(example(name)))["Deployment rotator"]["spec"]["containers"][0]["image"]
+        for name in ("minimal", "several-tenants", "standby")
+    }
+    assert images == {
+        "minimal": f"registry.example.com/rotator:{__version__}",
+        "several-tenants": "registry.example.com/rotator:1.2.3",
+        "standby": f"registry.example.com/rotator@sha256:{'0' * 64}",
+    }
+
+
+# --- who finds whom
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_selectors_find_the_daemon_and_nothing_else(name: str) -> None:
+    """Service, budget, monitor and Deployment select the daemon's pods, the network policy the others too."""
+    objects = render(example(name))
+    labels = {where: template["metadata"]["labels"] for where, template in pod_templates(objects).items()}
+    for each in objects:
+        selector: Any = each["spec"].get("selector") if "spec" in each else None
+        if each["kind"] == "NetworkPolicy":
+            selector = each["spec"]["podSelector"]
+        if not selector:
+            continue
+        wanted = selector.get("matchLabels", selector)
+        found = {where for where, having in labels.items() if wanted.items() <= having.items()}
+        assert found == (set(labels) if each["kind"] == "NetworkPolicy" else {"Deployment rotator"}), each["kind"]
+
+
+def test_network_policy_lets_through_what_is_needed() -> None:
+    """Names, 443 anywhere, and the Kubernetes API for the lease; in comes only who reads metrics."""
+    spec = only(render(example("monitoring")), "NetworkPolicy")["spec"]
+    outward = [(port["port"], port["protocol"]) for rule in spec["egress"] for port in rule["ports"]]
+    assert outward == [(53, "UDP"), (53, "TCP"), (443, "TCP"), (6443, "TCP")]
+    assert [(rule["ports"], len(rule["from"])) for rule in spec["ingress"]] == [
+        ([{"port": 9464, "protocol": "TCP"}], 1)
+    ]
+
+
+def test_port_is_the_same_everywhere() -> None:
+    """Another port in the configuration is another port for whoever wants to come in."""
+    objects = render(example("several-tenants"))
+    container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    inward = only(objects, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"]
+    assert (container["ports"], inward) == ([{"name": "http", "containerPort": 9000}], 9000)
+
+
+def test_two_releases_share_nothing() -> None:
+    """Two releases in one namespace have no object of one name, and select none of each other's pods."""
+    values = example("workload-identity")
+    one, two = render(values, name="north"), render(values, name="south")
+    names = [{(each["kind"], each["metadata"]["name"]) for each in objects} for objects in (one, two)]
+    assert names[0].isdisjoint(names[1])
+    wanted = only(one, "Deployment")["spec"]["selector"]["matchLabels"]
+    having = only(two, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert not wanted.items() <= having.items()
+
+
+def test_long_names_are_cut() -> None:
+    """The longest name of a release makes names that Kubernetes takes; a CronJob's may have 52 letters."""
+    names = [each["metadata"]["name"] for each in render(example("workload-identity"), name="r" * 53)]
+    assert max(map(len, names)) <= 52
+
+
+# --- monitoring: one source
+
+
+def test_alerts_are_those_of_the_rule_file() -> None:
+    """The PrometheusRule is deploy/prometheus/rules.yaml, but for where its links lead."""
+    text = (ROOT / "deploy" / "prometheus" / "rules.yaml").read_text(encoding="utf-8")
+    text = text.replace("https://runbook.example.com/rotator/runbook.md", "https://wiki.example.com/rotator")
+    rule = only(render(example("monitoring")), "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load(text)
+    links = [each["annotations"]["runbook_url"] for each in rule["spec"]["groups"][0]["rules"] if "alert" in each]
+    assert [link for link in links if not link.startswith("https://wiki.example.com/rotator#")] == []
+
+
+def test_dashboard_is_the_one_that_is_tested() -> None:
+    """The ConfigMap for Grafana's sidecar holds deploy/grafana/dashboard.json, word for word."""
+    told = only(render(example("monitoring")), "ConfigMap", "rotator-dashboard")
+    text = (ROOT / "deploy" / "grafana" / "dashboard.json").read_text(encoding="utf-8")
+    assert told["data"]["rotator.json"].strip() == text.strip()
+    assert json.loads(told["data"]["rotator.json"]) == json.loads(text)
+    assert told["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_packaged_chart_is_whole(tmp_path: Path) -> None:
+    """What the chart links to is in its archive, and gives the same objects; the examples are not."""
+    archive = Path(helm.package(CHART, destination=tmp_path))
+    values = example("monitoring")
+    assert render(values, path=archive) == render(values)
+    assert [file["name"] for file in chart(archive).files if file["name"].startswith("ci/")] == []
+
+
+# --- what is told
+
+
+def test_notes_say_what_to_check_next() -> None:
+    """Whoever has installed it is told what to look at, by the names that it has."""
+    told = notes(documented())
+    for wanted in (
+        "rollout status deployment/rotator",
+        "get lease rotator",
+        "rotator --dry-run",
+        "cronjob/rotator-dry-run",
+    ):
+        assert wanted in told
+    assert "monitoring.podMonitor.enabled is false" in told
+    assert "never start a second rotator" in notes(example("lease-off"))

@@ -1,0 +1,202 @@
+"""What the chart takes, what it refuses, and in what words."""
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import helm_python as helm
+import pytest
+import yaml
+from deploy.chart_render import CHART, SCHEMA, Json, chart, render, schema
+from deploy.variants import example, merged
+
+SECRET = "/var/run/secrets/rotator/client-secret"
+
+
+def refusal(values: Json) -> str:
+    """What is told of *values* that are refused."""
+    with pytest.raises(helm.HelmError) as caught:
+        render(values)
+    return str(caught.value)
+
+
+def test_defaults_alone_are_refused() -> None:
+    """Two values have no default that could make sense, and both are told at once."""
+    told = refusal({})
+    assert "image.repository: say where your image is" in told
+    assert "config.tenants: name at least one B2C tenant" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"replica": 2}, "at '': additional properties 'replica' not allowed", id="misspelled"),
+        pytest.param({"image": {"tga": "1"}}, "at '/image': additional properties 'tga' not allowed", id="nested"),
+        pytest.param({"replicas": "2"}, "at '/replicas': got string, want integer", id="wrong type"),
+        pytest.param({"replicas": -1}, "at '/replicas': minimum: got -1, want 0", id="too few"),
+        pytest.param({"runAsUser": 0}, "at '/runAsUser': minimum: got 0, want 1", id="root"),
+        pytest.param({"image": {"digest": "sha256:12"}}, "at '/image/digest'", id="half a digest"),
+        pytest.param({"image": {"repository": "Registry/x:1"}}, "at '/image/repository'", id="a tag in the repository"),
+        pytest.param({"dryRun": {"schedule": "daily"}}, "at '/dryRun/schedule'", id="no schedule"),
+        pytest.param({"resources": {"limit": {}}}, "at '/resources': additional properties 'limit'", id="resources"),
+        pytest.param({"env": [{"name": "ROTATOR_CONFIG", "value": "x"}]}, "at '/env/0/name'", id="ours"),
+        pytest.param(
+            {"config": {"chek_interval": "1h"}}, "additional properties 'chek_interval'", id="unknown setting"
+        ),
+        pytest.param({"config": {"check_interval": 30}}, "got number, want string", id="a span without unit"),
+        pytest.param({"config": {"check_interval": "1 h"}}, "'1 h' does not match pattern", id="no span"),
+        pytest.param({"config": {"log": {"level": "loud"}}}, "one of 'debug', 'info', 'warning', 'error'", id="word"),
+        pytest.param(
+            {"config": {"leader_election": {"lease_name": "x"}}}, "'lease_name' not allowed", id="the chart's"
+        ),
+        pytest.param({"config": {"http": {"port": 0}}}, "at '/config/http/port': minimum", id="any port"),
+    ],
+)
+def test_schema_refuses(changes: Json, told: str) -> None:
+    """A value that is unknown or wrong is refused with its path, and with what would be right."""
+    assert told in refusal(example("minimal", **changes))
+
+
+def _tenant(**credential: Any) -> Json:
+    tenant = example("minimal")["config"]["tenants"][0]
+    return {"tenants": [{**tenant, "credential": {"client_id": "x", **credential}}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"replicas": 3, "config": {"leader_election": {"enabled": False}}},
+            "replicas: 3 of them need config.leader_election.enabled: true, or each would write",
+            id="several writers",
+        ),
+        pytest.param(
+            {"terminationGracePeriodSeconds": 119},
+            "terminationGracePeriodSeconds: a write that is under way can take longer than 119 s; at least 120",
+            id="killed while it writes",
+        ),
+        pytest.param(
+            {"config": {"http": {"host": "127.0.0.1"}}}, "nobody could probe or scrape 127.0.0.1", id="loopback"
+        ),
+        pytest.param({"secrets": []}, f"{SECRET} is not in the pod; name its Secret in secrets", id="no secret"),
+        pytest.param(
+            {"config": _tenant(client_secret_file="/tmp/secret")}, "/tmp/secret is not in the pod", id="elsewhere"
+        ),
+        pytest.param(
+            {"secrets": [{"name": "a", "items": [{"key": "k", "path": "other"}]}]},
+            f"{SECRET} is not in the pod",
+            id="another file",
+        ),
+        pytest.param({"config": _tenant()}, "needs exactly one of client_secret_file", id="no credential"),
+        pytest.param(
+            {"config": _tenant(client_secret_file=SECRET, certificate_file=SECRET)},
+            "config.tenants[0].credential: needs exactly one of",
+            id="two credentials",
+        ),
+        pytest.param({"config": _tenant(client_secret_env="NO")}, "env has no variable NO", id="no variable"),
+        pytest.param(
+            {"config": _tenant(federated_token_file="/var/run/secrets/rotator/federated-token")},
+            "with workloadIdentity.enabled there is /var/run/secrets/rotator/federated-token",
+            id="no token",
+        ),
+        pytest.param(
+            {"secrets": [{"name": "a"}, {"name": "b"}]}, "secrets[1].items: with several Secrets", id="mixed up"
+        ),
+        pytest.param(
+            {"config": {"ca_file": "/etc/ssl/mine.pem"}}, "name a ConfigMap in caConfigMap", id="no such bundle"
+        ),
+        pytest.param(
+            {"monitoring": {"prometheusRule": {"enabled": True}}},
+            "monitoring.prometheusRule.runbookUrl: say where your people find",
+            id="no runbook",
+        ),
+        pytest.param(
+            {"dryRun": {"enabled": True}},
+            "dryRun.credentials.contoso: say who the dry run is there",
+            id="a dry run that can write",
+        ),
+        pytest.param(
+            {"dryRun": {"enabled": True, "credentials": {"contoso": {"client_id": "x", "client_secret_file": SECRET}}}},
+            f"dryRun.credentials.contoso: {SECRET} is not in the pod; name its Secret in dryRun.secrets",
+            id="a dry run without a secret",
+        ),
+        pytest.param(
+            {"dryRun": {"enabled": True, "credentials": {"fabrikam": {"client_id": "x"}}}},
+            "dryRun.credentials.fabrikam: config.tenants has no tenant of that name",
+            id="a dry run of nobody",
+        ),
+    ],
+)
+def test_chart_refuses(changes: Json, told: str) -> None:
+    """What would be installed, and not work or write twice, is refused with what to do about it."""
+    assert told in refusal(example("minimal", **changes))
+
+
+def test_every_fault_is_told_at_once() -> None:
+    """Whoever has made several mistakes is told of all of them."""
+    told = refusal(example("minimal", secrets=[], terminationGracePeriodSeconds=1, config={"ca_file": "/x"}))
+    assert len(re.findall(r"^  \w", told, re.MULTILINE)) == 3
+
+
+def test_longer_grace_is_taken() -> None:
+    """Who wants to wait longer may."""
+    objects = render(example("minimal", terminationGracePeriodSeconds=600))
+    assert [
+        each["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        for each in objects
+        if each["kind"] == "Deployment"
+    ] == [600]
+
+
+# --- the two files that say what there is
+
+
+def test_every_value_is_in_the_schema_and_the_other_way_round() -> None:
+    """No value without a rule, no rule for a value that is not shown; Helm's `global` is nobody's value."""
+    assert set(chart().values) == set(chart_schema()["properties"]) - {"global"}
+    for name in ("image", "dryRun", "networkPolicy", "workloadIdentity"):
+        assert set(chart().values[name]) == set(chart_schema()["properties"][name]["properties"])
+
+
+def chart_schema() -> Json:
+    """The chart's schema of its values."""
+    content = chart().schema
+    assert content is not None
+    return content
+
+
+def test_every_object_of_the_schema_is_closed() -> None:
+    """What has members of its own names takes no others."""
+    open_ones = [path for path, node in _objects(chart_schema(), "") if node.get("additionalProperties") is not False]
+    assert open_ones == []
+
+
+def _objects(node: Any, path: str) -> list[tuple[str, Json]]:
+    if isinstance(node, list):
+        return [found for index, each in enumerate(node) for found in _objects(each, f"{path}/{index}")]
+    if not isinstance(node, dict):
+        return []
+    own = [(path, node)] if "properties" in node and "type" in node else []
+    return own + [found for name, each in node.items() for found in _objects(each, f"{path}/{name}")]
+
+
+def test_every_value_is_explained() -> None:
+    """Each value stands directly below a comment, but for those that are explained where their like stands first."""
+    alike = {"enabled", "clientId", "tenantId", "tokens", "requests", "limits"}
+    lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
+    values = [(above, line) for above, line in pairwise(lines) if re.match(r"(  ){0,2}[a-zA-Z]+:", line)]
+    assert len(values) > 50
+    bare = [line for above, line in values if not above.lstrip().startswith("#")]
+    assert {line.strip().partition(":")[0] for line in bare} - alike == set()
+
+
+def test_schema_knows_the_settings_of_the_program() -> None:
+    """The part of the schema that speaks of rotator.yaml is made from the program's own: `make manifests` renews it."""
+    assert SCHEMA.read_text(encoding="utf-8") == schema()
+
+
+def test_defaults_say_what_the_program_says() -> None:
+    """Of the settings, the chart gives only what it has to: the rest is the program's default, in one place."""
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["config"] == {"tenants": [], "leader_election": {"enabled": True}}
+    assert merged({}, chart().values["config"]) == yaml.safe_load(text)["config"]
