@@ -50,12 +50,6 @@ manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py
 
-manifests: $(VENV)/.dev           ## render deploy/kubernetes/rotator.yaml and the chart's schema anew
-	$(VENV)/bin/python tests/deploy/chart_render.py
-
-test-image: $(VENV)/.dev          ## build the image and run it for real; root, Debian and two minutes
-	$(VENV)/bin/python -m pytest -o timeout=900 tests/image/image_suite.py
-
 lock:                             ## pin what the program needs at run time, with hashes
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet uv

@@ -74,8 +74,9 @@ def daemon(path: Path) -> int:
 
 
 def _look_only(runtime: Runtime) -> tuple[list[Outcome], datetime]:
-    # Nothing is under way that would have to be finished: Ctrl-C ends it on the spot.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    # Nothing is under way that would have to be finished: a signal ends it on the spot, as process 1 too.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: os._exit(128 + number))
     now = runtime.clock.now()
     return _sweep(runtime, runtime.tenants, lambda tenant: look(tenant, now)), now
 

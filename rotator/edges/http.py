@@ -17,6 +17,7 @@ import ssl
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -79,6 +80,8 @@ class Http:
             headers={"User-Agent": f"b2c-key-rotator/{__version__}", "Accept-Encoding": "identity"},
         )
         _bound(self._client)
+        # A configuration that is replaced leaves its clients to whoever still looks through them.
+        weakref.finalize(self, self._client.close).atexit = False
 
     def send(
         self,

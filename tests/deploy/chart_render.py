@@ -77,12 +77,14 @@ def texts(values: Json, *, name: str = NAME, namespace: str = NAMESPACE, path: P
 
 def notes(values: Json) -> str:
     """What Helm tells whoever installs it."""
-    return chart().render(values, name=NAME, namespace=NAMESPACE)["rotator/templates/NOTES.txt"]
+    text: str = chart().render(values, name=NAME, namespace=NAMESPACE)["rotator/templates/NOTES.txt"]
+    return text
 
 
 def read_values(path: Path) -> Json:
     """A file of values, as Helm reads it."""
-    return helm.values_from_yaml(path.read_text(encoding="utf-8"))
+    values: Json = helm.values_from_yaml(path.read_text(encoding="utf-8"))
+    return values
 
 
 def manifest() -> str:

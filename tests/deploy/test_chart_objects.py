@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import helm_python as helm
-import jsonschema  # type: ignore[import-untyped]
-import kubernetes_validate  # type: ignore[import-untyped]
+import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 from deploy.chart_render import CHART, ROOT, Json, chart, notes, render

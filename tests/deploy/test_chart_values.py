@@ -160,7 +160,7 @@ def test_every_value_is_in_the_schema_and_the_other_way_round() -> None:
 
 def chart_schema() -> Json:
     """The chart's schema of its values."""
-    content = chart().schema
+    content: Json | None = chart().schema
     assert content is not None
     return content
 

@@ -1,6 +1,6 @@
 """What is applied without Helm is what the chart renders."""
 
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate
 import pytest
 import yaml
 from deploy.chart_render import MANIFEST, manifest

@@ -24,6 +24,7 @@ INSTALL = Path(__file__).with_name("install.sh")
 PROGRAMS = ("buildah", "mmdebstrap", "podman", "runc")
 SUITE = "trixie"
 USER = 65532
+PATIENCE = 90.0  # seconds; whatever ends by itself does so long before
 BASE, IMAGE = "localhost/base", "localhost/rotator"
 VERSION, REVISION = "0.0.0-test", "0" * 40
 
@@ -95,7 +96,12 @@ class Engine:
     def podman(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run podman until it ends."""
         return subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
         )
 
     def command(self, *arguments: str) -> list[str]:
