@@ -38,7 +38,7 @@ ifneq ($(NEWEST),)
 endif
 
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
-	$(VENV)/bin/python -m pytest -n $(WORKERS) $(PROOFS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 
 test-image: $(VENV)/.dev          ## build the image, and run it as a cluster would
