@@ -95,6 +95,7 @@ class Loop:
         self._chance = chance
         self._pool = ThreadPoolExecutor(rhythm.concurrency, thread_name_prefix="tenant")
         self._visits = [_Visits(tenant) for tenant in tenants]
+        self._sweeping = threading.Lock()  # of two sweeps the second would find everybody busy
         self._resting = False
         self._rests = 0
 
@@ -122,6 +123,10 @@ class Loop:
         A tenant that takes nearly as long as `check_interval` is not waited for, and is not
         looked at anew before it is done: it costs its own slot, and nobody else's look.
         """
+        with self._sweeping:
+            self._sweep()
+
+    def _sweep(self) -> None:
         if self._is_idle:
             return
         began, rests = self._clock.monotonic(), self._rests
