@@ -2,19 +2,23 @@
 
 PYTHON  ?= python3
 VENV    ?= .venv
-NEWEST  := $(firstword $(foreach p,python3.15 python3.14 python3.13 python3.12,$(shell $(p) -c 'import sys; print(sys.executable)' 2>/dev/null)))
-WORKERS ?= 2
+# The newest Python that this machine has, the same one where there is no newer.
+PYTHONS := $(PYTHON) python3.12 python3.13 python3.14 python3.15 $(wildcard $(shell pyenv root 2>/dev/null)/versions/*/bin/python3)
+NEWEST   = $(shell for python in $(PYTHONS); do \
+	    "$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2], sys.executable)' 2>/dev/null; \
+	  done | sort --version-sort | tail -n 1 | cut -d " " -f 2)
+WORKERS ?= 4
 # What says in three minutes whether a change holds, and the long proofs: faults, crashes, rivals, a real Prometheus.
 FAST    := tests/core tests/shell tests/simulation tests/edges tests/views tests/emulator tests/whole tests/test_docs.py
 PROOFS  := tests/faults tests/crash tests/soak tests/machine tests/lease tests/monitoring
 TESTS   ?= $(FAST)
 
-.PHONY: demo test check unit test-newest prove bench lock manifests test-image clean
+.PHONY: demo test check unit coverage prove bench lock manifests test-image clean
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo
 
-test: check unit test-newest      ## whether a change holds: linters, walls, and the tests on two Pythons
+test: check unit coverage         ## whether a change holds: linters, walls, and the tests on two Pythons
 
 check: $(VENV)/.dev $(VENV)-lint/.done
 	$(VENV)/bin/ruff format --check .
@@ -24,24 +28,26 @@ check: $(VENV)/.dev $(VENV)-lint/.done
 	  --no-warn-unused-ignores --no-warn-return-any tests
 	$(VENV)-lint/bin/lint-imports --no-logo
 
-unit: $(VENV)/.dev
-	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest -n $(WORKERS) $(TESTS)
-	$(VENV)/bin/coverage combine -q
-	$(VENV)/bin/coverage report
+unit: $(VENV)/.dev                ## the tests, in two minutes
+	tests/programs.sh chromium
+	$(VENV)/bin/python -m pytest -n $(WORKERS) $(TESTS)
 
-# The suite once more, on the newest Python there is; the same one where there is no newer.
-test-newest:
-ifneq ($(NEWEST),)
+# Counting branches doubles the time, and the tests are to run on a second Python anyway.
+coverage:                         ## the tests once more, on the newest Python there is, and what they cover
 	$(MAKE) --no-print-directory PYTHON=$(NEWEST) VENV=.venv-newest .venv-newest/.dev
-	.venv-newest/bin/python -m pytest -n $(WORKERS) $(TESTS)
-endif
+	tests/programs.sh chromium
+	.venv-newest/bin/coverage erase
+	.venv-newest/bin/coverage run -m pytest -n $(WORKERS) $(TESTS)
+	.venv-newest/bin/coverage combine -q
+	.venv-newest/bin/coverage report
 
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
+	tests/programs.sh curl prometheus prometheus-alertmanager
 	$(VENV)/bin/python -m pytest -n $(WORKERS) -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 
 test-image: $(VENV)/.dev          ## build the image, and run it as a cluster would
+	tests/programs.sh buildah mmdebstrap podman runc
 	$(VENV)/bin/python -m pytest -p no:xdist -o addopts=--import-mode=importlib -o timeout=600 tests/image/image_suite.py
 
 manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart

@@ -6,8 +6,6 @@ with runc runs the result, as strictly as a cluster with the restricted profile 
 """
 
 import json
-import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -17,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from programs import need
 from whole.bench import Running
 
 ROOT = Path(__file__).parents[2]
-INSTALL = Path(__file__).with_name("install.sh")
-PROGRAMS = ("buildah", "mmdebstrap", "podman", "runc")
 SUITE = "trixie"
 USER = 65532
 PATIENCE = 90.0  # seconds; whatever ends by itself does so long before
@@ -126,7 +123,7 @@ class Engine:
 @contextmanager
 def engine() -> Iterator[Engine]:
     """An empty store, which is gone afterwards with all that ran in it."""
-    _install()
+    need("buildah", "mmdebstrap", "podman", "runc")
     with tempfile.TemporaryDirectory(prefix="rotator-image-", ignore_cleanup_errors=True) as folder:
         made = Engine(Path(folder), _driver(Path(folder) / "try"))
         try:
@@ -154,14 +151,6 @@ def make_root(archive: Path) -> None:
         SUITE,
         str(archive),
     )
-
-
-def _install() -> None:
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if not missing:
-        return
-    assert os.geteuid() == 0, f"{', '.join(missing)} missing: install Debian's packages, or run this as root"
-    _call(str(INSTALL))
 
 
 def _call(*command: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -10,14 +9,17 @@ from typing import Any
 
 import pytest
 from monitoring.stack import RUNBOOK
+from programs import need
 from whole.bench import DAY, SECRET, Bench, Keyset, Tenant, due, lapsed
 
 from rotator.emulator.seed import DEMO_CLIENT_ID, KeySeed, Seed
 from rotator.emulator.server import Emulator
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("curl") is None and not os.environ.get("CI"), reason="no curl here: apt-get install curl"
-)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def curl() -> None:
+    need("curl")
 
 HOUR = 3600
 

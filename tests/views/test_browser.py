@@ -1,5 +1,3 @@
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +5,9 @@ from typing import cast
 
 import pytest
 from PIL import Image
+from programs import need
 from whole.bench import Bench, Tenant, due, fresh, lapsed
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -21,14 +19,12 @@ FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
 )
-needs_browser = pytest.mark.skipif(
-    BROWSER is None and not os.environ.get("CI"), reason="no Chromium here: make browser, or apt-get install chromium"
-)
 
 
 @pytest.fixture
 def address(bench: Bench) -> Iterator[str]:
     """Where a daemon serves its page, with a keyset that is due, one that is fine, and one in trouble."""
+    need("chromium")
     keysets = (due("B2C_1A_Due"), fresh("B2C_1A_Fine"), lapsed("B2C_1A_Lapsed"))
     bench.begin(Tenant(keysets=keysets), check_interval="1h", settle="10m")
     daemon = bench.start()
@@ -38,9 +34,8 @@ def address(bench: Bench) -> Iterator[str]:
 
 
 def browse(profile: Path, *arguments: str) -> str:
-    assert BROWSER is not None, "no Chromium in CI"
     done = subprocess.run(
-        [BROWSER, *FLAGS, f"--user-data-dir={profile}", *arguments],
+        ["chromium", *FLAGS, f"--user-data-dir={profile}", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -49,7 +44,6 @@ def browse(profile: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@needs_browser
 def test_browser_shows_the_page(address: str, tmp_path: Path) -> None:
     """A real browser, under the page's own security policy, shows states in words and a drawing for each keyset."""
     shown = browse(tmp_path / "profile", "--dump-dom", address)
@@ -58,7 +52,6 @@ def test_browser_shows_the_page(address: str, tmp_path: Path) -> None:
     assert shown.count('<svg role="img"') == 3
 
 
-@needs_browser
 def test_browser_paints_the_page_in_colour(address: str, tmp_path: Path) -> None:
     """The style is let in: the page's colours are there, on paper as light or dark as the reader wishes it."""
     found = {}
