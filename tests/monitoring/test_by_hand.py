@@ -16,10 +16,10 @@ from rotator.emulator.seed import DEMO_CLIENT_ID, KeySeed, Seed
 from rotator.emulator.server import Emulator
 
 
-
 @pytest.fixture(autouse=True, scope="module")
 def curl() -> None:
     need("curl")
+
 
 HOUR = 3600
 
