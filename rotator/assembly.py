@@ -37,7 +37,7 @@ class Listeners:
     exchange: list[Callable[[str, Exchange], None]] = field(default_factory=list)
     retried: list[Callable[[FailureKind], None]] = field(default_factory=list)
     token: list[Callable[[bool], None]] = field(default_factory=list)
-    credential: list[Callable[[str, datetime], None]] = field(default_factory=list)
+    credential: list[Callable[[str, datetime | None], None]] = field(default_factory=list)
 
     def see(self, outcome: Outcome) -> None:
         """Tell everybody what came of a look."""
@@ -102,7 +102,7 @@ class Assembly:
         )
         return Tenant(name=tenant.name, policies=settings.policies(tenant), keysets=keysets, may_write=self._may_write)
 
-    def _tell_expiry(self, tenant: str, expires: datetime) -> None:
+    def _tell_expiry(self, tenant: str, expires: datetime | None) -> None:
         for listener in self._listeners.credential:
             listener(tenant, expires)
 

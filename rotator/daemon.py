@@ -48,7 +48,6 @@ class Daemon:
         self._swept_once = False
         self._showing = threading.Lock()
         self._policies = _policies(runtime.tenants)
-        self._terms = 0
         self._works = not self._settings.leader_election.is_on
         self._board = Board(self._policies if self._works else ())
         self._metrics = Metrics(self._board, runtime.clock.now)
@@ -123,8 +122,8 @@ class Daemon:
             with self._showing:
                 self._policies = _policies(tenants)
                 self._board.configure(self._policies if self._works else ())
-            self._loop.configure(self._guarded(tenants), _rhythm(settings))
             self._metrics.configure(settings.check_interval, dry_run=settings.dry_run)
+            self._loop.configure(self._guarded(tenants), _rhythm(settings))
             self._metrics.reloaded(accepted=True)
             log.info(
                 "config.reloaded",
@@ -165,9 +164,7 @@ class Daemon:
             self._board.configure(self._policies)
         self._metrics.follow_board()
         self._loop.wake()
-        self._terms += 1
-        # A sweep of an earlier term may still be ending, and would keep one with the same name out.
-        self._scheduler.once(f"{SWEEP}:{self._terms}", 0, self._loop.sweep)
+        self._scheduler.every(SWEEP, self._settings.check_interval, self._loop.sweep)
 
     def _end(self) -> None:
         """Lead no more: look at nothing, and leave nothing behind that looks like news."""
@@ -212,7 +209,7 @@ class Daemon:
         )
 
     def _mishap(self, key: str, mishap: Mishap, error: BaseException | None) -> None:
-        is_sweep = key.partition(":")[0] == SWEEP
+        is_sweep = key == SWEEP
         if mishap is Mishap.RAISED:
             self._runtime.log.error("job.raised", job=key, exc_info=error)
         elif is_sweep:  # of another job the one that runs will do what there is to do

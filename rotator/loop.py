@@ -95,7 +95,8 @@ class Loop:
         self._chance = chance
         self._pool = ThreadPoolExecutor(rhythm.concurrency, thread_name_prefix="tenant")
         self._visits = [_Visits(tenant) for tenant in tenants]
-        self._sweeping = threading.Lock()  # of two sweeps the second would find everybody busy
+        self._sweeping = threading.Lock()  # of two sweeps at once the second would find everybody busy
+        self._next = threading.Lock()  # whose holder sweeps next
         self._resting = False
         self._rests = 0
 
@@ -122,19 +123,23 @@ class Loop:
 
         A tenant that takes nearly as long as `check_interval` is not waited for, and is not
         looked at anew before it is done: it costs its own slot, and nobody else's look.
+        Of several sweeps that come while one runs, one follows it.
         """
+        if not self._next.acquire(blocking=False):
+            return
         with self._sweeping:
+            self._next.release()
             self._sweep()
 
     def _sweep(self) -> None:
         if self._is_idle:
             return
-        began, rests = self._clock.monotonic(), self._rests
-        looks = [self._pool.submit(self._look_in_turn, visits) for visits in self._visits if visits.take_turn()]
+        began, rests, tenants = self._clock.monotonic(), self._rests, self._visits
+        looks = [self._pool.submit(self._look_in_turn, visits) for visits in tenants if visits.take_turn()]
         done, _ = wait(looks, timeout=self._rhythm.check_interval.total_seconds() * PATIENCE)
         outcomes = [outcome for each in looks if each in done for outcome in each.result()]
         if not self._is_idle and rests == self._rests:
-            late = len(self._visits) - len(done)
+            late = len(tenants) - len(done)
             self._swept(Swept(seconds=self._clock.monotonic() - began, outcomes=tuple(outcomes), late=late))
 
     def close(self) -> None:

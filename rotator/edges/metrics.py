@@ -62,6 +62,8 @@ class Metrics:
         self._board = board
         self._clock = clock
         self._counted: set[Name] = set()
+        self._tenants: set[str] = set()
+        self._expiries: dict[str, datetime | None] = {}
         self.registry = CollectorRegistry()
         self._configuration()
         self._outcomes()
@@ -90,10 +92,20 @@ class Metrics:
         for tenant, keyset in self._counted - configured:
             for outcome in ROTATIONS:
                 self._rotations.remove(tenant, keyset, outcome)
-        for tenant in {name for name, _ in self._counted} - {name for name, _ in configured}:
-            self._skew.remove(tenant)
-            self._credentials.remove(tenant)
+        tenants = {tenant for tenant, _ in configured}
+        gone, self._tenants = self._tenants - tenants, tenants
         self._counted = set(configured)
+        for tenant in gone:
+            self._skew.remove(tenant)
+        for tenant in tuple(self._expiries):
+            self._show_expiry(tenant)
+
+    def _show_expiry(self, tenant: str) -> None:
+        expires = self._expiries[tenant] if tenant in self._tenants else None
+        if expires is None:
+            self._credentials.remove(tenant)
+        else:
+            self._credentials.labels(tenant).set(expires.timestamp())
 
     def led_by(self, is_leading: Callable[[], bool]) -> None:
         """There is an election: *is_leading* tells whether this process leads."""
@@ -123,16 +135,16 @@ class Metrics:
         self._reloads.labels("accepted" if accepted else "rejected").inc()
 
     def outcome(self, outcome: Outcome) -> None:
-        """Count what came of one look."""
+        """Count what came of one look; that of a keyset that has left the configuration meanwhile leaves no series."""
         labels = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
         match outcome:
-            case Rotated():
+            case Rotated() if labels in self._counted:
                 self._rotations.labels(*labels, "rotated").inc()
             case Failed(failure=failure, spec=spec):
                 self._failures.labels(failure.kind.value).inc()
-                if spec is not None:
+                if spec is not None and labels in self._counted:
                     self._rotations.labels(*labels, "failed").inc()
-            case Held() | Planned():
+            case Held() | Planned() | Rotated():
                 pass
 
     def swept(self, seconds: float, outcomes: Iterable[Outcome], *, late: int) -> None:
@@ -154,8 +166,8 @@ class Metrics:
             self._failures.labels(FailureKind.INTERNAL).inc()
 
     def exchange(self, tenant: str, exchange: Exchange) -> None:
-        """Count a request."""
-        if exchange.skew is not None:
+        """Count a request; that of a tenant that has left the configuration meanwhile leaves no series."""
+        if exchange.skew is not None and tenant in self._tenants:
             self._skew.labels(tenant).set(round(exchange.skew, 1))
         if exchange.operation not in OPERATIONS:
             return
@@ -168,9 +180,10 @@ class Metrics:
         """Count a request that is sent again."""
         self._retries.labels(kind.value).inc()
 
-    def credential(self, tenant: str, expires: datetime) -> None:
-        """Take note of when what we log in with expires."""
-        self._credentials.labels(tenant).set(expires.timestamp())
+    def credential(self, tenant: str, expires: datetime | None) -> None:
+        """Take note of when what we log in with expires; None: nobody knows."""
+        self._expiries[tenant] = expires
+        self._show_expiry(tenant)
 
     def token(self, *, granted: bool) -> None:
         """Count a request for a token."""

@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import count
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 BEAT = 1.0  # seconds
 MOST_JITTER = 30.0  # seconds
+NUMBER = "#"  # stands between the key of a recurring job and its number
 
 
 class Mishap(StrEnum):
@@ -39,6 +42,8 @@ class Scheduler:
         self._beaten = time.monotonic()
         self._lock = threading.Lock()
         self._stopped = False
+        self._recurring: dict[str, Job] = {}
+        self._numbers = count(1)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             # The beat runs in the scheduler's own thread: it stops when that does, and with nothing else.
@@ -52,19 +57,21 @@ class Scheduler:
         """
         Run *job* at once, and then every *span*, instead of what had that *key*.
 
-        A little late by chance, so that many do not come together.
+        A little late by chance, so that many do not come together. A run of what it
+        replaces may still be ending: that does not keep the first one of this out.
         """
         with self._lock:
             if self._stopped:
                 return
-            self._scheduler.add_job(
+            if key in self._recurring:
+                self._recurring[key].remove()
+            self._recurring[key] = self._scheduler.add_job(
                 job,
                 "interval",
                 seconds=span.total_seconds(),
                 jitter=min(span.total_seconds() / 20, MOST_JITTER),
                 next_run_time=datetime.now(UTC),
-                id=key,
-                replace_existing=True,
+                id=f"{key}{NUMBER}{next(self._numbers)}",
             )
 
     def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
@@ -95,7 +102,8 @@ class Scheduler:
         self._beaten = time.monotonic()
 
     def _listen(self, event: JobEvent) -> None:
+        key = event.job_id.partition(NUMBER)[0]
         if event.code == EVENT_JOB_ERROR:
-            self._mishap(event.job_id, Mishap.RAISED, event.exception)
-        elif event.job_id != "beat":
-            self._mishap(event.job_id, Mishap.MISSED, None)
+            self._mishap(key, Mishap.RAISED, event.exception)
+        elif key != "beat":
+            self._mishap(key, Mishap.MISSED, None)

@@ -5,8 +5,9 @@ MSAL's ways that shape this module (measured with 1.39):
 
 - its constructor goes to the network (discovery), so the application object is
   built when the first token is needed, and built anew after a failure: MSAL
-  repeats a refusal from memory for a minute without asking again, and a secret
-  that was changed meanwhile would not be read;
+  repeats a refusal from memory for a minute without asking again;
+- it never reads a secret or certificate again: where the file has changed by the
+  time of the next token, the object is built anew, before the old one is refused;
 - 4xx comes back as a dict, 5xx and transport errors as exceptions, and a
   proactive refresh that fails is not always survived: the last good token is
   kept here, and used as long as it is valid;
@@ -59,6 +60,16 @@ class FederatedToken:
 
     file: Path
 
+    def read(self) -> str:
+        """
+        The assertion, as it is now.
+
+        Raises:
+            RequestError: the file can't be read.
+
+        """
+        return _content(self.file, "federated_token_file")
+
 
 Credential = ClientSecret | Certificate | FederatedToken
 
@@ -91,7 +102,7 @@ class Tokens:
         credential: Credential,
         observe: Callable[[bool], None],
         learn: Learn,
-        expires: Callable[[datetime], None],
+        expires: Callable[[datetime | None], None],
     ) -> None:
         """
         Nothing is asked, and no credential is read yet.
@@ -99,7 +110,7 @@ class Tokens:
         authority: the login root with the tenant
         observe:   is told of each attempt whether it gave a token
         learn:     is told each value that must never be printed
-        expires:   is told when the credential expires, where that is known
+        expires:   is told when the credential expires, whenever one is read; None: nobody knows
         """
         self._http = http
         self._authority = authority
@@ -111,6 +122,7 @@ class Tokens:
         self._expires = expires
         self._lock = threading.Lock()
         self._app: Any = None
+        self._proof: object = None  # what `_app` was built with
         self._token: _Token | None = None
 
     def get(self) -> str:
@@ -144,8 +156,9 @@ class Tokens:
     def _acquire(self) -> _Token:
         granted = False
         try:
-            if self._app is None:
-                self._app = self._build()
+            proof = _proof(self._credential, self._expires)
+            if self._app is None or proof != self._proof:
+                self._app, self._proof = self._build(proof), proof
             result = self._app.acquire_token_for_client(scopes=[self._scope])
             granted = "access_token" in result
         except RequestError as error:
@@ -162,17 +175,16 @@ class Tokens:
             renew = min(renew, now + max(float(result["refresh_on"]) - time.time(), 0.0))
         return _Token(value=result["access_token"], expires=now + lifetime, renew=renew)
 
-    def _build(self) -> Any:  # noqa: ANN401 - MSAL ships no types
+    def _build(self, proof: object) -> Any:  # noqa: ANN401 - MSAL ships no types
         import msal  # noqa: PLC0415 - 50 ms that help, bad input and a keyset-less start need not pay
 
-        credential = _for_msal(self._credential, self._expires)
-        if isinstance(credential, str):
-            self._learn(credential, for_good=True)
+        if isinstance(proof, str):
+            self._learn(proof, for_good=True)
         try:
             return msal.ConfidentialClientApplication(
                 self._client_id,
                 authority=self._authority,
-                client_credential=credential,
+                client_credential=proof,
                 http_client=_MsalClient(self._http),
                 instance_discovery=False,
             )
@@ -181,20 +193,20 @@ class Tokens:
             _fail(f"{host} does not know tenant {tenant}; check tenant_id and cloud", cause=error)
 
 
-def _for_msal(credential: Credential, expires: Callable[[datetime], None]) -> object:
-    """The credential in MSAL's form, read now."""
+def _proof(credential: Credential, expires: Callable[[datetime | None], None]) -> object:
+    """The credential in MSAL's form, read now; equal where it has not changed."""
     match credential:
         case ClientSecret(file=file, variable=variable):
-            if credential.expires is not None:
-                expires(credential.expires)
+            expires(credential.expires)
             if file is not None:
                 return _content(file, "client_secret_file")
             secret = os.environ.get(variable or "", "").strip()
             return secret or _fail(f"the environment variable {variable} (client_secret_env) is not set, or empty")
         case Certificate(file=file):
             return _pem(file, expires)
-        case FederatedToken(file=file):
-            return {"client_assertion": lambda: _content(file, "federated_token_file")}
+        case FederatedToken():
+            expires(None)
+            return {"client_assertion": credential.read}
 
 
 def _content(file: Path, name: str) -> str:
@@ -206,7 +218,7 @@ def _content(file: Path, name: str) -> str:
     return text or _fail(f"{name} {file} is empty")
 
 
-def _pem(file: Path, expires: Callable[[datetime], None]) -> dict[str, str]:
+def _pem(file: Path, expires: Callable[[datetime | None], None]) -> dict[str, str]:
     """MSAL's form of a key and its certificate; the key is tried here, where its error can name the file."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - comes with MSAL, as late
     from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415

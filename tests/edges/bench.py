@@ -30,7 +30,7 @@ class Line:
     exchanges: list[Exchange] = field(default_factory=list)
     attempts: list[bool] = field(default_factory=list)
     learnt: list[str] = field(default_factory=list)
-    expiries: list[datetime] = field(default_factory=list)
+    expiries: list[datetime | None] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     retries: list[FailureKind] = field(default_factory=list)
     _opened: list[Http] = field(default_factory=list)

@@ -22,6 +22,8 @@ from rotator.emulator.operations import Operation
 from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
 from rotator.emulator.switches import Switches
 
+OTHER_SECRET = "kE8Q~the-secret-that-comes-next.aB3"
+
 K = FailureKind
 TOKEN, DISCOVERY = Operation.TOKEN, Operation.DISCOVERY
 LIVES_FOR_A_SECOND = Switches(token_lifetime=1)
@@ -112,6 +114,21 @@ def test_certificate(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey)
     assert [expires, expires] == line.expiries
 
 
+def test_certificate_that_was_renewed(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """Without any failure in between, the next token is asked for with the new certificate, and its end is told."""
+    ends = [datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) for days in (1, 90)]
+    old, new = (certificate(private_key, end) for end in ends)
+    line.emulator.tenants[0].register(App(certificates=(new, old)))
+    line.emulator.switch(token_lifetime=1)
+    file = tmp_path / "client.pem"
+    tokens = line.tokens(Certificate(file=file))
+    for public in (old, new):
+        file.write_text(pem(private_key) + public)
+        tokens.get()
+        time.sleep(1.05)
+    assert line.expiries == ends
+
+
 def test_certificate_that_is_not_the_apps(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
     """A certificate that is not registered is refused with what to do."""
     file = tmp_path / "client.pem"
@@ -161,6 +178,7 @@ def test_federated_token_is_read_at_every_use(line: Line, tmp_path: Path, privat
     file.write_text(f"{assertion(private_key)}\n")
     assert tokens.get() != first
     assert line.count(DISCOVERY) == 2, "the application object is built anew only after the failure"
+    assert line.expiries == [None, None, None], "nobody knows when it ends"
 
 
 def test_federated_token_that_changed_while_all_is_well(
@@ -207,6 +225,19 @@ def test_secret_that_expires(line: Line) -> None:
     given = line.secret()
     line.tokens(ClientSecret(file=given.file, expires=expires)).get()
     assert [expires] == line.expiries
+
+
+def test_secret_that_was_renewed(line: Line) -> None:
+    """The next token is asked for with what is in the file by then, before the old secret is refused."""
+    line.emulator.tenants[0].register(App(secrets=(Secret(value=DEMO_SECRET), Secret(value=OTHER_SECRET))))
+    line.emulator.switch(token_lifetime=1)
+    tokens = line.tokens(line.secret())
+    for secret in (DEMO_SECRET, OTHER_SECRET, OTHER_SECRET):
+        line.secret(secret)
+        tokens.get()
+        time.sleep(1.05)
+    assert [value for value in line.learnt if value in (DEMO_SECRET, OTHER_SECRET)] == [DEMO_SECRET, OTHER_SECRET]
+    assert line.attempts == [True, True, True]
 
 
 # --- refusals

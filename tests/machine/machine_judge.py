@@ -195,8 +195,8 @@ class Judge:
         in_use = active(lives, now)
         if not _calls_for_a_key(lives, wish, now):
             yield "the key is not due"
-        lasting = [life.exp for life in lives if life.is_enabled and life.is_dated and life.exp > now]
-        if in_use is not None and post.nbf < min(now + wish.lead, *(exp - wish.overlap for exp in lasting)) - MOMENT:
+        lasting = [life.exp - wish.overlap for life in lives if life.is_enabled and life.is_dated and life.exp > now]
+        if in_use is not None and post.nbf < min(now + wish.lead, *lasting, now + wish.lead) - MOMENT:
             yield "more lead could be had"
         turns = {wish.turn_of(life) for life in lives}
         if post.nbf > now + max(wish.lead, self._least_lead(wish)) + 1 and post.nbf not in turns:

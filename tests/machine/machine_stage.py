@@ -19,7 +19,7 @@ from machine.machine_judge import Books, Judge, Situation
 from machine.machine_program import Process
 from machine.machine_site import Site
 from machine.machine_time import World
-from machine.machine_truth import Lives, flaws, lives_of_service, wish
+from machine.machine_truth import Life, Lives, flaws, lives_of_service, wish
 from machine.machine_wire import Link, Trap, Way
 
 from rotator.core.errors import ConfigError
@@ -36,7 +36,7 @@ SITTING = 290.0
 MOST_JOBS = 300
 """After so many jobs a step is over, however little time has passed: a tenant in trouble is looked at often."""
 
-RESTART = 60.0
+RESTART = 1800.0
 """Seconds after which a program that ended by itself is started again."""
 
 BAD: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -323,6 +323,12 @@ class Stage:
             status=status,
         )
         self.tenant.add_key(keyset, seed)
+
+    def disable(self, keyset: str, which: Callable[[Life], bool]) -> None:
+        """A person disables these keys."""
+        for life in self.lives(keyset):
+            if life.is_enabled and life.kid is not None and which(life):
+                self.set_status(keyset, life.kid, enabled=False)
 
     def set_status(self, keyset: str, kid: str, *, enabled: bool) -> None:
         """A person enables or disables a key."""

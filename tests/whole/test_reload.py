@@ -4,6 +4,7 @@ from typing import Any
 
 from whole.bench import Bench, Tenant, due, fresh
 
+from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
 
 
@@ -105,3 +106,22 @@ def test_reload_to_observe_takes_the_right_to_write(bench: Bench) -> None:
     daemon.log("sweep.finished", count=2)
     assert daemon.stop().code == 0
     assert bench.asked(Operation.GENERATE_KEY) == ()
+
+
+def test_reload_in_the_midst_of_a_look(bench: Bench) -> None:
+    """A tenant that leaves while it is looked at leaves nothing behind; the next sweep comes at once."""
+    gone = Tenant(name="gone", keysets=(fresh("B2C_1A_Gone"),))
+    emulator = bench.begin(Tenant(keysets=(fresh(),)), gone, check_interval="1h")
+    hang = emulator.inject(Fault(what=Kind.HANG, where=Operation.LIST_KEYSETS, tenant=gone.domain))
+    daemon = bench.start()
+    assert emulator.wait_for(Operation.LIST_KEYSETS, tenant=gone.domain)
+    bench.content["tenants"].pop()
+    bench.write()
+    daemon.signal(signal.SIGHUP)
+    daemon.log("config.reloaded")
+    hang.release()
+    swept = [daemon.log("sweep.finished", count=count) for count in (1, 2)]
+    assert [(each["held"], each.get("late")) for each in swept] == [(2, None), (1, None)]
+    assert daemon.events("job.missed") == []
+    assert 'tenant="gone"' not in daemon.get("/metrics").text
+    assert daemon.stop().code == 0
