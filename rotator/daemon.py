@@ -1,5 +1,6 @@
 """What only a daemon has: a scheduler, metrics, and pages; wired to the runtime and to each other."""
 
+import gc
 import hashlib
 import json
 import random
@@ -17,7 +18,7 @@ from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
 from rotator.core.rotation import RotationPolicy
 from rotator.core.text import format_span
 from rotator.edges import config
-from rotator.edges.metrics import Metrics, SweepOutcome
+from rotator.edges.metrics import Metrics, Registry, SweepOutcome
 from rotator.edges.scheduler import Mishap, Scheduler
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Server
@@ -50,7 +51,7 @@ class Daemon:
         self._policies = _policies(runtime.tenants)
         self._works = not self._settings.leader_election.is_on
         self._board = Board(self._policies if self._works else ())
-        self._metrics = Metrics(self._board, runtime.clock.now)
+        self._metrics = Metrics(Registry(), self._board, runtime.clock.now)
         self._metrics.configure(self._settings.check_interval, dry_run=self._settings.dry_run)
         runtime.listeners.outcome.append(self._metrics.outcome)
         runtime.listeners.exchange.append(self._metrics.exchange)
@@ -94,6 +95,7 @@ class Daemon:
         self._scheduler.start()
         if self._candidacy is not None:
             self._candidacy.start()
+        gc.freeze()  # what is there by now stays; a collection that goes over it would hold up every thread, health too
         clock.wait()
         log.info("rotator.stopping")
         if self._candidacy is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from rotator import cli
@@ -15,7 +16,7 @@ from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit
 from rotator.core.rotation import Mode, NoteKind, Reason, RotationPolicy
 from rotator.core.text import format_span
-from rotator.edges.metrics import PREFIX, Metrics
+from rotator.edges.metrics import PREFIX, Metrics, Registry
 from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
 
 ROOT = Path(__file__).parents[1]
@@ -133,12 +134,12 @@ def test_readme_has_each_metric() -> None:
         publication_lead=timedelta(days=2),
         renewal_window=timedelta(days=14),
     )
-    metrics = Metrics(Board([("contoso", policy)]), lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    metrics = Metrics(Registry(), Board([("contoso", policy)]), lambda: datetime(2030, 1, 1, tzinfo=UTC))
     metrics.configure(timedelta(hours=1), dry_run=False)
     metrics.swept(1.0, [], late=0)
     exposed = {
         family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
-        for family in metrics.registry.collect()
+        for family in text_string_to_metric_families(metrics.render("")[0].decode())
         if family.name.startswith(PREFIX)
     }
     told = {name.partition("{")[0] for name in first_cells(section("Metrics"))}

@@ -10,7 +10,6 @@ absent, never 0. Labels are tenant and keyset, never a kid, a URL or a message.
 """
 
 import platform
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,15 +29,18 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from rotator import __version__
-from rotator.board import Board, Entry, Name
+from rotator.board import Board, Name
 from rotator.core.errors import FailureKind
 from rotator.core.exchange import Exchange
-from rotator.core.keyset import NEVER, KeyState
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight, outcome_name, reason_name
-from rotator.core.rotation import Outlook
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
+from rotator.edges.series import keyset_series
+
+Registry = CollectorRegistry
+"""What holds the metrics of a daemon."""
 
 PREFIX = "b2c_rotator_"
 STALE = 2.5  # check intervals after which a keyset counts as not seen
+END = b"# EOF\n"  # of an exposition in OpenMetrics
 
 ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
@@ -54,9 +56,9 @@ class SweepOutcome(StrEnum):
 
 
 class Metrics:
-    """All metrics of a daemon, in a registry of their own."""
+    """All metrics of a daemon."""
 
-    def __init__(self, board: Board, clock: Callable[[], datetime]) -> None:
+    def __init__(self, registry: Registry, board: Board, clock: Callable[[], datetime]) -> None:
         """The series of the keysets are read from *board*; `configure` must be called before the first scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._board = board
@@ -64,21 +66,20 @@ class Metrics:
         self._counted: set[Name] = set()
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
-        self.registry = CollectorRegistry()
+        self._stale = timedelta.max
+        self._registry = registry
         self._configuration()
         self._outcomes()
         self._requests()
         self._election()
-        self._keysets = _KeysetCollector(board, clock)
-        self.registry.register(self._keysets)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
+            collector(registry=registry)
 
     def configure(self, check_interval: timedelta, *, dry_run: bool) -> None:
         """Take another configuration, after the board did."""
         self._check_interval.set(check_interval.total_seconds())
         self._dry_run.set(dry_run)
-        self._keysets.stale = check_interval * STALE
+        self._stale = check_interval * STALE
         self.follow_board()
         self._reload_successful.set(1)
         self._reload_success.set(self._clock().timestamp())
@@ -192,7 +193,12 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        page = encode(self._registry).removesuffix(END)
+        is_openmetrics = content_type.startswith("application/openmetrics-text")
+        return b"".join((page, self._keysets(), END if is_openmetrics else b"")), content_type
+
+    def _keysets(self) -> bytes:
+        return "".join(keyset_series(PREFIX, self._board.entries(), self._clock(), self._stale)).encode()
 
     def _configuration(self) -> None:
         info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
@@ -263,17 +269,17 @@ class Metrics:
         self._last_renew = self._instant("lease_last_renew", "When this process last renewed the lease.")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(PREFIX + name, text, labels, registry=self.registry)
+        return Gauge(PREFIX + name, text, labels, registry=self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(PREFIX + name, text, labels, registry=self.registry)
+        return Counter(PREFIX + name, text, labels, registry=self._registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
+        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self._registry)
 
     def _instant(self, name: str, text: str) -> "_Instant":
         instant = _Instant(f"{PREFIX}{name}_timestamp_seconds", text)
-        self.registry.register(instant)
+        self._registry.register(instant)
         return instant
 
 
@@ -296,101 +302,3 @@ class _Instant(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily(self._name, self._text)
-
-
-_KEYSET = ["tenant", "keyset"]
-_INSTANTS: dict[str, tuple[str, Callable[[datetime, Outlook], datetime | None]]] = {
-    "active_key_expiration": (
-        "When the key in use now expires; absent where it does not, or there is none.",
-        lambda _, outlook: outlook.active.exp if outlook.active else None,
-    ),
-    "coverage_end": (
-        "When the unbroken chain of dated keys ends; the time of the look where there is none.",
-        lambda _, outlook: outlook.covered_until,
-    ),
-    "rotation_due": ("From when on the next key may be generated.", lambda _, outlook: outlook.plan.renewal_due),
-    "publish_by": (
-        "By when the next key must be generated, for its lead not to suffer.",
-        lambda _, outlook: outlook.plan.publish_by,
-    ),
-    "next_activation": ("When the next key takes over.", lambda _, outlook: outlook.plan.activation),
-    "last_observed": ("When the keyset was last seen.", lambda seen, _: seen),
-}
-
-
-class _KeysetCollector(Collector):
-    """The series of the keysets that are configured, from what was last seen of them."""
-
-    def __init__(self, board: Board, clock: Callable[[], datetime]) -> None:
-        self._board = board
-        self._clock = clock
-        self.stale = timedelta.max  # how old a sight may be
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Read the board once; a keyset that was not seen for long has no more than its name."""
-        entries = self._board.entries()
-        now = self._clock()
-        fresh = {
-            name: entry.sight for name, entry in entries.items() if entry.sight and now - entry.sight.now <= self.stale
-        }
-        yield _info(entries)
-        for metric, (text, read) in _INSTANTS.items():
-            family = GaugeMetricFamily(f"{PREFIX}keyset_{metric}_timestamp_seconds", text, labels=_KEYSET)
-            for name, sight in fresh.items():
-                instant = read(sight.now, sight.outlook) if sight.outlook else None
-                if instant is not None and instant != NEVER:
-                    family.add_metric(name, instant.timestamp())
-            yield family
-        yield _keys(fresh)
-        yield _notes(fresh)
-        yield from _last(entries)
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Nothing to check for duplicates: the names are all here."""
-        return iter(())
-
-
-def _info(entries: dict[Name, Entry]) -> GaugeMetricFamily:
-    labels = [*_KEYSET, "use", "kty", "mode"]
-    family = GaugeMetricFamily(f"{PREFIX}keyset_info", "What is configured; always 1.", labels=labels)
-    for name, entry in entries.items():
-        family.add_metric((*name, entry.policy.use, entry.policy.kty, entry.policy.mode.value), 1)
-    return family
-
-
-def _keys(fresh: dict[Name, Sight]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"{PREFIX}keyset_keys", "The keys of a keyset, by state.", labels=[*_KEYSET, "state"])
-    for name, sight in fresh.items():
-        counts = Tally(state for _, state in sight.keyset.states(sight.now)) if sight.keyset else Tally()
-        for state in KeyState:
-            family.add_metric((*name, state.value), counts[state])
-    return family
-
-
-def _notes(fresh: dict[Name, Sight]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
-        f"{PREFIX}keyset_notes", "Keys to come that will not take over as expected.", labels=[*_KEYSET, "note"]
-    )
-    for name, sight in fresh.items():
-        counts = Tally(note.kind for note in sight.outlook.notes) if sight.outlook else Tally()
-        for kind, number in counts.items():
-            family.add_metric((*name, kind.value), number)
-    return family
-
-
-def _last(entries: dict[Name, Entry]) -> Iterator[GaugeMetricFamily]:
-    """What came of the last look, whether it showed the keyset or not."""
-    outcomes = GaugeMetricFamily(
-        f"{PREFIX}keyset_outcome",
-        "What came of the last look, and why; always 1.",
-        labels=[*_KEYSET, "outcome", "reason"],
-    )
-    failures = GaugeMetricFamily(
-        f"{PREFIX}keyset_consecutive_failures", "How many looks in a row have failed.", labels=_KEYSET
-    )
-    for name, entry in entries.items():
-        if entry.outcome is not None:
-            outcomes.add_metric((*name, outcome_name(entry.outcome), reason_name(entry.outcome)), 1)
-            failures.add_metric(name, entry.failures)
-    yield outcomes
-    yield failures

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ from rotator.emulator.switches import Switches
 RUNS = 15
 TENANTS, KEYSETS = 200, 20
 DAY = 86_400
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"  # what Prometheus asks for
 
 
 def main() -> None:
@@ -36,6 +37,8 @@ def main() -> None:
             _starts(config)
             _idle(config)
         with Emulator(_seed(TENANTS, KEYSETS), directory=directory / "many") as emulator:
+            _pages(_write_config(directory / "many", emulator, 15, KEYSETS), 15 * KEYSETS, {"/": "the status page"})
+            _pages(_write_config(directory / "many", emulator, 50, KEYSETS), 50 * KEYSETS, {"/metrics": "a scrape"})
             _large_sweep(_write_config(directory / "many", emulator, TENANTS, KEYSETS), emulator)
 
 
@@ -90,10 +93,7 @@ def _starts(config: Path) -> None:
         for name, call in calls.items():
             times[name].append(_timed(partial(subprocess.run, call, check=True, capture_output=True)))
     for name, taken in times.items():
-        _say(
-            f"{name}, whole process",
-            f"{min(taken) * 1000:.0f} ms least, {statistics.median(taken) * 1000:.0f} ms median",
-        )
+        _say(f"{name}, whole process", f"{_ms(min(taken))} least, {_ms(statistics.median(taken))} median")
 
 
 def _idle(config: Path) -> None:
@@ -104,15 +104,58 @@ def _idle(config: Path) -> None:
 
 
 def _large_sweep(config: Path, emulator: Emulator) -> None:
+    before = len(emulator.requests)
     with _Daemon(config) as daemon:
-        swept = daemon.wait_for("sweep.finished")
+        with _Probe(f"http://127.0.0.1:{daemon.port}/healthz") as probe:
+            swept = daemon.wait_for("sweep.finished")
+        health = probe.taken
         what = f"a first sweep over {TENANTS} tenants x {KEYSETS} keysets"
-        _say(what, f"{swept['seconds']:.1f} s, {len(emulator.requests)} requests (3 a tenant: discovery, token, list)")
+        sent = len(emulator.requests) - before
+        _say(what, f"{swept['seconds']:.1f} s, {sent} requests (3 a tenant: discovery, token, list)")
         _say("memory after it", f"{daemon.rss() / 1024:.1f} MB RSS")
-        page: list[bytes] = []
-        taken = [_timed(lambda: page.append(daemon.get("/metrics"))) for _ in range(RUNS)]
-        size = f"{len(page[-1]) / 1e6:.1f} MB"
-        _say(f"a scrape of {TENANTS * KEYSETS} keysets", f"{statistics.median(taken) * 1000:.0f} ms median, {size}")
+        _say(
+            "/healthz meanwhile",
+            f"{_ms(statistics.median(health))} median, {_ms(max(health))} slowest of {len(health)}",
+        )
+        _page(daemon, TENANTS * KEYSETS, "/metrics", "a scrape")
+
+
+def _pages(config: Path, keysets: int, pages: Mapping[str, str]) -> None:
+    with _Daemon(config) as daemon:
+        daemon.wait_for("sweep.finished")
+        for path, name in pages.items():
+            _page(daemon, keysets, path, name)
+
+
+def _page(daemon: "_Daemon", keysets: int, path: str, name: str) -> None:
+    pages: list[bytes] = []
+    taken = [_timed(lambda: pages.append(daemon.get(path))) for _ in range(RUNS)]
+    size = f"{len(pages[-1]) / 1e6:.2f} MB"
+    _say(f"{name} of {keysets} keysets", f"{_ms(statistics.median(taken))} median, {size}")
+
+
+class _Probe:
+    """Asks for a page again and again, from a process that does nothing else: the emulator keeps this one busy."""
+
+    SCRIPT = """
+import select, sys, time, urllib.request
+while not select.select([sys.stdin], [], [], 0.01)[0]:
+    began = time.perf_counter()
+    urllib.request.urlopen(sys.argv[1]).read()
+    print(time.perf_counter() - began)
+"""
+
+    def __init__(self, url: str) -> None:
+        self.taken: list[float] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", self.SCRIPT, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.taken = [float(line) for line in self._process.communicate("enough\n")[0].split()]
 
 
 class _Daemon:
@@ -144,7 +187,8 @@ class _Daemon:
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
     def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Accept": OPENMETRICS})
+        with urllib.request.urlopen(request) as answer:
             content: bytes = answer.read()
             return content
 
@@ -153,6 +197,10 @@ def _timed(run: Callable[[], object]) -> float:
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
 
 
 def _say(what: str, figure: str) -> None:

@@ -23,7 +23,7 @@ from rotator.core.keyset import Keyset
 from rotator.core.outcome import Held, Outcome
 from rotator.core.rotation import Reason
 from rotator.edges import config
-from rotator.edges.metrics import Metrics
+from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.settings import Settings
 from rotator.gates import LeaderGate
 from rotator.loop import Loop, Rhythm, Swept
@@ -231,7 +231,7 @@ def test_gate_and_a_write_that_fails(replica: Replica) -> None:
 
 def metrics() -> tuple[Board, Metrics]:
     board = Board(NAMES)
-    found = Metrics(board, lambda: T0)
+    found = Metrics(Registry(), board, lambda: T0)
     found.configure(timedelta(hours=1), dry_run=False)
     return board, found
 

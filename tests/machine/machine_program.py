@@ -145,7 +145,7 @@ class Process:
 
     def counted(self, *names: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """The values of these counters, by name and labels; those at zero are left out."""
-        registry = self._daemon._metrics.registry  # noqa: SLF001
+        registry = self._daemon._metrics._registry  # noqa: SLF001
         wanted = registry.restricted_registry([f"b2c_rotator_{name}_total" for name in names])
         return {
             (

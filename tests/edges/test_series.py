@@ -1,0 +1,102 @@
+"""The lines that are written here, and not by prometheus-client: its parsers read them back as they were meant."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from core.builders import DAY, HOUR, POLICY, SECOND, T0, key, keyset
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from rotator.board import Board, Name
+from rotator.core.keyset import Keyset
+from rotator.edges.series import keyset_series
+from rotator.reconcile import Tenant, look
+
+KEYS = (
+    key("old", T0 - 100 * DAY, T0 - 9 * DAY),
+    key("now", T0 - 10 * DAY, T0 + 81 * DAY + HOUR),
+    key("net", None, None),
+)
+ACTIVATION = T0 + 80 * DAY
+NAMES = st.tuples(st.text(min_size=1), st.text(min_size=1))
+FORMATS = pytest.mark.parametrize(
+    ("parse", "end"), [(parse_text, ""), (parse_openmetrics, "# EOF\n")], ids=["text", "OpenMetrics"]
+)
+
+
+class Listed:
+    """A tenant in which every keyset has the same keys."""
+
+    def list_keysets(self, keyset_ids: Sequence[str]) -> dict[str, Keyset]:
+        return {keyset_id: keyset(*KEYS) for keyset_id in keyset_ids}
+
+
+def seen(*names: Name) -> Board:
+    """A board on which each has been looked at."""
+    policies = [(tenant, replace(POLICY, keyset_id=keyset_id)) for tenant, keyset_id in names]
+    board = Board(policies)
+    keysets: Any = Listed()
+    for name, policy in policies:
+        for outcome in look(Tenant(name=name, policies=(policy,), keysets=keysets, may_write=lambda _: None), T0):
+            board.record(outcome, is_open=False)
+    return board
+
+
+def written(board: Board, now: datetime = T0) -> str:
+    """The lines."""
+    return "".join(keyset_series("x_", board.entries(), now, 2 * HOUR))
+
+
+@FORMATS
+def test_series_are_read_back(parse: Callable[[str], Any], end: str) -> None:
+    """Every series has its name, labels and value, to the second."""
+    samples = {
+        (sample.name.removeprefix("x_keyset_"), *sorted(set(sample.labels.values()) - {"contoso", "B2C_1A_X"})): (
+            sample.value
+        )
+        for family in parse(written(seen(("contoso", "B2C_1A_X"))) + end)
+        for sample in family.samples
+        if sample.labels["tenant"] == "contoso"
+        if sample.labels["keyset"] == "B2C_1A_X"
+    }
+    instants = {
+        "active_key_expiration": T0 + 81 * DAY + HOUR,
+        "coverage_end": T0 + 81 * DAY + HOUR,
+        "rotation_due": ACTIVATION - 16 * DAY,
+        "publish_by": ACTIVATION - 2 * DAY,
+        "next_activation": ACTIVATION,
+        "last_observed": T0,
+    }
+    states = {"active": 1, "upcoming": 0, "retained": 0, "expired": 1, "disabled": 0, "undated": 1}
+    expected: dict[tuple[str, ...], float] = {
+        ("info", "RSA", "rotate", "sig"): 1,
+        **{(f"{name}_timestamp_seconds",): instant.timestamp() for name, instant in instants.items()},
+        **{("keys", state): count for state, count in states.items()},
+        ("outcome", "held", "not_due"): 1,
+        ("consecutive_failures",): 0,
+    }
+    assert samples == expected
+
+
+@FORMATS
+@given(names=st.lists(NAMES, unique=True, min_size=1, max_size=3))
+def test_series_of_any_name(parse: Callable[[str], Any], end: str, names: list[Name]) -> None:
+    """Whatever a name holds, it is a label's value and no markup."""
+    families = {family.name: family for family in parse(written(seen(*names)) + end)}
+    for name in ("x_keyset_info", "x_keyset_coverage_end_timestamp_seconds", "x_keyset_consecutive_failures"):
+        assert [(each.labels["tenant"], each.labels["keyset"]) for each in families[name].samples] == names
+
+
+@pytest.mark.parametrize(("age", "is_shown"), [(2 * HOUR - SECOND, True), (2 * HOUR, True), (2 * HOUR + SECOND, False)])
+def test_series_of_what_was_not_seen_for_long(age: Any, is_shown: bool) -> None:  # noqa: FBT001
+    """A sight that is older than it may be leaves the name, and what came of the last look."""
+    text = written(seen(("contoso", "B2C_1A_X")), T0 + age)
+    assert ("x_keyset_coverage_end_timestamp_seconds{" in text) == is_shown
+    assert ("x_keyset_keys{" in text) == is_shown
+    assert "x_keyset_info{" in text
+    assert "x_keyset_outcome{" in text
