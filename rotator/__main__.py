@@ -1,8 +1,6 @@
 """`python -m rotator`."""
 
-import sys
-
-from rotator.cli import main
+from rotator.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

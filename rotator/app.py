@@ -74,9 +74,6 @@ def daemon(path: Path) -> int:
 
 
 def _look_only(runtime: Runtime) -> tuple[list[Outcome], datetime]:
-    # Nothing is under way that would have to be finished: a signal ends it on the spot, as process 1 too.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda number, _: os._exit(128 + number))
     now = runtime.clock.now()
     return _sweep(runtime, runtime.tenants, lambda tenant: look(tenant, now)), now
 
@@ -122,6 +119,7 @@ def _runtime(path: Path, *, table: bool) -> Runtime:
     settings = config.load(path)
     clock, secrets, listeners = SystemClock(), logs.Secrets(), Listeners()
     log = logs.logger(settings.log.level, settings.log.format, secrets)
+    logs.log_crashes(log)
     skew, runaway = SkewGate(lambda tenant, seconds: logs.log_skew(log, tenant, seconds)), RunawayGate()
     if not (table and sys.stderr.isatty()):
         listeners.outcome.append(lambda outcome: logs.log_outcome(log, outcome))

@@ -7,6 +7,7 @@ is due; see sysexits.h.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,5 +146,12 @@ def _emulate(root: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """
+    The console script.
+
+    Until a command has ways of its own, SIGTERM and SIGINT end it on the spot: nothing is under
+    way that would have to be finished. As process 1 it would not even hear of them otherwise.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: os._exit(128 + number))
     sys.exit(main())

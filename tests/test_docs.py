@@ -75,7 +75,7 @@ def _events(path: Path) -> Iterator[str]:
             continue
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         first = node.args[0] if node.args else None
-        logs = called in ("debug", "info", "warning", "error", "emit")
+        logs = called in ("debug", "info", "warning", "error", "critical", "emit")
         if logs and isinstance(first, ast.Constant) and re.fullmatch(r"[a-z]+\.[a-z]+", str(first.value)):
             yield str(first.value)
 

@@ -34,6 +34,10 @@ class FailureKind(StrEnum):
     INTERNAL = "internal"
 
 
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""OpenSSL's word for a peer whose certificate is not trusted: asking again changes nothing."""
+
+
 class Effect(StrEnum):
     """What a request that failed may have done."""
 
@@ -47,7 +51,7 @@ class Failure:
     Why a request failed, without anything secret and without the response's body.
 
     message:            one line: what, where, and what to do
-    status, code:       HTTP status and error code, where there was an answer
+    status, code:       HTTP status and error code, where there was an answer; `UNTRUSTED` where there could be none
     request_id:         the service's own id of the request, for a support case
     client_request_id:  ours
     retry_after:        how long the service asks to be left alone

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
-from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Keyset
 from rotator.core.retry import backoff, bounded
 from rotator.core.rotation import KeySpec
@@ -181,7 +181,7 @@ class GraphKeysets:
         passing = (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE)
         # A request that ran into its timeout has waited long enough: once more, not three times.
         tries = 2 if failure.kind is FailureKind.TIMEOUT else MOST_TRIES
-        if failure.kind not in passing or attempt >= tries:
+        if failure.kind not in passing or failure.code == UNTRUSTED or attempt >= tries:
             return None
         own = backoff(attempt - 1, first=1.0, longest=LONGEST_PAUSE, chance=self._chance())
         return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)

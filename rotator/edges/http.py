@@ -29,7 +29,7 @@ import httpcore
 import httpx
 
 from rotator import __version__
-from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 
 LONGEST_NUMBER = 8  # digits
@@ -197,13 +197,14 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
     # What h11 and httpx say of a request that they do not send quotes it, token and all.
     quotes = isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | httpx.UnsupportedProtocol)
     text = type(error).__name__ if quotes else " ".join(str(error).split()) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+    code = UNTRUSTED if UNTRUSTED in text else None
+    if code:
         message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"
     elif never_sent:
         message = f"cannot reach {where}: {text}; check name, network and proxy"
     else:
         message = f"the connection to {where} broke: {text}"
-    raise RequestError(Failure(kind=FailureKind.NETWORK, message=message), effect) from error
+    raise RequestError(Failure(kind=FailureKind.NETWORK, message=message, code=code), effect) from error
 
 
 def _skew(answer: Answer, began: datetime, seconds: float) -> float | None:

@@ -30,7 +30,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges.http import Answer, Http
 
@@ -131,7 +131,7 @@ class KubernetesLeases:
             self._object, lease = _parse(answer)
         except RequestError as error:
             account.read = -AGE  # token or CA may have been renewed since
-            if "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__):
+            if error.failure.code == UNTRUSTED:
                 _fail(f"the certificate of the Kubernetes API is not trusted by {self._file('ca.crt')}", cause=error)
             raise
         return lease

@@ -124,6 +124,17 @@ def logger(level: str, style: str, secrets: Secrets, stream: TextIO = sys.stderr
     return bound
 
 
+def log_crashes(log: FilteringBoundLogger) -> None:
+    """Have what nobody catches go through the same pipe from now on: Python itself would print whatever it quotes."""
+
+    def crashed(kind: type[BaseException], error: BaseException | None, _: object) -> None:
+        if issubclass(kind, Exception):
+            log.critical("rotator.crashed", thread=threading.current_thread().name, exc_info=error)
+
+    sys.excepthook = crashed
+    threading.excepthook = lambda found: crashed(found.exc_type, found.exc_value, found.exc_traceback)
+
+
 def log_outcome(log: FilteringBoundLogger, outcome: Outcome) -> None:
     """One line for one keyset and look."""
     about = _about(outcome.sight)

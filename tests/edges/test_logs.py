@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -198,6 +200,32 @@ def test_secret_in_a_local_variable(log: FilteringBoundLogger, stream: io.String
     (line,) = lines(stream)
     assert "in raised" in str(line["exception"])
     assert local not in str(line["exception"])
+
+
+@pytest.mark.parametrize("where", ["the program", "a thread"])
+def test_secret_in_what_nobody_catches(where: str) -> None:
+    """A bug that ends the program, or a thread of it, is one line like every other, with nothing secret."""
+    script = (
+        "import sys, threading\n"
+        "from rotator.edges.logs import Secrets, log_crashes, logger\n"
+        "secrets = Secrets()\n"
+        f"secrets.learn({SECRET!r}, for_good=True)\n"
+        "log_crashes(logger('info', 'json', secrets))\n"
+        "def crash():\n"
+        f"    raise RuntimeError('no way with {SECRET}')\n"
+        "threading.Thread(target=crash, name='T').start() if sys.argv[1] == 'a thread' else crash()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, where], capture_output=True, text=True, check=False)
+    (line,) = (json.loads(each) for each in done.stderr.splitlines())
+    thread, code = ("T", 0) if where == "a thread" else ("MainThread", 1)
+    assert (done.returncode, line["level"], line["event"], line["thread"]) == (
+        code,
+        "critical",
+        "rotator.crashed",
+        thread,
+    )
+    assert SECRET not in done.stderr
+    assert "RuntimeError: no way with [secret]" in line["exception"]
 
 
 def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, secrets: Secrets) -> None:

@@ -484,6 +484,7 @@ def test_hosts_that_cannot_be_reached(bench: Bench) -> None:
         Tenant(name="graph", keysets=(due("B2C_1A_One"),)),
         Tenant(name="stranger", keysets=(due("B2C_1A_One"),)),
         Tenant(name="good", keysets=(due("B2C_1A_One"),)),
+        log={"level": "debug"},
     )
     login, graph, strange, _ = bench.content["tenants"]
     login["cloud"]["login"] = "https://localhost:1"
@@ -506,6 +507,8 @@ def test_hosts_that_cannot_be_reached(bench: Bench) -> None:
         strict=True,
     ):
         assert all(word in error["message"] for word in words), error["message"]
+    tries = [sum(line["tenant"] == name for line in run.events("request.finished")) for name in ("login", "stranger")]
+    assert (errors[2]["code"], tries) == ("CERTIFICATE_VERIFY_FAILED", [4, 1]), "it would be no other the next time"
     assert {"good.onmicrosoft.com"} == {seen.tenant for seen in bench.asked(LIST)}
 
 

@@ -1,6 +1,7 @@
 """A dry run: what it reports, what it exits with, and that it only reads."""
 
 import json
+import signal
 import time
 from datetime import timedelta
 
@@ -298,3 +299,16 @@ def test_dry_run_forbidden_names_the_permission_to_read(bench: Bench) -> None:
     ) == (1, "forbidden", 403, "Authorization_RequestDenied")
     assert "TrustFrameworkKeySet.Read.All" in error["message"]
     assert error["request_id"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_dry_run_ends_at_a_signal(bench: Bench, number: signal.Signals) -> None:
+    """Nothing is under way that would have to be finished: it ends at once, as shells expect it."""
+    emulator = bench.begin(Tenant(keysets=(fresh(),)))
+    hang = emulator.inject(Fault(what=Kind.HANG, where=Operation.LIST_KEYSETS))
+    running = bench.start("--dry-run")
+    assert emulator.wait_for(Operation.LIST_KEYSETS)
+    running.signal(number)
+    ended = running.wait(5)
+    assert (ended.code, ended.out, ended.err) == (128 + number, "", "")
+    hang.release()
