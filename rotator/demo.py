@@ -63,7 +63,8 @@ def run(*, forever: bool) -> int:
     Show half a minute of rotations, or as many as there are until Ctrl-C, and then what came of them.
 
     Returns:
-        0 where no keyset that had a key was ever without a valid one, else 1.
+        0 where every keyset has a valid key at every instant since its first one, and the
+        daemon ended well; else 1.
 
     """
     stop = threading.Event()
@@ -91,7 +92,7 @@ def run(*, forever: bool) -> int:
                 reader.join(timeout=5)
             ended = emulator.now()
             print(f"\nThe daemon was asked to stop (SIGTERM) and left with exit code {code}.\n")
-            return _conclude(emulator.tenant(DOMAIN), show.began, ended) if code == 0 else 1
+            return max(_conclude(emulator.tenant(DOMAIN), show.began, ended), code != 0)
 
 
 def _seed(now: int) -> Seed:
@@ -204,7 +205,7 @@ def _conclude(tenant: Tenant, began: float, ended: float) -> int:
         print(f"GAP: {line}")
     if locked_out:
         return 1
-    print(f"No gap: in {ended - began:.0f}s, each keyset had a valid key at every instant since it has one.")
+    print(f"No gap: in {ended - began:.0f}s, each keyset had a valid key at every instant since its first one.")
     return 0
 
 
@@ -226,9 +227,15 @@ def _span(seconds: float) -> str:
 def _gaps(tenant: Tenant, keyset: Keyset, began: float, ended: float) -> Iterator[str]:
     """The times without a valid key, but for a keyset that had none to begin with."""
     births = [event.instant for event in keyset.events if isinstance(event, KeyAdded)]
-    first = max(began, min(births, default=ended))
+    if not births:
+        if ended - began < LENGTH:
+            print(f"{_short(keyset.id)} had no key to begin with, and has none yet.")
+        else:
+            yield f"{_short(keyset.id)} never had a key"
+        return
+    first = max(began, min(births))
     if first > began:
-        print(f"{keyset.id} had no key to begin with; it has one since {first - began:.1f}s.")
+        print(f"{_short(keyset.id)} had no key to begin with; it has one since {first - began:.1f}s.")
     for gap in tenant.gaps(keyset.id, math.ceil(first), ended):
         yield f"{_short(keyset.id)} had no valid key from {gap.start - began:.1f}s to {gap.end - began:.1f}s"
 

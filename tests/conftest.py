@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lease.fake import Kubernetes
 from whole.bench import Bench
 
 
@@ -12,3 +13,11 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     """An emulated service and the program; what a test started is ended with it."""
     with Bench(tmp_path) as bench:
         yield bench
+
+
+@pytest.fixture
+def api() -> Iterator[Kubernetes]:
+    """A cluster's API with an empty Lease in it."""
+    with Kubernetes() as api:
+        api.ship()
+        yield api

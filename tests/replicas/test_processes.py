@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from lease.fake import Fault, Kind, Kubernetes, Moment
-from lease.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
+from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
 from whole.bench import Bench, Tenant, due, fresh
 
 from rotator.emulator import faults

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lease import fake
 from lease.fake import Kubernetes
-from lease.fleet import PERIODS
+from replicas.fleet import PERIODS
 from whole.bench import Bench, Keyset, Running, Tenant, due, fresh, key
 from whole.scrape import PREFIX, scrape
 

@@ -1,0 +1,67 @@
+"""The demo as somebody types it: what it shows, what it proves, and that its proof can fail."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+KEYSETS = {"Signing", "HandMade", "Undated", "Empty", "Encryption"}
+ROW = re.compile(r"^(\w+) +([\w-]{8}) +(\d+\.\d)s +(\d+\.\d)s +(\d+\.\d)s +(\d+\.\d)s +(\S+(?: end)?)$", re.MULTILINE)
+
+
+def demo(*, site: Path | None = None) -> subprocess.Popen[str]:
+    """Start it; what is in *site* is loaded by every interpreter of it first."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "rotator", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **({"PYTHONPATH": str(site)} if site else {})},
+    )
+
+
+def test_demo_rotates_without_a_gap() -> None:
+    """Within half a minute every keyset gets keys of its own, with lead and overlap, and there is no gap."""
+    out, err = demo().communicate(timeout=90)
+    assert err == ""
+    assert "No gap: in 3" in out
+    assert "left with exit code 0" in out
+    rows = [(keyset, overlap) for keyset, *_, overlap in ROW.findall(out)]
+    assert {keyset for keyset, _ in rows} == KEYSETS
+    assert len(rows) >= 12
+    known = {"Signing": {"4s"}, "Encryption": {"4s"}, "Undated": {"no end", "4s"}}
+    for keyset, overlaps in known.items():
+        assert {overlap for name, overlap in rows if name == keyset} == overlaps
+    assert "takes over from" in out
+
+
+def test_demo_ends_at_ctrl_c() -> None:
+    """Ctrl-C stops the daemon as well, and tells what came of it until then."""
+    process = demo()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "generated, active from" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    assert "left with exit code 0" in out
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [("os._exit(9)", "left with exit code 9"), ("threading.Event().wait()", "GAP: Signing had no valid key from")],
+    ids=["the daemon dies", "the daemon does nothing"],
+)
+def test_demo_proof_can_fail(tmp_path: Path, deed: str, said: str) -> None:
+    """Where the daemon does not do what it is for, the demo says so, and ends with 1."""
+    script = f"import os, sys, threading\nif '--config' in sys.orig_argv:\n    {deed}\n"
+    (tmp_path / "sitecustomize.py").write_text(script)
+    process = demo(site=tmp_path)
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert said in out
