@@ -29,20 +29,20 @@ check: $(VENV)/.dev $(VENV)-lint/.done
 	$(VENV)-lint/bin/lint-imports --no-logo
 
 unit: $(VENV)/.dev                ## the tests, in two minutes
-	tests/programs.sh chromium
+	tests/programs.sh chromium faketime
 	$(VENV)/bin/python -m pytest -n $(WORKERS) $(TESTS)
 
 # Counting branches doubles the time, and the tests are to run on a second Python anyway.
 coverage:                         ## the tests once more, on the newest Python there is, and what they cover
 	$(MAKE) --no-print-directory PYTHON=$(NEWEST) VENV=.venv-newest .venv-newest/.dev
-	tests/programs.sh chromium
+	tests/programs.sh chromium faketime
 	.venv-newest/bin/coverage erase
 	.venv-newest/bin/coverage run -m pytest -n $(WORKERS) $(TESTS)
 	.venv-newest/bin/coverage combine -q
 	.venv-newest/bin/coverage report
 
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
-	tests/programs.sh curl prometheus prometheus-alertmanager
+	tests/programs.sh curl faketime prometheus prometheus-alertmanager
 	$(VENV)/bin/python -m pytest -n $(WORKERS) -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rotator.core.errors import ConfigError, Fault
+from rotator.core.exchange import Exchange
 from rotator.core.lease import Acquired, End, Lost, News, Over, Periods, Renewed, Trouble
 from rotator.core.outcome import Outcome
 from rotator.edges import lease
 from rotator.edges.metrics import Metrics
 from rotator.election import PATIENCE, Elector
-from rotator.gates import LeaderGate, first_refusal
+from rotator.gates import LeaderGate, first_refusal, is_wrong
 from rotator.reconcile import Tenant
 from rotator.runtime import Runtime
 
@@ -105,6 +106,12 @@ class Candidacy:
     def note(self, outcome: Outcome) -> None:
         """Take note of an outcome, after everybody else."""
         self._gate.note(outcome)
+
+    def note_clock(self, tenant: str, exchange: Exchange) -> None:
+        """Take note of an answer: whose clock is wrong may not write, and lets another replica try."""
+        del tenant
+        if exchange.skew is not None and is_wrong(exchange.skew):
+            self._elector.step_aside()
 
     def start(self) -> None:
         """Begin to follow."""

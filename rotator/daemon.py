@@ -150,6 +150,7 @@ class Daemon:
             longest=self._longest,
         )
         self._runtime.listeners.outcome.append(candidacy.note)
+        self._runtime.listeners.exchange.append(candidacy.note_clock)
         return candidacy
 
     def _longest(self) -> float:

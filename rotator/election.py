@@ -6,7 +6,7 @@ whoever knows its latest version. Here is decided when to replace it; sockets, f
 and Kubernetes are not handled here. Two writers could make a second key, and a key
 can't be taken back, so whatever is in doubt counts against leading.
 
-               it is free              deadline, 409, another holder, stop
+               it is free        deadline, 409, another holder, stop, clock
     following ────────────▶ leading ───────────────────────────────────────▶ losing
         ▲                                                                      │
         └───── no write is under way any more; released, if still ours ────────┘
@@ -50,7 +50,11 @@ from rotator.core.lease import Acquired, End, Lease, Lost, News, Over, Periods, 
 
 GLANCE = 1.5  # seconds between a follower's looks at most, so that a lease that was released is taken in under two
 PATIENCE = 5.0  # seconds that one request about the lease may take at most
+ASIDE = 600.0  # seconds between two times that a leader steps aside at least: there may be nobody else
 RELEASED = 1.0  # seconds; what a lease that nobody holds says of its duration, since 0 is refused
+
+
+OF_OWN_WILL = (End.STOPPING, End.CLOCK)
 
 
 class Leases(Protocol):
@@ -110,6 +114,8 @@ class Elector:
         self._deadline = 0.0
         self._writing: set[int] = set()
         self._stopping = False
+        self._stepping_aside = False
+        self._may_step_aside = 0.0  # from when on
         self._nudged = False
         self._holder = ""
         self._has_followed = False
@@ -142,7 +148,7 @@ class Elector:
     def begin_write(self, seconds: float) -> bool:
         """Whether this thread may begin what takes at most *seconds*; if so, the lease is kept until `end_write`."""
         with self._changed:
-            allowed = self._left() > seconds and not self._stopping
+            allowed = self._left() > seconds and not (self._stopping or self._stepping_aside)
             if allowed:
                 self._writing.add(threading.get_ident())
             return allowed
@@ -159,6 +165,15 @@ class Elector:
         with self._changed:
             self._stopping = True
             self._nudge()
+
+    def step_aside(self) -> None:
+        """Hand the lease over as at `stop`, but follow on: what is wrong here may not be wrong with another replica."""
+        with self._changed:
+            now = self._clock.monotonic()
+            if self._state is _State.LEADING and now >= self._may_step_aside:
+                self._may_step_aside = now + ASIDE
+                self._stepping_aside = True
+                self._nudge()
 
     # --- its own thread
 
@@ -222,6 +237,8 @@ class Elector:
             return self._lose_it(End.STOPPING)
         if now >= self._deadline:
             return self._lose_it(End.DEADLINE)
+        if self._stepping_aside:
+            return self._lose_it(End.CLOCK)
         if now < self._next:
             return min(self._next, self._deadline) - now
         end = self._renew(now, self._deadline)
@@ -231,6 +248,7 @@ class Elector:
         self._end = end
         with self._changed:
             self._state = _State.LOSING
+            self._stepping_aside = False
         self._tell(Lost(end=end))
         return 0.0
 
@@ -239,10 +257,10 @@ class Elector:
             is_writing = bool(self._writing)
         if is_writing:
             now = self._clock.monotonic()
-            if self._end is End.STOPPING and now >= self._next:
+            if self._end in OF_OWN_WILL and now >= self._next:
                 # Nobody took it from us: it is kept until the write has ended, however long that takes.
-                self._end = self._renew(now, None) or End.STOPPING
-            return max(self._next - self._clock.monotonic(), 0.0) if self._end is End.STOPPING else PATIENCE
+                self._end = self._renew(now, None) or self._end
+            return max(self._next - self._clock.monotonic(), 0.0) if self._end in OF_OWN_WILL else PATIENCE
         released = self._end is not End.TAKEN and self._release()
         self._ours = None
         with self._changed:

@@ -37,6 +37,11 @@ def not_stopping(clock: Clock) -> Gate:
     return lambda _: Reason.STOPPING if clock.is_stopping else None
 
 
+def is_wrong(skew: float) -> bool:
+    """Whether a clock that differs by so many seconds from a service's is too wrong for a key to be generated."""
+    return abs(skew) > LARGEST_SKEW
+
+
 class SkewGate:
     """Compares the local clock with those of the services, by what their answers say."""
 
@@ -57,7 +62,7 @@ class SkewGate:
     def __call__(self, planned: Planned) -> Failure | None:
         """Refuse while the clocks differ too much."""
         skew = self._skews.get(planned.sight.tenant, 0.0)
-        if abs(skew) <= LARGEST_SKEW:
+        if not is_wrong(skew):
             return None
         direction = "ahead of" if skew > 0 else "behind"
         message = (

@@ -44,6 +44,7 @@ class End(StrEnum):
     DEADLINE = "deadline"  # it could not be renewed in time
     TAKEN = "taken"  # another replica holds it, or somebody has changed the record
     STOPPING = "stopping"  # the program was asked to stop
+    CLOCK = "clock"  # its clock is wrong, so that it may not write; another replica's may be right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,12 @@ Jobs at their time, in threads. The only door to APScheduler.
 APScheduler's ways that shape this module (measured with 3.11): an interval's
 first run comes only after one interval, unless it is told otherwise; a run that
 is a second late is dropped by default; an exception in a job is only logged to
-the standard library; its clock is the wall clock, so all is in UTC; while it waits
-for jobs to end, whoever asks it for another waits for ever, the very jobs included.
+the standard library; its clock is the wall clock, so all is in UTC, and a clock
+that is set back by an hour would cost it an hour; while it waits for jobs to end,
+whoever asks it for another waits for ever, the very jobs included.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_J
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 BEAT = 1.0  # seconds
@@ -42,6 +45,7 @@ class Scheduler:
         self._beaten = time.monotonic()
         self._lock = threading.Lock()
         self._stopped = False
+        self._ended = threading.Event()
         self._recurring: dict[str, Job] = {}
         self._numbers = count(1)
         self._scheduler = BackgroundScheduler(
@@ -87,16 +91,33 @@ class Scheduler:
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
+        threading.Thread(target=self._follow_clock, name="clock", daemon=True).start()
 
     def stop(self) -> None:
         """Start nothing more, whoever asks, and wait for what runs."""
         with self._lock:
             self._stopped = True
+        self._ended.set()
         self._scheduler.shutdown(wait=True)
 
     def silence(self) -> float:
         """Seconds since the scheduler's thread last showed that it lives."""
         return time.monotonic() - self._beaten
+
+    def _follow_clock(self) -> None:
+        """Where the wall clock is set back, have the jobs come as much sooner; set forward, they do so anyway."""
+        before = _ahead()
+        while not self._ended.wait(BEAT):
+            now = _ahead()
+            if before - now > BEAT:
+                self._hasten(before - now)
+            before = now
+
+    def _hasten(self, seconds: float) -> None:
+        with self._lock:
+            for job in () if self._stopped else self._scheduler.get_jobs():
+                with contextlib.suppress(JobLookupError):  # it has run meanwhile
+                    job.modify(next_run_time=job.next_run_time - timedelta(seconds=seconds))
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()
@@ -107,3 +128,8 @@ class Scheduler:
             self._mishap(key, Mishap.RAISED, event.exception)
         elif key != "beat":
             self._mishap(key, Mishap.MISSED, None)
+
+
+def _ahead() -> float:
+    """How far the wall clock is ahead of the monotonic one, in seconds; the same for as long as nobody sets it."""
+    return time.time() - time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 from rotator.clock import SystemClock
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import Acquired, End, Lease, Lost, News, Over, Periods, Renewed, Trouble
-from rotator.election import GLANCE, PATIENCE, RELEASED, Elector
+from rotator.election import ASIDE, GLANCE, PATIENCE, RELEASED, Elector
 
 PERIODS = Periods(lease_duration=60.0, renew_deadline=40.0, retry_period=10.0)
 ME, OTHER = "pod-a_1", "pod-b_2"
@@ -454,6 +454,58 @@ def test_stop_while_another_takes_it(leader: Replica) -> None:
     leader.passes(0)
     assert leader.news[-1] == Over(released=False)
     assert leader.api.lease.holder == OTHER
+
+
+def test_step_aside_lets_another_lead(leader: Replica) -> None:
+    """Whoever steps aside hands the lease over at once, and follows whoever takes it."""
+    leader.elector.step_aside()
+    assert not leader.elector.begin_write(1.0)
+    leader.passes(0)
+    assert [Lost(end=End.CLOCK), Over(released=True)] == leader.news
+    assert leader.api.lease.holder == ""
+    leader.api.edit(holder=OTHER, duration=60.0)
+    leader.passes(30)
+    assert (leader.told.count("Acquired"), leader.elector.leader()) == (0, OTHER)
+
+
+def test_step_aside_where_there_is_nobody_else(leader: Replica) -> None:
+    """The lease that nobody wanted is taken again after a retry period, and kept for ten minutes whatever is asked."""
+    leader.elector.step_aside()
+    waits = [leader.elector.step() for _ in range(2)]
+    assert waits[0] == 0
+    assert PERIODS.retry_period * 0.8 <= (waits[1] or 0) <= PERIODS.retry_period
+    leader.clock.time += PERIODS.retry_period
+    leader.passes(0)
+    assert leader.told == ["Lost", "Over", "Acquired"]
+    leader.passes(ASIDE - PERIODS.retry_period - 1)
+    leader.elector.step_aside()
+    leader.passes(0)
+    assert "Lost" not in leader.told[3:]
+    leader.passes(1)
+    leader.elector.step_aside()
+    leader.passes(0)
+    assert leader.news[-2:] == [Lost(end=End.CLOCK), Over(released=True)]
+
+
+def test_step_aside_waits_for_the_write(leader: Replica) -> None:
+    """While a write is under way the lease is kept, and renewed."""
+    assert leader.elector.begin_write(30.0)
+    leader.elector.step_aside()
+    leader.passes(100)
+    assert (leader.api.lease.holder, "Over" in leader.told) == (ME, False)
+    leader.elector.end_write()
+    leader.passes(0)
+    assert (leader.news[-1], leader.api.lease.holder) == (Over(released=True), "")
+
+
+def test_step_aside_of_a_follower(replica: Replica) -> None:
+    """Who does not lead has nothing to hand over, and is not the less fit to lead later."""
+    replica.api.edit(holder=OTHER, duration=60.0)
+    replica.elector.step()
+    replica.elector.step_aside()
+    replica.api.edit(holder="")
+    replica.passes(GLANCE)
+    assert replica.elector.is_leading
 
 
 def test_deadline_waits_for_the_write(leader: Replica) -> None:

@@ -8,6 +8,7 @@ be told afterwards who generated which key, and who held the lease at that insta
 import copy
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -125,11 +126,11 @@ class Fleet:
 
     # --- what is done to them
 
-    def start(self, *replicas: Replica) -> None:
+    def start(self, *replicas: Replica, env: Mapping[str, str] | None = None) -> None:
         """Start some, or all."""
         for replica in replicas or self.replicas:
             arguments = ("--config", str(replica.config))
-            replica.running = self.bench.start(*arguments, env=self.api.environment)
+            replica.running = self.bench.start(*arguments, env={**self.api.environment, **(env or {})})
 
     def signal(self, replica: Replica, number: signal.Signals) -> None:
         """Send a signal."""

@@ -22,6 +22,7 @@ import yaml
 from lease.fake import Fault, Kind, Kubernetes, Moment
 from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
 from whole.bench import Bench, Tenant, due, fresh
+from whole.fake_clock import FakeClock
 
 from rotator.emulator import faults
 from rotator.emulator.operations import Operation
@@ -255,6 +256,49 @@ def test_stopped_process_that_goes_on(bench: Bench, api: Kubernetes) -> None:
     fleet.signal(leader, signal.SIGCONT)
     leader.process.log("lease.lost")
     until(lambda: follower.process.events("sweep.finished"))
+    fleet.wait_for_keys(2)
+    fleet.finish()
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_clock_of_the_leader_jumps(bench: Bench, api: Kubernetes, jump: int) -> None:
+    """A leader whose clock jumps by an hour hands over to one whose clock is right; mended, it leads as any other."""
+    clock = FakeClock(bench.folder)
+    fleet = Fleet(bench, api, 2)
+    leader, follower = fleet.replicas
+    fleet.start(leader, env=clock.environment)
+    leader.process.log("lease.acquired")
+    fleet.start(follower)
+    until(lambda: follower.process.get("/readyz").status == 200)
+    clock.set(jump)
+    jumped = time.time()
+    assert fleet.leader(after=jumped, but=leader) is follower
+    assert leader.process.log("lease.lost")["reason"] == "clock"
+    fleet.wait_for_keys(4)
+    clock.set(0)
+    fleet.stop(follower)
+    assert fleet.leader(after=time.time(), but=follower) is leader
+    fleet.wait_for_keys(2)
+    fleet.finish()
+
+
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_clock_of_a_follower_jumps(bench: Bench, api: Kubernetes, jump: int) -> None:
+    """The lease is no matter of the wall clock: a follower takes it when it is free, no sooner and no later."""
+    clock = FakeClock(bench.folder)
+    fleet = Fleet(bench, api, 2)
+    leader, follower = fleet.replicas
+    fleet.start(leader)
+    leader.process.log("lease.acquired")
+    fleet.start(follower, env=clock.environment)
+    until(lambda: follower.process.get("/readyz").status == 200)
+    clock.set(jump)
+    time.sleep(2 * DURATION)
+    assert {change.user for change in api.history if change.holder} == {leader.user}
+    clock.set(0)
+    killed = fleet.kill(leader)
+    assert fleet.leader(after=killed, but=leader) is follower
+    assert fleet.taken(follower, killed) < killed + DURATION + RETRY + SLACK
     fleet.wait_for_keys(2)
     fleet.finish()
 
