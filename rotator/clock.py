@@ -1,5 +1,6 @@
 """The clock of the machine, and the wish to stop: whoever sleeps is woken by it."""
 
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -48,7 +49,9 @@ class SystemClock:
         return datetime.now(UTC).replace(microsecond=0)
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Seconds that only ever grow; on Linux also while the machine is suspended, when leases run out as well."""
+        if sys.platform == "linux":
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
         return time.monotonic()
 
     def sleep(self, seconds: float) -> bool:
