@@ -44,7 +44,7 @@ class Daemon:
         """Wire everything; nothing runs yet."""
         self._runtime = runtime
         self._settings = runtime.settings
-        self._digest = _digest(runtime.path)
+        self._seen = {path: _digest(path) for path in (runtime.path, self._settings.ca_file) if path}
         self._reloading = threading.Lock()
         self._swept_once = False
         self._showing = threading.Lock()
@@ -111,10 +111,12 @@ class Daemon:
     def reload(self) -> None:
         """Read the configuration again: a good one takes over as a whole, a bad one changes nothing."""
         with self._reloading:
-            self._digest = _digest(self._runtime.path)
+            self._seen = {self._runtime.path: _digest(self._runtime.path)}
             log = self._runtime.log
             try:
                 settings = config.load(self._runtime.path)
+                if settings.ca_file is not None:
+                    self._seen[settings.ca_file] = _digest(settings.ca_file)
                 tenants = self._runtime.assembly.tenants(settings)
             except ConfigError as error:
                 self._metrics.reloaded(accepted=False)
@@ -177,8 +179,8 @@ class Daemon:
             self._board.configure(())
 
     def _watch(self) -> None:
-        """Reload where the file's content has changed; a ConfigMap is swapped by a link, so that is what counts."""
-        if _digest(self._runtime.path) != self._digest:
+        """Reload where a file's content has changed; a ConfigMap is swapped by a link, so that is what counts."""
+        if any(_digest(path) != digest for path, digest in self._seen.items()):
             self.reload()
 
     def _server(self) -> Server:

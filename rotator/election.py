@@ -26,7 +26,8 @@ Rule 3. A write begins only while this replica leads, and its deadline is furthe
 Rule 4. An identity is never used twice, so that a container that starts anew does not
         believe that it leads.
 Rule 5. The record is only ever replaced as a whole, and by its version. After an answer
-        that was lost it is read first: what was lost may have been done.
+        that was lost it is read first: what was lost may have been done, so at the end
+        it is handed back as well.
 Rule 6. A new leader knows nothing of what its predecessor saw: whoever hears `Acquired`
         begins anew, with two looks.
 
@@ -121,6 +122,7 @@ class Elector:
         self._has_followed = False
         # Of the elector's thread alone:
         self._end = End.STOPPING
+        self._is_in_doubt = False  # whether a claim of ours may stand in the record, although its answer was lost
         self._next = 0.0  # when to renew
         self._ours: Lease | None = None  # the record as we wrote it; None where that is in doubt
         self._seen: tuple[str, float] = ("", 0.0)  # the last version, and when it was seen first
@@ -206,15 +208,18 @@ class Elector:
 
     def _follow(self) -> float | None:
         if self._stopping:
+            if self._is_in_doubt:
+                self._release()
             return None
         try:
             lease = self._leases.read(self._patience())
             held = self._held(lease)
             if held > 0:
-                self._trouble = None
+                self._trouble, self._is_in_doubt = None, False
                 self._note_holder(lease.holder)
                 return min(self._soon(min(GLANCE, self._periods.retry_period)), held)
             started = self._clock.monotonic()
+            self._is_in_doubt = True
             ours = self._leases.write(self._claimed(lease), self._patience())
         except RequestError as error:
             self._note_holder(self._holder)
@@ -222,7 +227,7 @@ class Elector:
                 return self._soon(min(GLANCE, self._periods.retry_period))  # another one was faster
             self._fail(error.failure)
             return self._soon(self._periods.retry_period)
-        self._trouble = None
+        self._trouble, self._is_in_doubt = None, False
         self._ours = ours
         self._next = started + self._soon(self._periods.retry_period)
         with self._changed:
@@ -261,7 +266,7 @@ class Elector:
                 # Nobody took it from us: it is kept until the write has ended, however long that takes.
                 self._end = self._renew(now, None) or self._end
             return max(self._next - self._clock.monotonic(), 0.0) if self._end in OF_OWN_WILL else PATIENCE
-        released = self._end is not End.TAKEN and self._release()
+        released = self._release()  # after a 409, too: it may have been no replica that changed the record
         self._ours = None
         with self._changed:
             self._state = _State.FOLLOWING

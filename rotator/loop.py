@@ -185,6 +185,8 @@ class Loop:
 
     def _may_write(self, visits: "_Visits", planned: Planned) -> Reason | Failure | None:
         """The tenant's own word, unless another configuration took over meanwhile."""
+        if visits.rests != self._rests:
+            return Reason.NOT_LEADER  # the lead was lost meanwhile, and may be back: that takes two looks
         if self._rhythm.dry_run or planned.sight.policy not in visits.tenant.policies:
             return Reason.RECONFIGURED
         return visits.tenant.may_write(planned)

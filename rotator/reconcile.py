@@ -63,6 +63,10 @@ class Keysets(Protocol):
         """One keyset as it is now."""
         ...
 
+    def prepare(self) -> None:
+        """Whatever takes time before a write, so that nothing does between `may_write` and its first byte."""
+        ...
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """Ask once for a key; its kid, where the service names it."""
         ...
@@ -169,6 +173,10 @@ def _ask(
     tenant: Tenant, planned: Planned, confirmation: Confirmation, minimum_lead: timedelta | None
 ) -> Outcome | Failure:
     """Ask once for the key, if nothing speaks against it; a bare `Failure` where that certainly did nothing."""
+    try:
+        tenant.keysets.prepare()
+    except RequestError as error:
+        return error.failure
     match tenant.may_write(planned):
         case Reason() as reason:
             return Held(sight=planned.sight, reason=reason)

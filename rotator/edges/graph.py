@@ -120,6 +120,10 @@ class GraphKeysets:
         raw = self._read("get_keyset", self._url(keyset_id))
         return parse_keyset(keyset_id, raw)
 
+    def prepare(self) -> None:
+        """Have a token that is good for a write."""
+        self._tokens.get()
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """
         Ask once for the key that *spec* describes. It can't be taken back.

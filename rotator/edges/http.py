@@ -4,33 +4,30 @@ Requests over HTTPS, bounded in time and in size. The only door to httpx.
 - TLS is always verified; redirects are never followed; no answer is decompressed
   (we ask for none, and a compressed one is refused: it could be a bomb).
 - A timeout of httpx bounds one read, and a peer that sends a byte now and then
-  never runs into it. Here the whole request has a deadline: the network backend
-  gives each read and each write only what is left of it.
+  never runs into it. Here the whole request has a deadline (deadline.py).
 - Errors are translated once, with what the request may have done: nothing, where
   no connection came about; anything, once it was sent.
 
 Proxies and SSL_CERT_FILE are taken from the environment, as httpx does.
 """
 
-import contextlib
 import ssl
-import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import urlsplit
 
-import httpcore
 import httpx
 
 from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
+from rotator.edges.deadline import Backend, deadline
 
 LONGEST_NUMBER = 8  # digits
 LONGEST_ANSWER = 8 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
@@ -129,7 +126,7 @@ class Http:
         seconds = self._timeout()
         try:
             with (
-                _deadline(seconds),
+                deadline(seconds),
                 self._client.stream(method, url, headers=headers, content=content, timeout=seconds) as response,
             ):
                 return _read(response, where)
@@ -222,74 +219,8 @@ def _date(value: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-_left = threading.local()
-
-
-@contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    _left.until = time.monotonic() + seconds
-    try:
-        yield
-    finally:
-        del _left.until
-
-
-def _within(timeout: float | None, expired: type[Exception]) -> float | None:
-    """What is left of this thread's request, at most *timeout*."""
-    until: float | None = getattr(_left, "until", None)
-    if until is None:
-        return timeout
-    left = until - time.monotonic()
-    if left <= 0:
-        raise expired
-    return left if timeout is None else min(left, timeout)
-
-
 def _bound(client: httpx.Client) -> None:
     """Give every connection pool of *client* the backend that keeps the deadline."""
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no public way, and its own transports know the environment's proxies
         if isinstance(transport, httpx.HTTPTransport):
-            transport._pool._network_backend = _Backend()  # noqa: SLF001 - the pool takes it as a public argument
-
-
-class _Backend(httpcore.NetworkBackend):
-    """Connects as httpcore does, within the deadline."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        left = _within(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
-
-
-class _Stream(httpcore.NetworkStream):
-    """A connection whose every read and write is within the deadline."""
-
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _within(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _within(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        left = _within(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
-        return self._inner.get_extra_info(info)
+            transport._pool._network_backend = Backend()  # noqa: SLF001 - the pool takes it as a public argument

@@ -5,8 +5,9 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from edges.bench import Line, failure, refused
@@ -55,6 +56,32 @@ def listener(answer: bytes | None = None) -> Iterator[int]:
             thread.join()
             for connection in held:
                 connection.close()
+
+
+def resolve(
+    monkeypatch: pytest.MonkeyPatch, find: Callable[[], list[str]], port: int, name: str = "many.example"
+) -> None:
+    """Have the system's resolver find these addresses for *name*."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *arguments: Any, **options: Any) -> Any:
+        if host != name:
+            return real(host, *arguments, **options)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in find()]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@contextmanager
+def unanswered() -> Iterator[int]:
+    """A port where no connection comes about: its queue is full, and nobody takes anything out of it."""
+    with socket.create_server(("0.0.0.0", 0), backlog=0) as server, ExitStack() as stack:
+        port = server.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)  # noqa: FBT003
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
 
 
 def test_send_answer_in_full(line: Line) -> None:
@@ -130,6 +157,45 @@ def test_send_deadline_where_nothing_speaks_tls(line: Line) -> None:
     with listener() as port:
         error = refused(lambda: ask(line, f"https://127.0.0.1:{port}/"))
     assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.NONE)
+
+
+def test_send_deadline_is_of_all_addresses_together(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with many addresses that nobody answers at costs no more than one."""
+    line.timeout = 1.0
+    with unanswered() as port:
+        resolve(monkeypatch, lambda: [f"127.0.0.{n}" for n in range(1, 6)], port)
+        began = time.monotonic()
+        error = refused(lambda: ask(line, f"https://many.example:{port}/"))
+    assert time.monotonic() - began < 1.9
+    assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.NONE)
+
+
+def test_send_next_address_where_one_does_not_answer(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each address has its share of the time, so that one nobody answers at does not keep the others out."""
+    line.timeout = 4.0
+    resolve(monkeypatch, lambda: ["127.0.0.9", "127.0.0.1"], line.emulator.port, "localhost")
+    ask(line)
+    assert line.exchanges[-1].status == 200
+
+
+def test_send_deadline_where_the_resolver_hangs(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver knows no timeout; the request keeps its own."""
+    over = threading.Event()
+    resolve(monkeypatch, lambda: ["127.0.0.1"] if over.wait(20) else [], 443)
+    line.timeout = 0.4
+    began = time.monotonic()
+    error = refused(lambda: ask(line, "https://many.example/"))
+    over.set()
+    assert 0.3 < time.monotonic() - began < 3
+    assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.NONE)
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".example"])
+def test_send_name_that_is_none(line: Line, host: str) -> None:
+    """A name that cannot be resolved, or is none, is a failure like any other, and nothing is sent."""
+    error = refused(lambda: ask(line, f"https://{host}/"))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
+    assert error.failure.message.startswith(f"cannot reach {host}: ")
 
 
 def test_send_peer_that_does_not_speak_tls(line: Line) -> None:

@@ -210,6 +210,13 @@ class Kubernetes:
             raw["spec"] |= spec
             self._store(NAMESPACE, NAME, raw, "somebody")
 
+    def relabel(self, **labels: str) -> None:
+        """Somebody changes its labels, and nothing else, as an upgrade of the manifests does."""
+        with self._lock:
+            raw = self.lease()
+            raw["metadata"]["labels"] |= labels
+            self._store(NAMESPACE, NAME, raw, "somebody")
+
     def delete(self) -> None:
         """Somebody deletes the Lease."""
         with self._lock:
@@ -327,6 +334,9 @@ class Kubernetes:
             if method == "POST":
                 return 201, self._create(namespace, (body or {}).get("metadata", {}).get("name", ""), body or {})
             present = self._objects.get((namespace, name))
+            if present is None and method == "PUT" and (body or {}).get("metadata", {}).get("uid"):
+                # A Lease may be created by PUT, but not as the one that its uid says it was.
+                raise _StatusError(409, "Conflict", "Precondition failed: UID in precondition, UID in object meta: ")
             if present is None:
                 raise _StatusError(404, "NotFound", f'leases.coordination.k8s.io "{name}" not found')
             if method == "PUT":

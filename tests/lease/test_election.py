@@ -369,8 +369,26 @@ def test_lead_ends_where_another_holds_it(leader: Replica) -> None:
     leader.passes(0)
     assert leader.told == ["Trouble", "Lost", "Over"]
     assert Lost(end=End.TAKEN) in leader.news
-    assert leader.api.operations == ["write", "read"]
+    assert leader.api.operations == ["write", "read", "read"]
     assert leader.api.lease.holder == OTHER
+
+
+def test_lead_ends_where_somebody_edits_the_record(leader: Replica) -> None:
+    """Where no replica has changed the record (but its labels, say) the lead ends as well, and is handed back."""
+    leader.clock.time += 9
+    leader.api.edit()
+    leader.passes(1)
+    assert [Lost(end=End.TAKEN), Over(released=True)] == leader.news[:2]
+
+
+def test_stop_after_a_claim_whose_answer_was_lost(replica: Replica) -> None:
+    """What may have been claimed is handed back at the end, so that nobody has to wait for it to lapse."""
+    replica.api.tricks.extend((replica.takes(0), replica.hangs(done=True)))
+    replica.elector.step()
+    assert replica.api.lease.holder == ME
+    replica.elector.stop()
+    replica.passes(0)
+    assert replica.api.lease.holder == ""
 
 
 # --- rule 3: writes, and handing over

@@ -113,8 +113,10 @@ def test_fake_post(client: httpx.Client) -> None:
 
 
 def test_fake_delete(client: httpx.Client) -> None:
-    """A DELETE is 200, and a GET after it 404."""
+    """A DELETE is 200, a GET after it 404, and a PUT of what was there 409, since a new one would have another uid."""
+    there = ask(client, "GET").json()
     assert [ask(client, method).status_code for method in ("DELETE", "GET")] == [200, 404]
+    assert ask(client, "PUT", there).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,16 @@ def test_look_that_began_before_a_rest(replica: Replica) -> None:
     assert (replica.kinds, len(replica.service.born)) == (["Planned"], 0)
 
 
+def test_rest_in_the_midst_of_a_second_look(replica: Replica) -> None:
+    """A second look that a rest came over does not write: its first look is a former term's."""
+    replica.loop.sweep()
+    interrupted(replica, "fetch", rest_and_wake(replica))
+    replica.scheduler.run(SETTLE)
+    held = replica.told[-1]
+    assert isinstance(held, Held)
+    assert (held.reason, len(replica.service.born)) == (Reason.NOT_LEADER, 0)
+
+
 def test_rest_between_two_keysets() -> None:
     """Second looks end with the lead, also where it is back at once."""
     replica = Replica()

@@ -133,6 +133,19 @@ def test_stop_hands_over_before_a_read_has_ended(bench: Bench, api: Kubernetes) 
     fleet.finish()
 
 
+def test_stop_after_the_record_was_relabelled(bench: Bench, api: Kubernetes) -> None:
+    """An upgrade that changes the record's labels ends the lead, and a stop right after it hands over all the same."""
+    long = {"lease_duration": "30s", "renew_deadline": "20s", "retry_period": "2s"}
+    fleet, leader, follower = pair(bench, api, leader_election=long)
+    api.relabel(version="2")
+    leader.process.log("lease.lost", reason="taken")
+    stopped = time.time()
+    fleet.stop(leader)
+    assert fleet.leader(after=stopped, but=leader) is follower
+    assert fleet.taken(follower, stopped) < stopped + 4
+    fleet.finish()
+
+
 def test_lease_taken_in_the_midst_of_a_second_look(bench: Bench, api: Kubernetes) -> None:
     """Who led when it looked, and does not when it would write, holds the keyset; after a reload, too."""
     fleet = Fleet(bench, api, 1, 1, **PATIENT)

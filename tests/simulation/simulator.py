@@ -142,6 +142,9 @@ class SimulatedTenant:
                 raise refusal(FailureKind.NOT_FOUND, status=404)
             return self._read(keyset_id)
 
+    def prepare(self) -> None:
+        """No token is needed."""
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         with self._request("generate", keyset_id):
             self._check(keyset_id, spec)

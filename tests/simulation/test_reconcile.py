@@ -7,7 +7,7 @@ import pytest
 from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, extended, key, keyset, policy
 from simulation.simulator import Fault, Request, SimulatedClock, SimulatedTenant, refusal
 
-from rotator.core.errors import Effect, Failure, FailureKind
+from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
 from rotator.core.rotation import (
@@ -80,6 +80,44 @@ class Bench:
 def new(kid: str = "generated 1", **changes: Any) -> Key:
     """The key that is asked for in the window."""
     return replace(Key(kid=kid, nbf=SPEC.nbf, exp=SPEC.exp, use="sig", kty="RSA"), **changes)
+
+
+class Stepwise(SimulatedTenant):
+    """Notes in which order a write is prepared, and asked for."""
+
+    def __init__(self, steps: list[str], *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.steps = steps
+        self.no_token: Failure | None = None
+
+    def prepare(self) -> None:
+        self.steps.append("prepare")
+        if self.no_token is not None:
+            raise RequestError(self.no_token)
+
+    def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
+        self.steps.append("generate")
+        return super().generate(keyset_id, spec)
+
+
+def test_reconcile_asks_the_gate_last() -> None:
+    """What takes time before a write comes before the gate, so that what the gate said still holds for the write."""
+    bench, steps = Bench(OURS), list[str]()
+    bench.service = Stepwise(steps, bench.clock, [keyset(OURS)])
+    bench.may_write = lambda _: steps.append("gate")
+    assert isinstance(bench.reconcile(), Rotated)
+    assert steps == ["prepare", "gate", "generate"]
+
+
+def test_reconcile_that_cannot_be_prepared() -> None:
+    """Where a write cannot be prepared, nobody is asked whether it may begin, and nothing is written."""
+    bench, steps = Bench(OURS), list[str]()
+    bench.service = Stepwise(steps, bench.clock, [keyset(OURS)])
+    bench.service.no_token = Failure(kind=FailureKind.AUTH, message="no token")
+    bench.may_write = lambda _: steps.append("gate")
+    outcome = bench.reconcile()
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure.kind, steps) == (FailureKind.AUTH, ["prepare"])
 
 
 def test_look_only_reads() -> None:

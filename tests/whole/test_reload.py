@@ -6,6 +6,7 @@ from whole.bench import Bench, Tenant, due, fresh
 
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
+from rotator.emulator.tls import make_authority
 
 
 def begin(bench: Bench, **settings: Any) -> None:
@@ -53,6 +54,21 @@ def test_reload_when_the_content_has_changed_needs_no_signal(bench: Bench, tmp_p
     swapped.replace(link)
     assert daemon.log("config.reloaded")["check_interval"] == "2h"
     assert "b2c_rotator_check_interval_seconds 7200.0" in daemon.get("/metrics").text
+    assert daemon.stop().code == 0
+
+
+def test_reload_when_the_authorities_have_changed(bench: Bench) -> None:
+    """A bundle of authorities is read again where its content has changed, as the configuration is."""
+    begin(bench)
+    bundle = bench.folder / "bundle.pem"
+    bundle.write_text(make_authority().certificate_pem)
+    bench.content |= {"ca_file": str(bundle), "check_interval": "1h"}
+    bench.write()
+    daemon = bench.start()
+    assert "is not trusted" in daemon.log("keyset.failed")["message"]
+    bundle.write_text(bench.emulator.ca_file.read_text())
+    daemon.log("config.reloaded")
+    assert daemon.log("sweep.finished", count=2)["held"] == 2
     assert daemon.stop().code == 0
 
 

@@ -1,0 +1,114 @@
+"""
+Connections that keep a deadline, whatever they wait for. The only door to httpcore.
+
+A timeout of httpcore bounds one connection to one address, or one read: a peer that
+sends a byte now and then, a name with many addresses, and a resolver that hangs
+never run into it. Here all that one thread does within a block has one deadline,
+and each step is given what is left of it.
+"""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from queue import Empty, Queue
+from typing import Any
+
+import httpcore
+
+_left = threading.local()
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bound all that this thread does on the network until the end of the block."""
+    _left.until = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _left.until
+
+
+def _within(timeout: float | None, expired: type[Exception]) -> float | None:
+    """What is left of this thread's request, at most *timeout*."""
+    until: float | None = getattr(_left, "until", None)
+    if until is None:
+        return timeout
+    left = until - time.monotonic()
+    if left <= 0:
+        raise expired
+    return left if timeout is None else min(left, timeout)
+
+
+def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
+    """The addresses of *host*; the system's resolver knows no timeout, so it is left behind where it takes too long."""
+    answer: Queue[list[str] | Exception] = Queue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answer.put(list(dict.fromkeys(str(each[4][0]) for each in found)))
+        except Exception as error:  # noqa: BLE001 - a name can be wrong in more ways than one; nobody else hears of it
+            answer.put(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        got = answer.get(timeout=seconds)
+    except Empty as error:
+        raise httpcore.ConnectTimeout("the name was not resolved in time") from error
+    if isinstance(got, Exception):
+        raise httpcore.ConnectError(str(got)) from got
+    return got
+
+
+class Backend(httpcore.NetworkBackend):
+    """Connects as httpcore does, within the deadline: it bounds the resolver, and all addresses together."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        addresses = _resolve(host, port, _within(timeout, httpcore.ConnectTimeout))
+        for number, address in enumerate(addresses):
+            left = _within(timeout, httpcore.ConnectTimeout)
+            share = None if left is None else left / (len(addresses) - number)
+            try:
+                return _Stream(self._inner.connect_tcp(address, port, share, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if number == len(addresses) - 1:
+                    raise
+        raise httpcore.ConnectError("the name has no address")
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every read and write is within the deadline."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _within(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _within(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _within(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
+        return self._inner.get_extra_info(info)
