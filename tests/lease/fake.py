@@ -215,7 +215,7 @@ class Kubernetes:
         with self._lock:
             raw = self.lease()
             raw["metadata"]["labels"] |= labels
-            self._store(NAMESPACE, NAME, raw, "somebody")
+            self._store(NAMESPACE, NAME, raw, self._history[-1].user)  # who holds it does not change
 
     def delete(self) -> None:
         """Somebody deletes the Lease."""
