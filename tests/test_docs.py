@@ -17,7 +17,7 @@ from rotator.core.outcome import Exit
 from rotator.core.rotation import Mode, NoteKind, Reason, RotationPolicy
 from rotator.core.text import format_span
 from rotator.edges.metrics import PREFIX, Metrics, Registry
-from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -144,6 +144,14 @@ def test_readme_has_each_metric() -> None:
     }
     told = {name.partition("{")[0] for name in first_cells(section("Metrics"))}
     assert sorted(exposed) == sorted(told)
+
+
+def test_config_file_has_each_setting() -> None:
+    """The file that shows the whole configuration shows each name in it, if only in a comment."""
+    shown = set(re.findall(r"[a-z_]+(?=:)", (ROOT / "config" / "rotator.yaml").read_text(encoding="utf-8")))
+    tops = {part for name, _ in _settings(Settings, "") for part in name.split(".")}
+    fields = {*tops, *TenantSettings.model_fields, *CredentialSettings.model_fields, *KeysetSettings.model_fields}
+    assert fields - shown == set()
 
 
 def test_readme_names_tests_that_exist() -> None:
