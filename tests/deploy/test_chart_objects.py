@@ -204,15 +204,62 @@ def test_dry_run_never_sees_the_credential_that_can_write() -> None:
     templates = pod_templates(objects)
     daemon, dry_run = templates["Deployment rotator"]["spec"], templates["CronJob rotator-dry-run"]["spec"]
     assert daemon["serviceAccountName"] != dry_run["serviceAccountName"]
-    assert _secrets(daemon) == {"rotator-contoso", "rotator-fabrikam"}
+    assert _secrets(daemon) == {"rotator-contoso", "rotator-fabrikam", "rotator-wwi"}
     assert _secrets(dry_run) == {"rotator-read-only"}
     told = [tenant["credential"] for tenant in configuration(objects, "rotator-dry-run")["tenants"]]
     assert told == [values["dryRun"]["credentials"][tenant["name"]] for tenant in values["config"]["tenants"]]
 
 
+def test_dry_run_has_of_the_variables_what_is_no_secret() -> None:
+    """A proxy is for both; what comes from a Secret, or is the daemon's credential, only for whose credential names it."""
+    tenant = example("several-tenants")["config"]["tenants"][2]
+    plain = {**tenant, "name": "plain", "credential": {"client_id": "x", "client_secret_env": "IN_PLAIN"}}
+    read = _variable("READS", "rotator-read-only")
+    values = example(
+        "several-tenants",
+        config={"tenants": [tenant, plain]},
+        env=[
+            {"name": "HTTPS_PROXY", "value": "http://192.0.2.10:3128"},
+            {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            {"name": "IN_PLAIN", "value": "secret"},
+            {"name": "SEEN_BY_BOTH", "value": "daemon"},
+            _variable("WWI_CLIENT_SECRET", "rotator-wwi"),
+            read,
+        ],
+        secrets=[],
+    )
+    dry_run = {
+        "env": [{"name": "SEEN_BY_BOTH", "value": "dry run"}, _variable("READS_TOO", "rotator-reads-too")],
+        "credentials": {
+            "Wide World Importers": {"client_id": "r", "client_secret_env": "READS"},
+            "plain": {"client_id": "r", "client_secret_env": "READS_TOO"},
+        },
+    }
+    templates = pod_templates(render({**values, "dryRun": {**values["dryRun"], **dry_run}}))
+    daemon, reader = (
+        {each["name"]: each for each in templates[name]["spec"]["containers"][0]["env"]}
+        for name in ("Deployment rotator", "CronJob rotator-dry-run")
+    )
+    assert set(daemon) == {"ROTATOR_CONFIG", *(each["name"] for each in values["env"])}
+    assert set(reader) == {"ROTATOR_CONFIG", "HTTPS_PROXY", "NODE", "READS", "SEEN_BY_BOTH", "READS_TOO"}
+    assert (reader["READS"], reader["SEEN_BY_BOTH"]["value"]) == (read, "dry run")
+    assert _secrets(templates["CronJob rotator-dry-run"]["spec"]) == {"rotator-read-only", "rotator-reads-too"}
+
+
+def _variable(name: str, secret: str) -> Json:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": "client-secret"}}}
+
+
 def _secrets(pod: Json) -> set[str]:
+    """The Secrets that a pod gets to see, however it does."""
     sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])]
-    return {source["secret"]["name"] for source in sources if "secret" in source}
+    found = [source["secret"]["name"] for source in sources if "secret" in source]
+    found += [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    for container in (*pod.get("initContainers", []), *pod["containers"]):
+        found += [each["secretRef"]["name"] for each in container.get("envFrom", []) if "secretRef" in each]
+        places = [each.get("valueFrom", {}).get("secretKeyRef") for each in container.get("env", [])]
+        found += [place["name"] for place in places if place]
+    return set(found)
 
 
 def test_dry_run_is_a_job_that_tells() -> None:

@@ -39,7 +39,7 @@ def test_defaults_alone_are_refused() -> None:
         pytest.param({"image": {"repository": "Registry/x:1"}}, "at '/image/repository'", id="a tag in the repository"),
         pytest.param({"dryRun": {"schedule": "daily"}}, "at '/dryRun/schedule'", id="no schedule"),
         pytest.param({"resources": {"limit": {}}}, "at '/resources': additional properties 'limit'", id="resources"),
-        pytest.param({"env": [{"name": "ROTATOR_CONFIG", "value": "x"}]}, "at '/env/0/name'", id="ours"),
+        pytest.param({"env": [{"name": "A", "valueFrom": {"secret": "x"}}]}, "'secret' not allowed", id="from nowhere"),
         pytest.param(
             {"config": {"chek_interval": "1h"}}, "additional properties 'chek_interval'", id="unknown setting"
         ),
@@ -106,6 +106,31 @@ def _tenant(**credential: Any) -> Json:
             {"config": {"ca_file": "/etc/ssl/mine.pem"}}, "name a ConfigMap in caConfigMap", id="no such bundle"
         ),
         pytest.param(
+            {"env": [{"name": "ROTATOR_LEADER_ELECTION__ENABLED", "value": "false"}]},
+            "env[0].name: ROTATOR_LEADER_ELECTION__ENABLED would be a setting of rotator that the chart does not see; "
+            "settings go into config",
+            id="a setting past the chart",
+        ),
+        pytest.param(
+            {"env": [{"name": "rotator_config", "value": "x"}]}, "env[0].name: rotator_config would be", id="in any case"
+        ),
+        pytest.param(
+            {"dryRun": {"env": [{"name": "ROTATOR_HTTP__PORT", "value": "1"}]}},
+            "dryRun.env[0].name: ROTATOR_HTTP__PORT would be",
+            id="of the dry run",
+        ),
+        pytest.param(
+            {"env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
+            "env[0]: A needs exactly one of value and valueFrom",
+            id="two values",
+        ),
+        pytest.param({"env": [{"name": "A"}]}, "env[0]: A needs exactly one of value and valueFrom", id="no value"),
+        pytest.param(
+            {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+            "env[1].name: A is there already",
+            id="a variable twice",
+        ),
+        pytest.param(
             {"monitoring": {"prometheusRule": {"enabled": True}}},
             "monitoring.prometheusRule.runbookUrl: say where your people find",
             id="no runbook",
@@ -119,6 +144,11 @@ def _tenant(**credential: Any) -> Json:
             {"dryRun": {"enabled": True, "credentials": {"contoso": {"client_id": "x", "client_secret_file": SECRET}}}},
             f"dryRun.credentials.contoso: {SECRET} is not in the pod; name its Secret in dryRun.secrets",
             id="a dry run without a secret",
+        ),
+        pytest.param(
+            {"dryRun": {"enabled": True, "credentials": {"contoso": {"client_id": "x", "client_secret_env": "NO"}}}},
+            "dryRun.credentials.contoso: dryRun.env has no variable NO",
+            id="a dry run without a variable",
         ),
         pytest.param(
             {"dryRun": {"enabled": True, "credentials": {"fabrikam": {"client_id": "x"}}}},

@@ -34,6 +34,8 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $tenant.credential "from" $values "prefix" "" "env" $values.env) | fromJsonArray) -}}
 {{- end -}}
 {{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "secrets" "secrets" $values.secrets) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "env" "env" $values.env) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "dryRun.env" "env" $values.dryRun.env) | fromJsonArray) -}}
 {{- if $values.dryRun.enabled -}}
 {{- $names := list -}}
 {{- range $values.config.tenants -}}
@@ -41,7 +43,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $where := printf "dryRun.credentials.%s" .name -}}
 {{- $credential := get $values.dryRun.credentials .name -}}
 {{- if $credential -}}
-{{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $credential "from" $values.dryRun "prefix" "dryRun." "env" $values.env) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $credential "from" $values.dryRun "prefix" "dryRun." "env" (include "rotator.dryRunEnv" $ | fromJsonArray)) | fromJsonArray) -}}
 {{- else -}}
 {{- $faults = append $faults (printf "%s: say who the dry run is there; an app registration that can only read is enough" $where) -}}
 {{- end -}}
@@ -96,7 +98,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $variables := list -}}
 {{- range $.env -}}{{- $variables = append $variables .name -}}{{- end -}}
 {{- if not (has . $variables) -}}
-{{- $faults = append $faults (printf "%s: env has no variable %s" $.where .) -}}
+{{- $faults = append $faults (printf "%s: %senv has no variable %s" $.where $.prefix .) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $faults -}}
@@ -107,6 +109,26 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- range $index, $secret := .secrets -}}
 {{- if and (gt (len $.secrets) 1) (not $secret.items) -}}
 {{- $faults = append $faults (printf "%s[%d].items: with several Secrets, say which key of %s becomes which file; two could have keys of one name" $.where $index $secret.name) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end -}}
+
+{{/* A setting among the variables would go before the file, from which the chart takes what probes, grace and rights have to be. */}}
+{{- define "rotator.envFaults" -}}
+{{- $faults := list -}}
+{{- $names := list -}}
+{{- range $index, $variable := .env -}}
+{{- $where := printf "%s[%d]" $.where $index -}}
+{{- if hasPrefix "ROTATOR_" (upper .name) -}}
+{{- $faults = append $faults (printf "%s.name: %s would be a setting of rotator that the chart does not see; settings go into config" $where .name) -}}
+{{- end -}}
+{{- if has .name $names -}}
+{{- $faults = append $faults (printf "%s.name: %s is there already" $where .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- if eq (hasKey . "value") (hasKey . "valueFrom") -}}
+{{- $faults = append $faults (printf "%s: %s needs exactly one of value and valueFrom" $where .name) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $faults -}}

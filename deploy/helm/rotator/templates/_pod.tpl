@@ -53,9 +53,30 @@ azure.workload.identity/use: "true"
 {{- define "rotator.env" -}}
 - name: ROTATOR_CONFIG
   value: /etc/rotator/rotator.yaml
-{{- with .Values.env }}
+{{- with . }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/*
+The variables of the dry run, as a JSON array: its own, and of the daemon's what can't be a credential that writes. So what
+comes from a Secret, and what the daemon's credentials name, is left out, unless the dry run's own credentials name it.
+*/}}
+{{- define "rotator.dryRunEnv" -}}
+{{- $own := list -}}
+{{- range .Values.dryRun.env -}}{{- $own = append $own .name -}}{{- end -}}
+{{- $wanted := list -}}
+{{- range $_, $credential := .Values.dryRun.credentials -}}{{- $wanted = append $wanted (get $credential "client_secret_env") -}}{{- end -}}
+{{- $writes := list -}}
+{{- range .Values.config.tenants -}}{{- $writes = append $writes (get .credential "client_secret_env") -}}{{- end -}}
+{{- $variables := list -}}
+{{- range .Values.env -}}
+{{- $secret := or (has .name $writes) (hasKey (default dict .valueFrom) "secretKeyRef") -}}
+{{- if and (not (has .name $own)) (or (not $secret) (has .name $wanted)) -}}
+{{- $variables = append $variables . -}}
+{{- end -}}
+{{- end -}}
+{{- concat $variables .Values.dryRun.env | toJson -}}
 {{- end -}}
 
 {{/* "true" where there are credentials in files; of .Values or .Values.dryRun. */}}
