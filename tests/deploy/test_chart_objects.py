@@ -1,6 +1,7 @@
 """What comes out of the chart is what Kubernetes takes, and what was meant."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ A write that is under way when the program is to stop goes on with at most so ma
 The one under way may be the discovery of the login host; then token and POST, refused for its token, so discovery,
 token and POST again; and looking, enabling and looking again, each refused once for its token: 2 + 3 + 3 * 4.
 """
+
+LOOKUP = 'lookup "apps/v1" "Deployment" .Release.Namespace (include "rotator.fullname" .)'
+ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+NEXT = "version: 99.0.0\nappVersion: 99.0.0"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -124,13 +129,59 @@ def _has_api_token(template: Json) -> bool:
 def test_update_with_the_lease_starts_the_new_pod_first() -> None:
     """With a lease a pod too many does no harm, so a configuration that makes no sense leaves the old pod alone."""
     strategy = only(render(example("minimal")), "Deployment")["spec"]["strategy"]
-    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert strategy == ROLLING
 
 
 def test_update_without_the_lease_stops_the_old_pod_first() -> None:
     """Without a lease two pods would be two writers."""
     deployment = only(render(example("lease-off")), "Deployment")["spec"]
     assert (deployment["strategy"], deployment["replicas"]) == ({"type": "Recreate"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "strategy"),
+    [
+        ("lease-off", "minimal", "Recreate"),
+        ("minimal", "minimal", "RollingUpdate"),
+        ("minimal", "lease-off", "Recreate"),
+        ("lease-off", "lease-off", "Recreate"),
+    ],
+)
+def test_update_that_turns_the_lease_on_stops_the_old_pod_first(
+    tmp_path: Path, before: str, now: str, strategy: str
+) -> None:
+    """A pod without the lease never runs beside another, so the step to the lease is none that starts the new one first."""
+    old = only(render(example(before)), "Deployment")
+    path = _changed(tmp_path, "templates/deployment.yaml", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
+    (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
+    new = only(render(example(now), path=path), "Deployment")
+    assert new["spec"]["strategy"]["type"] == strategy
+    (path / "old.yaml").write_text(yaml.safe_dump(new), encoding="utf-8")
+    assert only(render(example(now), path=_copy(path, tmp_path / "then")), "Deployment")["spec"]["strategy"] == (
+        {"type": "Recreate"} if now == "lease-off" else ROLLING
+    )
+
+
+def _copy(chart: Path, to: Path) -> Path:
+    return Path(shutil.copytree(chart, to))
+
+
+def _changed(folder: Path, file: str, before: str, after: str) -> Path:
+    """A copy of the chart, which differs in one place."""
+    path = _copy(CHART, folder / "chart")
+    text = (path / file).read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    (path / file).write_text(text.replace(before, after), encoding="utf-8")
+    return path
+
+
+def test_lease_is_the_same_in_every_version(tmp_path: Path) -> None:
+    """An upgrade does not write to the Lease, which would cost the leader its lead; nor does another label."""
+    path = _changed(tmp_path, "Chart.yaml", f"version: {__version__}\nappVersion: {__version__}", NEXT)
+    before = only(render(example("minimal")), "Lease")
+    after = render(example("minimal", labels={"team": "identity"}, replicas=2), path=path)
+    assert only(after, "Deployment")["metadata"]["labels"]["app.kubernetes.io/version"] == "99.0.0"
+    assert only(after, "Lease") == before
 
 
 @pytest.mark.parametrize(("replicas", "there"), [(0, False), (1, False), (2, True), (3, True)])

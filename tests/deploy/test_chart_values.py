@@ -112,7 +112,9 @@ def _tenant(**credential: Any) -> Json:
             id="a setting past the chart",
         ),
         pytest.param(
-            {"env": [{"name": "rotator_config", "value": "x"}]}, "env[0].name: rotator_config would be", id="in any case"
+            {"env": [{"name": "rotator_config", "value": "x"}]},
+            "env[0].name: rotator_config would be",
+            id="in any case",
         ),
         pytest.param(
             {"dryRun": {"env": [{"name": "ROTATOR_HTTP__PORT", "value": "1"}]}},

@@ -3,6 +3,16 @@
 {{- if ne (toString .Values.config.leader_election.enabled) "false" -}}true{{- end -}}
 {{- end -}}
 
+{{/*
+"true" where the pods that run now, of the Deployment in the cluster, have the lease too, or there are none. Told by what is
+mounted for it: where the lease has just been turned on they haven't, and a new one may not start beside them.
+*/}}
+{{- define "rotator.leaseWas" -}}
+{{- $volumes := list -}}
+{{- range dig "spec" "template" "spec" "volumes" list . -}}{{- $volumes = append $volumes .name -}}{{- end -}}
+{{- if or (not .) (has "kubernetes" $volumes) -}}true{{- end -}}
+{{- end -}}
+
 {{- define "rotator.port" -}}
 {{- dig "http" "port" 9464 .Values.config | int -}}
 {{- end -}}
