@@ -105,8 +105,23 @@ _SCHEMA = {
     "pattern": r"^(?=.)(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?$",
     "examples": ["45s", "36h", "90d"],
 }
+_SOME = {**_SCHEMA, "allOf": [{"pattern": "[1-9]"}]}
+_KEYSET_ID = {
+    "type": "string",
+    "pattern": r"^B2C_1A_[A-Za-z0-9_.-]{1,200}$",
+    "not": {"pattern": r"\.[Bb][Aa][Kk]$"},
+    "examples": ["B2C_1A_TokenSigningKeyContainer"],
+}
+_TENANT_ID = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9][A-Za-z0-9.-]*$",
+    "not": {"enum": ["common", "organizations", "consumers"]},
+    "examples": ["contoso.onmicrosoft.com"],
+}
 Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema(_SCHEMA)]
-SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SCHEMA)]
+SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SOME)]
+KeysetId = Annotated[str, AfterValidator(_keyset_id), WithJsonSchema(_KEYSET_ID)]
+TenantId = Annotated[str, AfterValidator(_tenant_id), WithJsonSchema(_TENANT_ID)]
 Root = Annotated[str, AfterValidator(_root)]
 Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]
 
@@ -210,7 +225,7 @@ class PolicySettings(_Section):
 class KeysetSettings(_Section):
     """One keyset; what it does not say, `defaults` says."""
 
-    id: Annotated[str, AfterValidator(_keyset_id)]
+    id: KeysetId
     use: Literal["sig", "enc"]
     mode: Mode | None = None
     kty: Literal["RSA", "oct"] | None = None
@@ -289,7 +304,7 @@ class TenantSettings(_Section):
     """One B2C tenant."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$", description="the label in logs and metrics")
-    tenant_id: Annotated[str, AfterValidator(_tenant_id)]
+    tenant_id: TenantId
     cloud: Annotated[
         Annotated[Literal["global", "china", "usgov", "usgov-dod"], Tag("name")] | Annotated[CloudRoots, Tag("roots")],
         Discriminator(_cloud_form),

@@ -150,7 +150,7 @@ def test_update_without_the_lease_stops_the_old_pod_first() -> None:
 def test_update_that_turns_the_lease_on_stops_the_old_pod_first(
     tmp_path: Path, before: str, now: str, strategy: str
 ) -> None:
-    """A pod without the lease never runs beside another, so the step to the lease is none that starts the new one first."""
+    """A pod without the lease never runs beside another: the step to the lease does not start the new one first."""
     old = only(render(example(before)), "Deployment")
     path = _changed(tmp_path, "templates/deployment.yaml", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
     (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
@@ -262,7 +262,7 @@ def test_dry_run_never_sees_the_credential_that_can_write() -> None:
 
 
 def test_dry_run_has_of_the_variables_what_is_no_secret() -> None:
-    """A proxy is for both; what comes from a Secret, or is the daemon's credential, only for whose credential names it."""
+    """A proxy is for both; what comes from a Secret, or is the daemon's credential, is for whoever names it."""
     tenant = example("several-tenants")["config"]["tenants"][2]
     plain = {**tenant, "name": "plain", "credential": {"client_id": "x", "client_secret_env": "IN_PLAIN"}}
     read = _variable("READS", "rotator-read-only")

@@ -8,7 +8,7 @@ import helm_python as helm
 import pytest
 import yaml
 from deploy.chart_render import CHART, SCHEMA, Json, chart, render, schema
-from deploy.variants import example, merged
+from deploy.variants import config_check, configuration_text, documented, example, merged
 
 SECRET = "/var/run/secrets/rotator/client-secret"
 
@@ -25,6 +25,22 @@ def test_defaults_alone_are_refused() -> None:
     told = refusal({})
     assert "image.repository: say where your image is" in told
     assert "config.tenants: name at least one B2C tenant" in told
+
+
+def _first(**changes: Any) -> Json:
+    return {"tenants": [{**example("minimal")["config"]["tenants"][0], **changes}]}
+
+
+def _keyset(keyset_id: str) -> Json:
+    return _first(keysets=[{"id": keyset_id, "use": "sig"}])
+
+
+def _domain(tenant_id: str) -> Json:
+    return _first(tenant_id=tenant_id)
+
+
+def _tenant(**credential: Any) -> Json:
+    return _first(credential={"client_id": "x", **credential})
 
 
 @pytest.mark.parametrize(
@@ -50,16 +66,35 @@ def test_defaults_alone_are_refused() -> None:
             {"config": {"leader_election": {"lease_name": "x"}}}, "'lease_name' not allowed", id="the chart's"
         ),
         pytest.param({"config": {"http": {"port": 0}}}, "at '/config/http/port': minimum", id="any port"),
+        pytest.param({"config": {"check_interval": "0s"}}, "'0s' does not match pattern", id="no time at all"),
+        pytest.param({"config": _keyset("Foo")}, "/keysets/0/id': 'Foo' does not match pattern", id="half a keyset"),
+        pytest.param({"config": _keyset("B2C_1A_X.bak")}, "at '/config/tenants/0/keysets/0/id'", id="a backup"),
+        pytest.param({"config": _domain("a b")}, "/tenant_id': 'a b' does not match pattern", id="no domain"),
+        pytest.param({"config": _domain("common")}, "at '/config/tenants/0/tenant_id'", id="anybody's domain"),
+        pytest.param(
+            {"secrets": [{"name": "a", "items": [{"key": "k", "path": ".."}]}]},
+            "at '/secrets/0/items/0/path': '..' does not match pattern",
+            id="above the directory",
+        ),
+        pytest.param(
+            {"networkPolicy": {"metricsFrom": [{"namespace": "monitoring"}]}},
+            "at '/networkPolicy/metricsFrom/0': additional properties 'namespace' not allowed",
+            id="no peer",
+        ),
+        pytest.param({"networkPolicy": {"metricsFrom": [{}]}}, "metricsFrom/0': minProperties", id="nobody"),
+        pytest.param(
+            {"networkPolicy": {"metricsFrom": [{"ipBlock": {"cidr": "192.0.2.0/24"}, "podSelector": {}}]}},
+            "at '/networkPolicy/metricsFrom/0'",
+            id="two kinds of peers",
+        ),
+        pytest.param(
+            {"networkPolicy": {"extraEgress": [{"from": []}]}}, "additional properties 'from'", id="a rule inward"
+        ),
     ],
 )
 def test_schema_refuses(changes: Json, told: str) -> None:
     """A value that is unknown or wrong is refused with its path, and with what would be right."""
     assert told in refusal(example("minimal", **changes))
-
-
-def _tenant(**credential: Any) -> Json:
-    tenant = example("minimal")["config"]["tenants"][0]
-    return {"tenants": [{**tenant, "credential": {"client_id": "x", **credential}}]}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,45 @@ def _tenant(**credential: Any) -> Json:
         ),
         pytest.param(
             {"config": {"ca_file": "/etc/ssl/mine.pem"}}, "name a ConfigMap in caConfigMap", id="no such bundle"
+        ),
+        pytest.param(
+            {"config": {"request_timeout": "60s"}},
+            "config.request_timeout: 60 s must not be longer than leader_election.renew_deadline without retry_period, "
+            "here 30 s",
+            id="a write longer than the lead",
+        ),
+        pytest.param(
+            {"config": {"leader_election": {"renew_deadline": "1m"}}},
+            "renew_deadline (60 s) must be shorter than lease_duration (60 s)",
+            id="two leaders",
+        ),
+        pytest.param(
+            {"config": {"leader_election": {"retry_period": "40s"}}},
+            "retry_period (40 s) must be shorter than renew_deadline (40 s)",
+            id="no second try",
+        ),
+        pytest.param(
+            {"config": {"tenants": example("minimal")["config"]["tenants"] * 2}},
+            "config.tenants[1].name: contoso is the name of another tenant already",
+            id="a tenant twice",
+        ),
+        pytest.param(
+            {"secrets": [{"name": name, "items": [{"key": "k", "path": "client-secret"}]} for name in "ab"]},
+            "secrets[1].items: client-secret is the file of another key or token already",
+            id="two secrets in one file",
+        ),
+        pytest.param(
+            {
+                "secrets": [{"name": "a", "items": [{"key": "k", "path": "federated-token"}]}],
+                "workloadIdentity": {"enabled": True},
+            },
+            "secrets[0].items: federated-token is the file of another key or token already",
+            id="a secret and a token in one file",
+        ),
+        pytest.param(
+            {"workloadIdentity": {"enabled": True, "tokens": [{"audience": each, "path": "x"} for each in "ab"]}},
+            "workloadIdentity.tokens: two tokens would be one file",
+            id="two tokens in one file",
         ),
         pytest.param(
             {"env": [{"name": "ROTATOR_LEADER_ELECTION__ENABLED", "value": "false"}]},
@@ -162,6 +236,49 @@ def _tenant(**credential: Any) -> Json:
 def test_chart_refuses(changes: Json, told: str) -> None:
     """What would be installed, and not work or write twice, is refused with what to do about it."""
     assert told in refusal(example("minimal", **changes))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ("99 99 * * *", "99 is no minute"),
+        ("0 24 * * *", "24 is no hour"),
+        ("0 0 0 * *", "0 is no day of the month"),
+        ("0 0 1 13 *", "13 is no month"),
+        ("0 0 * * 7", "7 is no day of the week"),
+        ("*/0 * * * *", "*/0 is no minute"),
+        ("@fortnightly", "there is no @fortnightly"),
+    ],
+)
+def test_schedule_that_never_comes_is_refused(schedule: str, told: str) -> None:
+    """A CronJob that Kubernetes would refuse is refused before, with the field that is wrong."""
+    assert f"dryRun.schedule: {told}" in refusal(merged(documented(), {"dryRun": {"schedule": schedule}}))
+
+
+@pytest.mark.parametrize("schedule", ["17 5 * * *", "*/15 0-6,22 1,15 JAN-mar Mon-5", "5-59/10 ? * * SUN", "@daily"])
+def test_schedule_that_comes_is_taken(schedule: str) -> None:
+    """What Kubernetes takes, the chart takes."""
+    told = [each["spec"] for each in render(merged(documented(), {"dryRun": {"schedule": schedule}})) if _is_job(each)]
+    assert [spec["schedule"] for spec in told] == [schedule]
+
+
+def _is_job(each: Json) -> bool:
+    return bool(each["kind"] == "CronJob")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"request_timeout": "30s"},
+        {"request_timeout": "50s", "leader_election": {"lease_duration": "1m30s", "renew_deadline": "1m"}},
+        {"request_timeout": "2m", "leader_election": {"enabled": False}},
+        {"leader_election": None},
+    ],
+)
+def test_periods_that_fit_are_taken(config: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chart refuses no periods that the program takes in a cluster, and those alone."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
+    assert config_check(configuration_text(render(example("minimal", config=config)))) == 0
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -13,6 +13,9 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- if and (not (include "rotator.lease" .)) (gt (int $values.replicas) 1) -}}
 {{- $faults = append $faults (printf "replicas: %d of them need config.leader_election.enabled: true, or each would write" (int $values.replicas)) -}}
 {{- end -}}
+{{- if include "rotator.lease" . -}}
+{{- $faults = concat $faults (include "rotator.periodFaults" $values.config | fromJsonArray) -}}
+{{- end -}}
 {{- $host := dig "http" "host" "0.0.0.0" $values.config -}}
 {{- if or (hasPrefix "127." $host) (has $host (list "localhost" "::1")) -}}
 {{- $faults = append $faults (printf "config.http.host: nobody could probe or scrape %s in a pod; leave it out" $host) -}}
@@ -29,17 +32,20 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- if and $values.monitoring.prometheusRule.enabled (not $values.monitoring.prometheusRule.runbookUrl) -}}
 {{- $faults = append $faults "monitoring.prometheusRule.runbookUrl: say where your people find deploy/runbook.md" -}}
 {{- end -}}
+{{- $names := list -}}
 {{- range $index, $tenant := $values.config.tenants -}}
+{{- if has .name $names -}}
+{{- $faults = append $faults (printf "config.tenants[%d].name: %s is the name of another tenant already" $index .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
 {{- $where := printf "config.tenants[%d].credential" $index -}}
 {{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $tenant.credential "from" $values "prefix" "" "env" $values.env) | fromJsonArray) -}}
 {{- end -}}
-{{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "secrets" "secrets" $values.secrets) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "secrets" "from" $values) | fromJsonArray) -}}
 {{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "env" "env" $values.env) | fromJsonArray) -}}
 {{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "dryRun.env" "env" $values.dryRun.env) | fromJsonArray) -}}
 {{- if $values.dryRun.enabled -}}
-{{- $names := list -}}
 {{- range $values.config.tenants -}}
-{{- $names = append $names .name -}}
 {{- $where := printf "dryRun.credentials.%s" .name -}}
 {{- $credential := get $values.dryRun.credentials .name -}}
 {{- if $credential -}}
@@ -53,7 +59,8 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $faults = append $faults (printf "dryRun.credentials.%s: config.tenants has no tenant of that name" $name) -}}
 {{- end -}}
 {{- end -}}
-{{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "dryRun.secrets" "secrets" $values.dryRun.secrets) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "dryRun.secrets" "from" $values.dryRun) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.scheduleFaults" $values.dryRun.schedule | fromJsonArray) -}}
 {{- end -}}
 {{- if $faults -}}
 {{- fail (printf "the values make no sense:\n  %s\n" (join "\n  " $faults)) -}}
@@ -104,11 +111,65 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- toJson $faults -}}
 {{- end -}}
 
+{{/* Where two Secrets, or a Secret and a token, could become one file; of .Values or .Values.dryRun. A JSON array of faults. */}}
 {{- define "rotator.secretFaults" -}}
 {{- $faults := list -}}
-{{- range $index, $secret := .secrets -}}
-{{- if and (gt (len $.secrets) 1) (not $secret.items) -}}
-{{- $faults = append $faults (printf "%s[%d].items: with several Secrets, say which key of %s becomes which file; two could have keys of one name" $.where $index $secret.name) -}}
+{{- $paths := list -}}
+{{- if .from.workloadIdentity.enabled -}}
+{{- range .from.workloadIdentity.tokens -}}{{- $paths = append $paths .path -}}{{- end -}}
+{{- if ne (len $paths) (uniq $paths | len) -}}
+{{- $faults = append $faults (printf "%s: two tokens would be one file" (replace "secrets" "workloadIdentity.tokens" .where)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $index, $secret := .from.secrets -}}
+{{- $where := printf "%s[%d].items" $.where $index -}}
+{{- if and (gt (len $.from.secrets) 1) (not $secret.items) -}}
+{{- $faults = append $faults (printf "%s: with several Secrets, say which key of %s becomes which file; two could have keys of one name" $where $secret.name) -}}
+{{- end -}}
+{{- range $secret.items -}}
+{{- if has .path $paths -}}
+{{- $faults = append $faults (printf "%s: %s is the file of another key or token already" $where .path) -}}
+{{- end -}}
+{{- $paths = append $paths .path -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end -}}
+
+{{/* Where the periods of the lease collide, as the program would tell at its start. A JSON array of faults. */}}
+{{- define "rotator.periodFaults" -}}
+{{- $faults := list -}}
+{{- $election := default dict .leader_election -}}
+{{- $lease := include "rotator.seconds" (default "60s" $election.lease_duration) | int -}}
+{{- $renew := include "rotator.seconds" (default "40s" $election.renew_deadline) | int -}}
+{{- $retry := include "rotator.seconds" (default "10s" $election.retry_period) | int -}}
+{{- $request := include "rotator.seconds" (default "30s" .request_timeout) | int -}}
+{{- if ge $renew $lease -}}
+{{- $faults = append $faults (printf "config.leader_election: renew_deadline (%d s) must be shorter than lease_duration (%d s): one leader ends before the next begins" $renew $lease) -}}
+{{- else if ge $retry $renew -}}
+{{- $faults = append $faults (printf "config.leader_election: retry_period (%d s) must be shorter than renew_deadline (%d s): a leader renews before it must end" $retry $renew) -}}
+{{- else if gt $request (sub $renew $retry | int) -}}
+{{- $faults = append $faults (printf "config.request_timeout: %d s must not be longer than leader_election.renew_deadline without retry_period, here %d s: a leader writes only where it is sure to lead until the request has ended" $request (sub $renew $retry)) -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end -}}
+
+{{/* Where a field of a schedule has a value that there is not. A JSON array of faults. */}}
+{{- define "rotator.scheduleFaults" -}}
+{{- $faults := list -}}
+{{- if hasPrefix "@" . -}}
+{{- if not (has . (list "@yearly" "@annually" "@monthly" "@weekly" "@daily" "@midnight" "@hourly")) -}}
+{{- $faults = append $faults (printf "dryRun.schedule: there is no %s; @daily for example" .) -}}
+{{- end -}}
+{{- else -}}
+{{- $kinds := list "minute" "hour" "day of the month" "month" "day of the week" -}}
+{{- $values := list "[0-5]?[0-9]" "[01]?[0-9]|2[0-3]" "0?[1-9]|[12][0-9]|3[01]" "0?[1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec" "[0-6]|sun|mon|tue|wed|thu|fri|sat" -}}
+{{- range $index, $field := regexSplit " +" . -1 -}}
+{{- $value := printf "(%s)" (index $values $index) -}}
+{{- $part := printf "([*?]|%s(-%s)?)(/[1-9][0-9]*)?" $value $value -}}
+{{- if not (regexMatch (printf "^%s(,%s)*$" $part $part) (lower $field)) -}}
+{{- $faults = append $faults (printf "dryRun.schedule: %s is no %s; minute, hour, day of the month, month and day of the week are wanted, such as 17 5 * * *" $field (index $kinds $index)) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $faults -}}

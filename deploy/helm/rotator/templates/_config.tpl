@@ -1,6 +1,6 @@
 {{/* "true" where there is a lease; auto is on in a cluster. */}}
 {{- define "rotator.lease" -}}
-{{- if ne (toString .Values.config.leader_election.enabled) "false" -}}true{{- end -}}
+{{- if ne (dig "enabled" true (default dict .Values.config.leader_election) | toString) "false" -}}true{{- end -}}
 {{- end -}}
 
 {{/*
@@ -21,7 +21,7 @@ mounted for it: where the lease has just been turned on they haven't, and a new 
 {{- define "rotator.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if include "rotator.lease" . -}}
-{{- $_ := set $config "leader_election" (merge (dict "enabled" true "lease_name" (include "rotator.fullname" .)) $config.leader_election) -}}
+{{- $_ := set $config "leader_election" (merge (dict "enabled" true "lease_name" (include "rotator.fullname" .)) (default dict $config.leader_election)) -}}
 {{- else -}}
 {{- $_ := set $config "leader_election" (dict "enabled" false) -}}
 {{- end -}}
