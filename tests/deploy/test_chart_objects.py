@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from deploy.chart_render import CHART, ROOT, Json, chart, notes, render
+from deploy.chart_render import CHART, ROOT, Json, chart, notes, render, texts
 from deploy.crds import SCHEMAS
 from deploy.variants import EXAMPLES, configuration, documented, example, kinds, only, pod_templates
 
@@ -19,6 +20,7 @@ from rotator import __version__
 from rotator.assembly import STOP_TIMEOUT
 from rotator.candidacy import LONGEST_END
 from rotator.core.text import parse_span
+from rotator.edges.config import _Loader
 
 VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
 REQUESTS_AFTER_A_STOP = 17
@@ -394,8 +396,9 @@ def test_selectors_find_the_daemon_and_nothing_else(name: str) -> None:
 def test_network_policy_lets_through_what_is_needed() -> None:
     """Names, 443 anywhere, and the Kubernetes API for the lease; in comes only who reads metrics."""
     spec = only(render(example("monitoring")), "NetworkPolicy")["spec"]
+    names = [(port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")]  # 5353: OpenShift's own
     outward = [(port["port"], port["protocol"]) for rule in spec["egress"] for port in rule["ports"]]
-    assert outward == [(53, "UDP"), (53, "TCP"), (443, "TCP"), (6443, "TCP")]
+    assert outward == [*names, (443, "TCP"), (6443, "TCP")]
     assert [(rule["ports"], len(rule["from"])) for rule in spec["ingress"]] == [
         ([{"port": 9464, "protocol": "TCP"}], 1)
     ]
@@ -424,6 +427,109 @@ def test_long_names_are_cut() -> None:
     """The longest name of a release makes names that Kubernetes takes; a CronJob's may have 52 letters."""
     names = [each["metadata"]["name"] for each in render(example("workload-identity"), name="r" * 53)]
     assert max(map(len, names)) <= 52
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    """Two releases whose names differ only where they are cut have no object of one name; a short one stays."""
+    values = example("workload-identity")
+    one, two = ({(o["kind"], o["metadata"]["name"]) for o in render(values, name="r" * 50 + each)} for each in "ab")
+    assert one.isdisjoint(two)
+    assert only(render(values, name="r" * 32), "Lease")["metadata"]["name"] == "r" * 32 + "-rotator"
+
+
+@pytest.mark.parametrize("word", ["123", "true", "1e3", "0x10", "null"])
+def test_names_that_look_like_something_else_stay_names(word: str) -> None:
+    """A name may be made of digits, or be a word that means something in YAML: it is a text wherever it stands."""
+    values = example("minimal", **_everywhere(word))
+    for each in render(values, name=word, namespace=word):
+        assert kubernetes_validate.validate(each, VERSIONS[-1], strict=True), each["kind"]
+        assert [path for path, node in _strings(each) if not isinstance(node, str)] == []
+
+
+def _everywhere(word: str) -> Json:
+    credential = {"client_id": "x", "certificate_file": f"/var/run/secrets/rotator/{word}"}
+    tenant = {**example("minimal")["config"]["tenants"][0], "credential": credential}
+    own = {
+        "secrets": [{"name": word, "items": [{"key": word, "path": word}]}],
+        "workloadIdentity": {
+            "enabled": True,
+            "clientId": word,
+            "tenantId": word,
+            "tokens": [{"audience": word, "path": f"{word}.t"}],
+        },
+    }
+    return {
+        **own,
+        "image": {"pullSecrets": [word], "tag": word},
+        "config": {"tenants": [tenant]},
+        "dryRun": {
+            **own,
+            "enabled": True,
+            "credentials": {"contoso": credential},
+            "serviceAccount": {"name": f"{word}.r"},
+        },
+        "serviceAccount": {"name": word},
+        "caConfigMap": word,
+        "priorityClassName": word,
+        "nameOverride": word,
+        "fullnameOverride": word,
+        "labels": {"team": word},
+        "podLabels": {"team": word},
+        "podAnnotations": {"team": word},
+        "topologySpread": [{"topologyKey": word}],
+        "replicas": 2,
+    }
+
+
+def _strings(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """What stands where Kubernetes wants a text, as far as its schemas do not say so."""
+    if isinstance(node, list):
+        for index, each in enumerate(node):
+            yield from _strings(each, f"{path}/{index}")
+    elif isinstance(node, dict):
+        texts = path.rpartition("/")[2] in ("labels", "annotations", "matchLabels")
+        for name, each in node.items():
+            if texts or name in ("name", "namespace"):
+                yield f"{path}/{name}", each
+            yield from _strings(each, f"{path}/{name}")
+
+
+def test_labels_given_twice_stand_once() -> None:
+    """A label that is given for all and for one kind of object stands there once, as the nearer place says."""
+    values = example(
+        "monitoring",
+        labels={"release": "everything", "grafana_dashboard": "0"},
+        podLabels={"azure.workload.identity/use": "false"},
+        workloadIdentity={"enabled": True},
+    )
+    objects = [yaml.load(text, _Loader) for text in texts(values)]  # it refuses what is given twice
+    assert only(objects, "PodMonitor")["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    assert only(objects, "ConfigMap", "rotator-dashboard")["metadata"]["labels"]["grafana_dashboard"] == "1"
+    labels = pod_templates(objects)["Deployment rotator"]["metadata"]["labels"]
+    assert labels["azure.workload.identity/use"] == "true"
+
+
+def test_account_that_is_there_is_used() -> None:
+    """Who may not make ServiceAccounts names those that there are; the right to the lease follows."""
+    accounts = {
+        "serviceAccount": {"create": False, "name": "there"},
+        "dryRun": {"serviceAccount": {"create": False, "name": "there-to-read"}},
+    }
+    objects = render(example("workload-identity", **accounts))
+    assert "ServiceAccount" not in kinds(objects)
+    assert {name: each["spec"]["serviceAccountName"] for name, each in pod_templates(objects).items()} == {
+        "Deployment rotator": "there",
+        "CronJob rotator-dry-run": "there-to-read",
+    }
+    assert [each["name"] for each in only(objects, "RoleBinding")["subjects"]] == ["there"]
+
+
+def test_account_has_the_name_that_is_wanted() -> None:
+    """A ServiceAccount that is made can be called otherwise than the rest."""
+    objects = render(example("minimal", serviceAccount={"name": "identity"}))
+    assert only(objects, "ServiceAccount")["metadata"]["name"] == "identity"
+    assert only(objects, "RoleBinding")["subjects"][0]["name"] == "identity"
+    assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "identity"
 
 
 # --- monitoring: one source

@@ -66,6 +66,15 @@ def _tenant(**credential: Any) -> Json:
             {"config": {"leader_election": {"lease_name": "x"}}}, "'lease_name' not allowed", id="the chart's"
         ),
         pytest.param({"config": {"http": {"port": 0}}}, "at '/config/http/port': minimum", id="any port"),
+        *[
+            pytest.param(changes, f"'{label}'", id=f"{label} is the chart's")
+            for changes, label in (
+                ({"labels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
+                ({"podLabels": {"app.kubernetes.io/component": "x"}}, "app.kubernetes.io/component"),
+                ({"podAnnotations": {"checksum/needs-restart": "x"}}, "checksum/needs-restart"),
+                ({"monitoring": {"podMonitor": {"labels": {"helm.sh/chart": "x"}}}}, "helm.sh/chart"),
+            )
+        ],
         pytest.param({"config": {"check_interval": "0s"}}, "'0s' does not match pattern", id="no time at all"),
         pytest.param({"config": _keyset("Foo")}, "/keysets/0/id': 'Foo' does not match pattern", id="half a keyset"),
         pytest.param({"config": _keyset("B2C_1A_X.bak")}, "at '/config/tenants/0/keysets/0/id'", id="a backup"),
@@ -178,6 +187,17 @@ def test_schema_refuses(changes: Json, told: str) -> None:
             {"workloadIdentity": {"enabled": True, "tokens": [{"audience": each, "path": "x"} for each in "ab"]}},
             "workloadIdentity.tokens: two tokens would be one file",
             id="two tokens in one file",
+        ),
+        pytest.param({"serviceAccount": {"create": False}}, "serviceAccount.name: say which one there is", id="nobody"),
+        pytest.param(
+            {"dryRun": {"enabled": True, "serviceAccount": {"create": False}}},
+            "dryRun.serviceAccount.name: say which one there is",
+            id="a dry run of no account",
+        ),
+        pytest.param(
+            {"dryRun": {"enabled": True, "serviceAccount": {"name": "rotator"}}},
+            "dryRun.serviceAccount.name: rotator is that of the daemon",
+            id="a dry run of the daemon's account",
         ),
         pytest.param(
             {"env": [{"name": "ROTATOR_LEADER_ELECTION__ENABLED", "value": "false"}]},
@@ -331,7 +351,7 @@ def _objects(node: Any, path: str) -> list[tuple[str, Json]]:
 
 def test_every_value_is_explained() -> None:
     """Each value stands directly below a comment, but for those that are explained where their like stands first."""
-    alike = {"enabled", "clientId", "tenantId", "tokens", "requests", "limits"}
+    alike = {"enabled", "create", "name", "annotations", "clientId", "tenantId", "tokens", "requests", "limits"}
     lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
     values = [(above, line) for above, line in pairwise(lines) if re.match(r"(  ){0,2}[a-zA-Z]+:", line)]
     assert len(values) > 50

@@ -44,7 +44,16 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "secrets" "from" $values) | fromJsonArray) -}}
 {{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "env" "env" $values.env) | fromJsonArray) -}}
 {{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "dryRun.env" "env" $values.dryRun.env) | fromJsonArray) -}}
+{{- if not (or $values.serviceAccount.create $values.serviceAccount.name) -}}
+{{- $faults = append $faults "serviceAccount.name: say which one there is, or have it made with serviceAccount.create" -}}
+{{- end -}}
 {{- if $values.dryRun.enabled -}}
+{{- if not (or $values.dryRun.serviceAccount.create $values.dryRun.serviceAccount.name) -}}
+{{- $faults = append $faults "dryRun.serviceAccount.name: say which one there is, or have it made with dryRun.serviceAccount.create" -}}
+{{- end -}}
+{{- if eq (include "rotator.account" $) (include "rotator.dryRunAccount" $) -}}
+{{- $faults = append $faults (printf "dryRun.serviceAccount.name: %s is that of the daemon, which may write" (include "rotator.account" $)) -}}
+{{- end -}}
 {{- range $values.config.tenants -}}
 {{- $where := printf "dryRun.credentials.%s" .name -}}
 {{- $credential := get $values.dryRun.credentials .name -}}

@@ -2,21 +2,37 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 40 letters: with -dry-run and what a Job adds it must stay below what the name of a pod may have. */}}
+{{/*
+At most 40 letters: with -dry-run and what a Job adds it must stay below what the name of a pod may have. Where it is cut, a
+hash of the whole stands for the rest, so that two long names never become one.
+*/}}
 {{- define "rotator.fullname" -}}
 {{- $name := include "rotator.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- $full = default $full .Values.fullnameOverride -}}
+{{- if gt (len $full) 40 -}}
+{{- $full = printf "%s-%s" ($full | trunc 31 | trimSuffix "-") ($full | sha256sum | trunc 8) -}}
+{{- end -}}
+{{- $full -}}
 {{- end -}}
 
 {{- define "rotator.dryRunName" -}}
 {{ include "rotator.fullname" . }}-dry-run
 {{- end -}}
 
+{{/* The account of the daemon. */}}
+{{- define "rotator.account" -}}
+{{- default (include "rotator.fullname" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "rotator.dryRunAccount" -}}
+{{- default (include "rotator.dryRunName" .) .Values.dryRun.serviceAccount.name -}}
+{{- end -}}
+
 {{/* What never changes for a release, so it may select. */}}
 {{- define "rotator.selector" -}}
-app.kubernetes.io/name: {{ include "rotator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "rotator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "rotator.daemonSelector" -}}
@@ -27,11 +43,16 @@ app.kubernetes.io/component: daemon
 {{- define "rotator.labels" -}}
 {{ include "rotator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- with .Values.labels }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The same, with "more" of them, which go before those of .Values.labels. */}}
+{{- define "rotator.moreLabels" -}}
+{{- merge (deepCopy .more) (include "rotator.labels" .root | fromYaml) | toYaml -}}
 {{- end -}}
 
 {{- define "rotator.image" -}}

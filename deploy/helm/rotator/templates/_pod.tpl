@@ -6,11 +6,11 @@ enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -42,12 +42,10 @@ readOnlyRootFilesystem: true
 
 {{/* Further labels; "credentials" is .Values or .Values.dryRun. Without the label the webhook of AKS does nothing. */}}
 {{- define "rotator.podLabels" -}}
-{{- if .credentials.workloadIdentity.enabled }}
-azure.workload.identity/use: "true"
-{{- end }}
-{{- with .root.Values.podLabels }}
+{{- $own := ternary (dict "azure.workload.identity/use" "true") dict .credentials.workloadIdentity.enabled -}}
+{{- with merge $own .root.Values.podLabels -}}
 {{ toYaml . }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "rotator.env" -}}
@@ -104,7 +102,7 @@ comes from a Secret, and what the daemon's credentials name, is left out, unless
 {{- define "rotator.volumes" -}}
 - name: config
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | quote }}
 {{- if include "rotator.hasCredentials" .credentials }}
 - name: credentials
   projected:
@@ -112,7 +110,7 @@ comes from a Secret, and what the daemon's credentials name, is left out, unless
     sources:
       {{- range .credentials.secrets }}
       - secret:
-          name: {{ .name }}
+          name: {{ .name | quote }}
           {{- with .items }}
           items: {{- toYaml . | nindent 12 }}
           {{- end }}
@@ -120,26 +118,26 @@ comes from a Secret, and what the daemon's credentials name, is left out, unless
       {{- if .credentials.workloadIdentity.enabled }}
       {{- range .credentials.workloadIdentity.tokens }}
       - serviceAccountToken:
-          audience: {{ .audience }}
+          audience: {{ .audience | quote }}
           expirationSeconds: {{ default 3600 .expirationSeconds }}
-          path: {{ .path }}
+          path: {{ .path | quote }}
       {{- end }}
       {{- end }}
 {{- end }}
 {{- with .root.Values.caConfigMap }}
 - name: ca
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
 {{- define "rotator.identityAnnotations" -}}
 {{- if .workloadIdentity.enabled }}
 {{- with .workloadIdentity.clientId }}
-azure.workload.identity/client-id: {{ . }}
+azure.workload.identity/client-id: {{ . | quote }}
 {{- end }}
 {{- with .workloadIdentity.tenantId }}
-azure.workload.identity/tenant-id: {{ . }}
+azure.workload.identity/tenant-id: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
