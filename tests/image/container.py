@@ -6,6 +6,7 @@ with runc runs the result, as strictly as a cluster with the restricted profile 
 """
 
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -19,11 +20,12 @@ from programs import need
 from whole.bench import Running
 
 ROOT = Path(__file__).parents[2]
-SUITE = "trixie"
+SUITE = os.environ.get("DEBIAN", "trixie")  # another one has another Python
 USER = 65532
 PATIENCE = 90.0  # seconds; whatever ends by itself does so long before
 BASE, IMAGE = "localhost/base", "localhost/rotator"
 VERSION, REVISION = "0.0.0-test", "0" * 40
+SOURCE, CREATED = "https://git.example.com/rotator", "2026-01-01T00:00:00Z"
 
 STRICT = (
     "--read-only",

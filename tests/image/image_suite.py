@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from image.container import BASE, IMAGE, REVISION, USER, VERSION, Engine, engine, make_root
+from image.container import BASE, CREATED, IMAGE, REVISION, SOURCE, USER, VERSION, Engine, engine, make_root
 from whole.bench import Bench, Tenant, due, fresh
 
 from rotator.emulator.faults import Fault, Kind
@@ -44,7 +44,8 @@ def image(say: Say, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine
         archive.unlink()
         say("the base, made of Debian's packages in", f"{time.monotonic() - began:.0f} s")
         began = time.monotonic()
-        made.build(BASE, IMAGE, f"--build-arg=VERSION={VERSION}", f"--build-arg=REVISION={REVISION}")
+        said = {"VERSION": VERSION, "REVISION": REVISION, "SOURCE": SOURCE, "CREATED": CREATED}
+        made.build(BASE, IMAGE, *(f"--build-arg={name}={value}" for name, value in said.items()))
         say("the image, built on it in", f"{time.monotonic() - began:.0f} s")
         yield made
 
@@ -95,13 +96,11 @@ def test_image_says_what_it_is(image: Engine, say: Say) -> None:
     assert (config["User"], config["Entrypoint"], config["StopSignal"]) == (f"{USER}:{USER}", ["rotator"], "SIGTERM")
     assert (list(config["ExposedPorts"]), config.get("Cmd"), config.get("Healthcheck")) == (["9464/tcp"], None, None)
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items() if "opencontainers" in name}
-    assert (labels["title"], labels["licenses"], labels["version"], labels["revision"]) == (
-        "rotator",
-        "MIT",
-        VERSION,
-        REVISION,
-    )
+    assert (labels["title"], labels["licenses"]) == ("rotator", "MIT")
+    assert (labels["version"], labels["revision"]) == (VERSION, REVISION)
+    assert (labels["source"], labels["created"]) == (SOURCE, CREATED)
     base = image.inspect(BASE)["Size"]
+    say("the Python in it", image.shell("python -V").strip())
     say("size of the image", f"{told['Size'] / 1e6:.0f} MB, of which the base has {base / 1e6:.0f}")
 
 
@@ -120,6 +119,22 @@ def test_image_has_nothing_that_installs_or_compiles(image: Engine) -> None:
         true
     """
     assert image.shell(script) == ""
+
+
+def test_image_has_no_program_but_its_own(image: Engine) -> None:
+    """What the packages would bring to the command line is not there, and nothing runs as somebody else."""
+    script = """
+        ls /opt/rotator/bin | grep -v '^python'
+        find / -xdev -type f -perm /6000 2>/dev/null
+        true
+    """
+    assert image.shell(script).split() == ["rotator"]
+
+
+def test_image_says_what_the_emulator_needs(image: Engine) -> None:
+    """The emulator's own libraries are not in the image: whoever calls it there is told what is missing."""
+    done = image.run("emulator")
+    assert (done.returncode, done.stderr) == (1, "rotator: emulator needs werkzeug: pip install 'rotator[emulator]'\n")
 
 
 def test_image_is_compiled(image: Engine) -> None:
