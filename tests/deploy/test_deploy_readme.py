@@ -36,7 +36,9 @@ def test_links_lead_somewhere() -> None:
 
 def test_values_that_it_names_exist() -> None:
     """Each value that it names by its path is one of the chart's, or a setting in its config."""
-    names = re.findall(r"`((?:config|dryRun|image|monitoring|networkPolicy|serviceAccount|workloadIdentity)\.[\w.]+)", TEXT)
+    names = re.findall(
+        r"`((?:config|dryRun|image|monitoring|networkPolicy|serviceAccount|workloadIdentity)\.[\w.]+)", TEXT
+    )
     assert names
     known = {*_paths(chart().values), "config.reloaded", "config.rejected"}  # and two events of the log
     assert {name for name in names if name not in known} == set()
