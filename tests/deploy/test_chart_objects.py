@@ -154,23 +154,38 @@ def test_update_that_turns_the_lease_on_stops_the_old_pod_first(
 ) -> None:
     """A pod without the lease never runs beside another: the step to the lease does not start the new one first."""
     old = only(render(example(before)), "Deployment")
-    path = _changed(tmp_path, "templates/deployment.yaml", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
-    (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
-    new = only(render(example(now), path=path), "Deployment")
+    new = _upgraded(tmp_path, old, now)
     assert new["spec"]["strategy"]["type"] == strategy
-    (path / "old.yaml").write_text(yaml.safe_dump(new), encoding="utf-8")
-    assert only(render(example(now), path=_copy(path, tmp_path / "then")), "Deployment")["spec"]["strategy"] == (
-        {"type": "Recreate"} if now == "lease-off" else ROLLING
-    )
 
 
-def _copy(chart: Path, to: Path) -> Path:
-    return Path(shutil.copytree(chart, to))
+@pytest.mark.parametrize(
+    ("generation", "observed", "updated", "strategy"),
+    [
+        pytest.param(2, 2, 1, "RollingUpdate", id="the old pod is gone, and the new one there"),
+        pytest.param(2, 2, 0, "Recreate", id="the old pod still stops"),
+        pytest.param(2, 1, 1, "Recreate", id="nobody has looked yet"),
+    ],
+)
+def test_step_to_the_lease_is_over_when_the_old_pod_is_gone(
+    tmp_path: Path, generation: int, observed: int, updated: int, strategy: str
+) -> None:
+    """Another upgrade in the midst of that step does not hurry it; the first one after it starts the new pod first."""
+    old = _upgraded(tmp_path / "step", only(render(example("lease-off")), "Deployment"), "minimal")
+    old["metadata"]["generation"] = generation
+    old["status"] = {"observedGeneration": observed, "updatedReplicas": updated}
+    assert _upgraded(tmp_path / "then", old, "minimal")["spec"]["strategy"]["type"] == strategy
+
+
+def _upgraded(folder: Path, old: Json, now: str) -> Json:
+    """The Deployment of an example, rendered where *old* is the one in the cluster."""
+    path = _changed(folder, "templates/deployment.yaml", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
+    (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
+    return only(render(example(now), path=path), "Deployment")
 
 
 def _changed(folder: Path, file: str, before: str, after: str) -> Path:
     """A copy of the chart, which differs in one place."""
-    path = _copy(CHART, folder / "chart")
+    path = Path(shutil.copytree(CHART, folder / "chart"))
     text = (path / file).read_text(encoding="utf-8")
     assert text.count(before) == 1
     (path / file).write_text(text.replace(before, after), encoding="utf-8")

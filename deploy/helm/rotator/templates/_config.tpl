@@ -4,13 +4,17 @@
 {{- end -}}
 
 {{/*
-"true" where the pods that run now, of the Deployment in the cluster, have the lease too, or there are none. Told by what is
-mounted for it: where the lease has just been turned on they haven't, and a new one may not start beside them.
+"true" where every pod that runs now, of the Deployment in the cluster, has the lease too, or there is no Deployment. Told by
+what is mounted for it: where the lease has just been turned on they haven't, and a new one may not start beside them. Nor
+where that step is still under way: by Recreate, a pod of the new kind is made only when those of the old kind are gone.
 */}}
 {{- define "rotator.leaseWas" -}}
 {{- $volumes := list -}}
 {{- range dig "spec" "template" "spec" "volumes" list . -}}{{- $volumes = append $volumes .name -}}{{- end -}}
-{{- if or (not .) (has "kubernetes" $volumes) -}}true{{- end -}}
+{{- $seen := eq (dig "metadata" "generation" 0 . | int) (dig "status" "observedGeneration" 0 . | int) -}}
+{{- $stepped := and $seen (gt (dig "status" "updatedReplicas" 0 . | int) 0) -}}
+{{- $rolls := ne (dig "spec" "strategy" "type" "" .) "Recreate" -}}
+{{- if or (not .) (and (has "kubernetes" $volumes) (or $rolls $stepped)) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "rotator.port" -}}
