@@ -8,8 +8,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rotator.core.outcome import Failed, Outcome, Sight
-from rotator.core.rotation import RotationPolicy
+from rotator.core.outcome import Failed, Held, Outcome, Sight
+from rotator.core.rotation import Reason, RotationPolicy
 
 Name = tuple[str, str]  # tenant and keyset, as configured
 
@@ -21,12 +21,14 @@ class Entry:
 
     policy:   as configured now
     outcome:  of the last look; None before the first
+    standing: what to go by: the outcome or, while a plan is open, the trouble that it may not have ended
     sight:    the last one that showed the keyset, however long ago; None before that
     failures: how many looks in a row have failed
     """
 
     policy: RotationPolicy
     outcome: Outcome | None = None
+    standing: Outcome | None = None
     sight: Sight | None = None
     failures: int = 0
 
@@ -55,7 +57,7 @@ class Board:
         Take note of *outcome*, if its keyset is still configured; what is known of the keyset now.
 
         is_open: it is not the end of it, since the look that may write is still to come.
-            It neither begins nor ends a row of failures.
+            It neither begins nor ends a row of failures, nor what a guard holds back.
         """
         sight = outcome.sight
         name = (sight.tenant, sight.policy.keyset_id)
@@ -64,6 +66,7 @@ class Board:
             entry = replace(
                 entry,
                 outcome=outcome,
+                standing=entry.standing if is_open and _is_trouble(entry.standing) else outcome,
                 sight=sight if sight.keyset is not None else entry.sight,
                 failures=entry.failures + 1 if isinstance(outcome, Failed) else entry.failures if is_open else 0,
             )
@@ -79,3 +82,12 @@ class Board:
     def outcomes(self) -> list[Outcome]:
         """The last outcome of each keyset that was looked at."""
         return [entry.outcome for entry in self.entries().values() if entry.outcome is not None]
+
+
+def _is_trouble(outcome: Outcome | None) -> bool:
+    """Whether only a look that has an end can tell that it is over."""
+    match outcome:
+        case Failed() | Held(reason=Reason.RUNAWAY_GUARD):
+            return True
+        case _:
+            return False

@@ -18,22 +18,25 @@ from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Sight, outcome_name, reason_name
 from rotator.core.rotation import Outlook
 
-_INSTANTS: dict[str, tuple[str, Callable[[datetime, Outlook], datetime | None]]] = {
+_Read = Callable[[Sight, Outlook, datetime], datetime | None]
+"""Reads an instant from the last sight, its outlook, and now."""
+
+_INSTANTS: dict[str, tuple[str, _Read]] = {
     "active_key_expiration": (
         "When the key in use now expires; absent where it does not, or there is none.",
-        lambda _, outlook: outlook.active.exp if outlook.active else None,
+        lambda sight, _, now: active.exp if sight.keyset and (active := sight.keyset.active(now)) else None,
     ),
     "coverage_end": (
         "When the unbroken chain of dated keys ends; the time of the look where there is none.",
-        lambda _, outlook: outlook.covered_until,
+        lambda _, outlook, __: outlook.covered_until,
     ),
-    "rotation_due": ("From when on the next key may be generated.", lambda _, outlook: outlook.plan.renewal_due),
+    "rotation_due": ("From when on the next key may be generated.", lambda _, outlook, __: outlook.plan.renewal_due),
     "publish_by": (
         "By when the next key must be generated, for its lead not to suffer.",
-        lambda _, outlook: outlook.plan.publish_by,
+        lambda _, outlook, __: outlook.plan.publish_by,
     ),
-    "next_activation": ("When the next key takes over.", lambda _, outlook: outlook.plan.activation),
-    "last_observed": ("When the keyset was last seen.", lambda seen, _: seen),
+    "next_activation": ("When the next key takes over.", lambda _, outlook, __: outlook.plan.activation),
+    "last_observed": ("When the keyset was last seen.", lambda sight, _, __: sight.now),
 }
 
 _Labels = tuple[str, str]
@@ -59,10 +62,14 @@ def keyset_series(prefix: str, entries: Mapping[Name, Entry], now: datetime, sta
 
     yield from family("info", "What is configured; always 1.", _info(known))
     for name, (text, read) in _INSTANTS.items():
-        yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read))
-    yield from family("keys", "The keys of a keyset, by state.", _keys(fresh))
+        yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
+    yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
     yield from family("notes", "Keys to come that will not take over as expected.", _notes(fresh))
-    yield from family("outcome", "What came of the last look, and why; always 1.", _outcomes(known))
+    yield from family(
+        "outcome",
+        "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
+        _outcomes(known),
+    )
     yield from family("consecutive_failures", "How many looks in a row have failed.", _failures(known))
 
 
@@ -72,18 +79,17 @@ def _info(known: Iterable[tuple[_Labels, Entry]]) -> Iterator[tuple[str, float]]
         yield f'{keyset},kty="{policy.kty}",mode="{policy.mode}",{tenant},use="{policy.use}"', 1
 
 
-def _instants(
-    fresh: Iterable[tuple[_Labels, Sight]], read: Callable[[datetime, Outlook], datetime | None]
-) -> Iterator[tuple[str, float]]:
+def _instants(fresh: Iterable[tuple[_Labels, Sight]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
     for labels, sight in fresh:
-        instant = read(sight.now, sight.outlook) if sight.outlook else None
+        instant = read(sight, sight.outlook, now) if sight.outlook else None
         if instant is not None and instant != NEVER:
             yield ",".join(labels), instant.timestamp()
 
 
-def _keys(fresh: Iterable[tuple[_Labels, Sight]]) -> Iterator[tuple[str, float]]:
+def _keys(fresh: Iterable[tuple[_Labels, Sight]], now: datetime) -> Iterator[tuple[str, float]]:
+    """As they are now: a key that has ended since the look is in use no more."""
     for (keyset, tenant), sight in fresh:
-        counts = Counter(state for _, state in sight.keyset.states(sight.now)) if sight.keyset else Counter()
+        counts = Counter(state for _, state in sight.keyset.states(now)) if sight.keyset else Counter()
         for state in KeyState:
             yield f'{keyset},state="{state}",{tenant}', counts[state]
 
@@ -96,10 +102,10 @@ def _notes(fresh: Iterable[tuple[_Labels, Sight]]) -> Iterator[tuple[str, float]
 
 
 def _outcomes(known: Iterable[tuple[_Labels, Entry]]) -> Iterator[tuple[str, float]]:
-    """What came of the last look, whether it showed the keyset or not."""
+    """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
-        if entry.outcome is not None:
-            outcome, reason = outcome_name(entry.outcome), reason_name(entry.outcome)
+        if entry.standing is not None:
+            outcome, reason = outcome_name(entry.standing), reason_name(entry.standing)
             yield f'{keyset},outcome="{outcome}",reason="{reason}",{tenant}', 1
 
 

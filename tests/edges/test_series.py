@@ -1,5 +1,6 @@
 """The lines that are written here, and not by prometheus-client: its parsers read them back as they were meant."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from rotator.board import Board, Name
+from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Keyset
+from rotator.core.outcome import Failed, Planned
+from rotator.core.rotation import KeySpec, Reason
 from rotator.edges.series import keyset_series
 from rotator.reconcile import Tenant, look
 
@@ -100,3 +104,27 @@ def test_series_of_what_was_not_seen_for_long(age: Any, is_shown: bool) -> None:
     assert ("x_keyset_keys{" in text) == is_shown
     assert "x_keyset_info{" in text
     assert "x_keyset_outcome{" in text
+
+
+def test_series_of_keys_as_they_are_now() -> None:
+    """A key that has ended since the last look is in use no more, and nothing says when it ends."""
+    now = T0 + 81 * DAY + HOUR
+    text = "".join(keyset_series("x_", seen(("contoso", "B2C_1A_X")).entries(), now, 100 * DAY))
+    counts = dict(re.findall(r'x_keyset_keys\{.*state="(\w+)".*\} (.*)', text))
+    assert {state for state, count in counts.items() if count != "0.0"} == {"active", "expired"}
+    assert counts["expired"] == "2.0"
+    assert "x_keyset_active_key_expiration_timestamp_seconds{" not in text
+
+
+def test_series_of_a_failure_while_a_plan_is_open() -> None:
+    """Throughout the time between two looks the outcome is the failure that still counts."""
+    board = seen(("contoso", "B2C_1A_X"))
+    (entry,) = board.entries().values()
+    assert entry.sight is not None
+    unseen = replace(entry.sight, keyset=None, outlook=None)
+    board.record(Failed(sight=unseen, failure=Failure(kind=FailureKind.FORBIDDEN, message="no")))
+    spec = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + DAY)
+    board.record(Planned(sight=entry.sight, reason=Reason.OVERDUE, spec=spec), is_open=True)
+    assert re.findall(r"x_keyset_outcome\{(.*)\}", written(board)) == [
+        'keyset="B2C_1A_X",outcome="failed",reason="forbidden",tenant="contoso"'
+    ]

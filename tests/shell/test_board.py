@@ -70,6 +70,36 @@ def test_failures_in_a_row(looks: str, expected: int) -> None:
     assert entry.failures == expected
 
 
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param("f", "f", id="the last one"),
+        pytest.param("fp", "f", id="a failure, and a plan that is open"),
+        pytest.param("gp", "g", id="a guard, and a plan that is open"),
+        pytest.param("fpp", "f", id="two open plans"),
+        pytest.param("fd", "d", id="a dry run has no second look"),
+        pytest.param("fph", "h", id="the second look ends it"),
+        pytest.param("fpg", "g", id="the second look finds another"),
+        pytest.param("hp", "p", id="there was no trouble"),
+    ],
+)
+def test_standing_trouble_outlives_an_open_plan(looks: str, expected: str) -> None:
+    """A look that only calls for a key does not hide that the last one which was to write failed, or was held back."""
+    board = Board([("contoso", policy())])
+    outcomes: dict[str, Outcome] = {
+        "f": failed(policy()),
+        "g": Held(sight=sight(policy()), reason=Reason.RUNAWAY_GUARD),
+        "h": held(policy()),
+        "p": planned(policy()),
+        "d": planned(policy()),
+    }
+    for look in looks:
+        board.record(outcomes[look], is_open=look == "p")
+    (entry,) = board.entries().values()
+    assert entry.standing == outcomes[expected]
+    assert board.outcomes() == [outcomes[looks[-1]]]
+
+
 def test_board_keeps_the_last_sight_through_failures() -> None:
     """What was last seen of a keyset stays known while looks fail."""
     board = Board([("contoso", policy())])
