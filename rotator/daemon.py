@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
 from rotator.core.rotation import RotationPolicy
 from rotator.core.text import format_span
 from rotator.edges import config
-from rotator.edges.metrics import Metrics, Registry, SweepOutcome
+from rotator.edges.metrics import STALE, Metrics, Registry, SweepOutcome
 from rotator.edges.scheduler import Mishap, Scheduler
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Server
@@ -26,7 +26,9 @@ from rotator.loop import Loop, Rhythm, Swept
 from rotator.reconcile import Tenant
 from rotator.runtime import Runtime
 from rotator.views.document import document
-from rotator.views.page import POLICY, About, page
+from rotator.views.page import page
+from rotator.views.program import About
+from rotator.views.style import POLICY
 
 if TYPE_CHECKING:
     from rotator.candidacy import Candidacy
@@ -47,6 +49,8 @@ class Daemon:
         self._seen = {path: _digest(path) for path in (runtime.path, self._settings.ca_file) if path}
         self._reloading = threading.Lock()
         self._swept_once = False
+        self._swept_at: datetime | None = None
+        self._began = runtime.clock.now()  # to look at keysets
         self._showing = threading.Lock()
         self._policies = _policies(runtime.tenants)
         self._works = not self._settings.leader_election.is_on
@@ -164,6 +168,7 @@ class Daemon:
 
     def _begin(self) -> None:
         """Begin to lead: sweep at once."""
+        self._swept_at, self._began = None, self._runtime.clock.now()
         with self._showing:
             self._works = True
             self._board.configure(self._policies)
@@ -200,6 +205,7 @@ class Daemon:
 
     def _swept(self, swept: Swept) -> None:
         self._swept_once = True
+        self._swept_at = self._runtime.clock.now()
         self._metrics.swept(swept.seconds, swept.outcomes, late=swept.late)
         counts = {
             kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in swept.outcomes)
@@ -248,13 +254,23 @@ class Daemon:
         return self._struck(json.dumps(found, indent=2), "application/json")
 
     def _status_page(self, _: str) -> Page:
-        refresh = max(5, min(60, int(self._settings.check_interval.total_seconds())))
-        notices = ["Dry run: it never writes, whatever is due."] if self._settings.dry_run else []
-        if self._candidacy is not None:
-            notices.append(self._candidacy.line())
-        about = About(version=__version__, notices=notices, refresh=refresh)
-        text = page(self._board.entries(), self._runtime.clock.now(), about)
+        text = page(self._board.entries(), self._runtime.clock.now(), self._about())
         return self._struck(text, "text/html; charset=utf-8", security=POLICY)
+
+    def _about(self) -> About:
+        settings, silence, candidacy = self._settings, self._scheduler.silence(), self._candidacy
+        return About(
+            version=__version__,
+            refresh=max(5, min(60, int(settings.check_interval.total_seconds()))),
+            stale=settings.check_interval * STALE,
+            began=self._began,
+            swept=self._swept_at,
+            silence=timedelta(seconds=silence) if silence > LONGEST_SILENCE else None,
+            dry_run=settings.dry_run,
+            is_idle=not self._works,
+            leader=candidacy.leader() if candidacy is not None else None,
+            election=candidacy.line() if candidacy is not None else None,
+        )
 
     def _struck(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
         return Page(self._runtime.secrets.strike(text).encode(), content_type, security=security)

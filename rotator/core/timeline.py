@@ -9,7 +9,7 @@ The plan is not drawn from a formula of its own: it is what `decide` will say, a
 again and again with its own answers carried out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -18,8 +18,7 @@ from rotator.core.keyset import Key, Keyset, KeyState
 from rotator.core.rotation import Hold, Plan, Rotate, RotationPolicy, decide
 
 LONGEST = timedelta(days=365)
-ROTATIONS = 5  # how many of them are shown where they are shorter than a year together
-MOST_PLANNED = 24
+MOST_PLANNED = 24  # rotations: where they are shorter than a year together, no more is shown
 MOST_BARS = 40
 
 Span = tuple[datetime, datetime]
@@ -59,13 +58,13 @@ class Timeline:
 
 
 def draw(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Timeline:
-    """The timeline of *keyset*, from a little before *now* to a year after it, or to a few rotations."""
-    ahead = min(LONGEST, policy.rotate_every * ROTATIONS)
+    """The timeline of *keyset*, from a little before *now* to a year after it, or to so many rotations."""
+    ahead = min(LONGEST, policy.rotate_every * MOST_PLANNED)
     start, end = now - ahead / 6, now + ahead
     shown = [key for key in keyset.keys if key.activates < end and key.expires > start]
     shown.sort(key=lambda key: key.activates)
     kept = shown[-MOST_BARS:]
-    planned = list(forecast(policy, keyset, now, end))
+    planned = [key for key in forecast(policy, keyset, now, end) if key.activates < end]
     reigns = _reigns(Keyset(id=keyset.id, keys=(*kept, *planned)), start, end)
     states = {id(key): state for key, state in keyset.states(now)}
     bars = [Bar(key=key, state=states[id(key)], active=_spans(reigns, key)) for key in kept]
@@ -81,14 +80,32 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Timeline:
     )
 
 
+def rows(bars: Iterable[Bar]) -> list[list[Bar]]:
+    """*bars* one below the other: each key for itself, what is planned on as few rows as it needs not to touch."""
+    own: list[list[Bar]] = []
+    shared: list[list[Bar]] = []
+    for bar in bars:
+        if bar.state is not None:
+            own.append([bar])
+            continue
+        free = next((row for row in shared if row[-1].key.expires <= bar.key.activates), None)
+        if free is None:
+            shared.append([bar])
+        else:
+            free.append(bar)
+    return own + shared
+
+
 def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datetime) -> Iterator[Key]:
     """The keys that will be asked for before *until*, if nothing changes; none where nothing may be written."""
-    at = now
-    for _ in range(MOST_PLANNED):
+    at, planned = now, 0
+    while planned < MOST_PLANNED:
         match decide(policy, keyset, at):
             case Rotate(spec=spec):
                 key = Key(kid=None, nbf=spec.nbf, exp=spec.exp, use=spec.use, kty=spec.kty)
-                keyset = replace(keyset, keys=(*keyset.keys, key))
+                # What has ended by then changes no decision any more.
+                keyset = replace(keyset, keys=(*(known for known in keyset.keys if known.expires > at), key))
+                planned += 1
                 yield key
             case Hold(outlook=outlook):
                 if not at < outlook.plan.renewal_due < until:

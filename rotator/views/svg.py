@@ -2,32 +2,42 @@
 A timeline as inline SVG.
 
 Places are percentages, so that it is as wide as there is room without being
-stretched; heights are pixels. Colours are classes of the page that it stands in.
+stretched; heights are pixels. Colours and patterns are classes of the page that it
+stands in. How wide it will be is not known here: a text is taken to need `LABEL` of
+the width, as it does on a phone, and where it has no room it is left out.
+
+Drawn from back to front: bands, marks, bars, now, and what is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 
 from rotator.core.keyset import KeyState
 from rotator.core.text import format_instant, printable
-from rotator.core.timeline import Bar, Span, Timeline
+from rotator.core.timeline import Bar, Span, Timeline, rows
+from rotator.views.axis import ticks
+from rotator.views.words import has_window
 
-ROW, BAR, TOP = 18, 13, 16  # pixels: a key's row, the bar in it, the axis above all
-TICKS = 4
+ROW, BAR, TOP = 18, 12, 16  # pixels: a row, the bar in it, the axis above all
+LABEL = 18.0  # percent of the width that eight letters need
+GAP = 3  # pixels between a mark and what is written beside it
 
 
 def render(timeline: Timeline, name: str) -> str:
     """The timeline of the keyset that is called *name*."""
-    height = TOP + ROW * len(timeline.bars) + 2
+    drawn = list(enumerate(rows(timeline.bars)))
+    height = TOP + ROW * len(drawn) + 2
     x = _x(timeline, timeline.now)
     parts = [
         f'<svg role="img" aria-label="Keys of {escape(printable(name))} against time" height="{height}">',
         *_bands(timeline, height),
-        *_axis(timeline, height),
-        *(shape for row, bar in enumerate(timeline.bars) for shape in _key(timeline, bar, TOP + ROW * row)),
-        f'<line class="now" x1="{x}" x2="{x}" y1="0" y2="{height}">',
-        f"<title>now, {format_instant(timeline.now)}</title></line></svg>",
+        *_marks(timeline, height),
+        *(shape for row, bars in drawn for bar in bars for shape in _bar(timeline, bar, TOP + ROW * row)),
+        f'<line class="now" x1="{x}" x2="{x}" y1="{TOP - 2}" y2="{height}">',
+        f"<title>now, {format_instant(timeline.now)}</title></line>",
+        *(_label(timeline, bars, TOP + ROW * row) for row, bars in drawn),
+        "</svg>",
         f"<p>and {timeline.left_out} older keys</p>" if timeline.left_out else "",
     ]
     return "".join(parts)
@@ -35,33 +45,41 @@ def render(timeline: Timeline, name: str) -> str:
 
 def _bands(timeline: Timeline, height: int) -> Iterator[str]:
     plan = timeline.plan
-    bands = [
-        ("window", "renewal window", (plan.renewal_due, plan.publish_by)),
-        ("lead", "publication lead", (plan.publish_by, plan.activation)),
-        *(("overlap", "overlap", span) for span in timeline.overlaps),
-    ]
+    bands = [("overlap", "overlap", span) for span in timeline.overlaps]
+    if has_window(plan):
+        bands.append(("window", "renewal window", (plan.renewal_due, plan.publish_by)))
+        bands.append(("lead", "publication lead", (plan.publish_by, plan.activation)))
     for kind, text, span in bands:
-        yield _rect(timeline, span, kind, TOP, height - TOP, text)
+        yield _rect(timeline, span, kind, TOP + 1, height - TOP - 2, text)
 
 
-def _axis(timeline: Timeline, height: int) -> Iterator[str]:
-    span = timeline.end - timeline.start
-    form = "%b %Y" if span.days > 90 else "%d %b" if span.days >= TICKS else "%H:%M:%S"
-    for n in range(TICKS):
-        instant = timeline.start + span * n / TICKS
+def _marks(timeline: Timeline, height: int) -> Iterator[str]:
+    for instant, text in ticks(timeline.start, timeline.end):
         x = _x(timeline, instant)
         yield f'<line class="tick" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
-        yield f'<text class="axis" x="{x}" dx="3" y="11">{instant:{form}}</text>'
+        if _place(timeline, instant) <= 100 - LABEL:
+            yield f'<text class="axis" x="{x}" dx="{GAP}" y="11">{text}</text>'
 
 
-def _key(timeline: Timeline, bar: Bar, y: int) -> Iterator[str]:
-    key = bar.key
+def _bar(timeline: Timeline, bar: Bar, y: int) -> Iterator[str]:
     text = _title(bar)
-    yield _rect(timeline, (key.activates, key.expires), _KINDS.get(bar.state, "valid"), y, BAR, text)
+    yield _rect(timeline, (bar.key.activates, bar.key.expires), _KINDS.get(bar.state, "valid"), y, BAR, text)
     for span in bar.active:
         yield _rect(timeline, span, "plan" if bar.state is None else "active", y, BAR, text)
-    label = "planned" if bar.state is None else printable(key.kid or "-")[:8]
-    yield f'<text class="label" x="{_x(timeline, key.activates)}" dx="3" y="{y + 10}">{escape(label)}</text>'
+
+
+def _label(timeline: Timeline, bars: Sequence[Bar], y: int) -> str:
+    """What a row is: behind its bar or before it, and on it only where neither has room."""
+    key = bars[0].key
+    text = "planned" if bars[0].state is None else printable(key.kid or "-")[:8]
+    begin, finish = _place(timeline, key.activates), _place(timeline, bars[-1].key.expires)
+    if bars[0].state is not None and finish <= 100 - LABEL:
+        place = f'x="{finish:.2f}%" dx="{GAP}"'
+    elif begin >= LABEL or bars[0].state is None:  # what is planned begins after now, which has room before it
+        place = f'x="{begin:.2f}%" dx="-{GAP}" text-anchor="end"'
+    else:
+        place = f'x="{begin:.2f}%" dx="{GAP}"'
+    return f'<text {place} y="{y + 10}">{escape(text)}</text>'
 
 
 _KINDS = {None: "planvalid", KeyState.DISABLED: "off"}
@@ -74,13 +92,12 @@ def _title(bar: Bar) -> str:
 
 
 def _rect(timeline: Timeline, span: Span, kind: str, y: int, height: int, text: str) -> str:
+    """However short it is, it is seen: its outline, which the page draws, is as wide as it must be for that."""
     begin, finish = (_place(timeline, instant) for instant in span)
     if finish <= begin:
         return ""
-    # However short, it is seen.
-    width = max(finish - begin, 0.2)
     return (
-        f'<rect class="{kind}" x="{begin:.2f}%" width="{width:.2f}%" y="{y}" height="{height}">'
+        f'<rect class="{kind}" x="{begin:.2f}%" width="{max(finish - begin, 0.1):.2f}%" y="{y}" height="{height}">'
         f"<title>{escape(text)}</title></rect>"
     )
 

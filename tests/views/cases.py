@@ -1,15 +1,19 @@
 """Keysets and outcomes to draw and to tell of."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rotator.board import Entry
+from rotator.board import Entry, Name
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
 from rotator.core.rotation import Mode, Rotate, RotationPolicy, decide
+from rotator.views.program import About
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+ABOUT = About(version="1.2.3", refresh=60, stale=2.5 * HOUR, began=NOW - DAY, swept=NOW - HOUR / 2)
 
 
 def policy(keyset_id: str = "B2C_1A_X", mode: Mode = Mode.ROTATE) -> RotationPolicy:
@@ -52,4 +56,52 @@ def failed(message: str, of: RotationPolicy | None = None) -> Failed:
 def entry(outcome: Outcome) -> Entry:
     """What the board knows after it."""
     sight = outcome.sight if outcome.sight.keyset else None
-    return Entry(policy=outcome.sight.policy, outcome=outcome, sight=sight, failures=isinstance(outcome, Failed))
+    return Entry(
+        policy=outcome.sight.policy,
+        outcome=outcome,
+        standing=outcome,
+        sight=sight,
+        failures=isinstance(outcome, Failed),
+    )
+
+
+def refused(outcome: Outcome, message: str) -> Failed:
+    """A keyset that was seen as in *outcome*, and got no key."""
+    return Failed(sight=outcome.sight, failure=Failure(kind=FailureKind.FORBIDDEN, message=message))
+
+
+def monthly(keyset_id: str) -> RotationPolicy:
+    """Thirty days, a day of overlap."""
+    return replace(policy(keyset_id), rotate_every=30 * DAY, renewal_window=7 * DAY)
+
+
+def hourly(keyset_id: str) -> RotationPolicy:
+    """An hour, ten minutes of overlap."""
+    return replace(
+        policy(keyset_id), rotate_every=HOUR, overlap=HOUR / 6, publication_lead=HOUR / 12, renewal_window=HOUR / 4
+    )
+
+
+def many(count: int) -> dict[Name, Entry]:
+    """*count* keysets in four tenants, some of them in trouble, one tenant without a token."""
+    names = ("contoso", "fabrikam eu", "northwind-production", "locked")
+    found: dict[Name, Entry] = {}
+    for number in range(count):
+        tenant, name = names[number * 4 // count], f"B2C_1A_Keyset{number}"
+        outcome = failed("the client secret is wrong", policy(name)) if tenant == "locked" else _one_of(number, name)
+        found[tenant, name] = entry(outcome)
+    return found
+
+
+def _one_of(number: int, name: str) -> Outcome:
+    kid = f"{number:03}kQ3x9ZtT5uHkF0bYw7Lr2MnPqVsXyZaBcDeFgHiJk"
+    kinds = (
+        looked_at(key(kid, -10, 81), of=policy(name)),
+        looked_at(key(kid, -80, 11), of=policy(name)),
+        looked_at(key(kid, -90.5, 0.5), key(f"off{kid}", 30, 100, enabled=False), of=policy(name)),
+        looked_at(key(kid, -5, 26), of=monthly(name)),
+        looked_at(key(kid, -0.01, 0.04), of=hourly(name)),
+        refused(looked_at(key(kid, -100, -9), of=policy(name)), "grant the app what it needs"),
+        looked_at(key(kid, None, None), of=policy(name, Mode.OBSERVE)),
+    )
+    return kinds[number % len(kinds)]

@@ -1,24 +1,29 @@
 import pytest
-from views.cases import NOW, failed, key, looked_at, policy
+from views.cases import NOW, failed, key, looked_at, policy, refused
 
 from rotator.core.outcome import Outcome
+from rotator.core.rotation import Mode
 from rotator.views.document import row
 from rotator.views.status import status
 from rotator.views.table import table
 from rotator.views.words import remaining
 
 HOSTILE = "\x1b[31mred\nline\u202e"
+LONG = "B2C_1A_" + "KeysetOfTheNorthwindProduction" * 3
 OUTCOMES: list[Outcome] = [
     looked_at(key("a" * 43, -80, 11), key("b" * 43, 70, 200, enabled=False)),
     looked_at(key("net", None, None), of=policy("B2C_1A_Undated")),
     looked_at(of=policy("B2C_1A_Empty")),
+    looked_at(key("c" * 43, -90.5, 0.2), key("d" * 43, 1, 90), of=policy(LONG, Mode.OBSERVE)),
+    refused(looked_at(key("e" * 43, -100, -9), of=policy("B2C_1A_Expired")), "grant it this"),
     failed(
-        "a line that is long enough to be wrapped, with what happened and what somebody should do about it, at once"
+        "a line that is long enough to be wrapped, with what happened and what somebody should do about it, at once",
+        policy("B2C_1A_Failed"),
     ),
 ]
 
 
-@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_status_fits_the_terminal(width: int) -> None:
     """No line is wider than the terminal."""
     lines = status(OUTCOMES, NOW, width, colour=False).splitlines()
@@ -39,7 +44,42 @@ def test_status_draws_keys_against_time() -> None:
     text = status([looked_at(key("abcdefgh", -10, 81))], NOW, 80, colour=False)
     (drawn,) = [line for line in text.splitlines() if line.startswith("  abcdefgh") and "|" in line]
     assert "==|==" in drawn
-    assert text.count("  planned ") == 4
+    assert text.count("  planned ") == 2
+    (plan,) = [line for line in text.splitlines() if line.startswith("  plan ")]
+    assert "wwl" in plan
+    assert plan.count("o") == 3
+
+
+def test_status_draws_disabled_keys() -> None:
+    """A key that is disabled has its place in time, and a glyph of its own."""
+    text = status([looked_at(key("a", -10, 81), key("off", 30, 100, enabled=False))], NOW, 80, colour=False)
+    (drawn,) = [line for line in text.splitlines() if line.startswith("  off") and "|" in line]
+    assert "xxxx" in drawn
+
+
+def test_status_counts_troubles() -> None:
+    """The last line is no praise for what is in trouble."""
+    text = status(OUTCOMES, NOW, None, colour=False)
+    assert text.splitlines()[-1] == "6 keysets: 2 no valid key, 1 cover is ending, 1 failed, 2 planned"
+
+
+def test_status_ends_with_what_is_in_trouble() -> None:
+    """Above the prompt stands what is in trouble, the most urgent first, with what is left and what to do."""
+    text = status(OUTCOMES, NOW, None, colour=False)
+    lines = text.partition("In trouble:\n")[2].splitlines()[:4]
+    names = ("B2C_1A_Empty", "B2C_1A_Expired", LONG, "B2C_1A_Failed")
+    assert [line.partition(" (")[0] for line in lines] == [f"contoso/{name}" for name in names]
+    assert lines[0].startswith("contoso/B2C_1A_Empty (it has no keys): no valid key: nobody can sign in")
+    assert " (the last one expired 9d ago): " in lines[1]
+    assert " (4h48m left): cover is ending: " in lines[2]
+    assert "mode observe: rotator itself will not act" in lines[2]
+
+
+def test_status_is_late_since_it_was_to_be_published() -> None:
+    """Late is what is past publish_by, which comes before the new key was to begin."""
+    text = status([looked_at(key("a", -89, 2))], NOW, 80, colour=False)
+    assert "  late since     2029-12-31T00:00:00Z  1d ago\n" in text
+    assert "  takes over     2030-01-02T00:00:00Z  in 1d\n" in text
 
 
 @pytest.mark.parametrize(

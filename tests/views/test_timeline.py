@@ -2,11 +2,11 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
-from views.cases import DAY, NOW, key, policy
+from views.cases import DAY, NOW, key, monthly, policy
 
 from rotator.core.keyset import Keyset, KeyState
 from rotator.core.rotation import Mode
-from rotator.core.timeline import MOST_BARS, draw, forecast
+from rotator.core.timeline import MOST_BARS, MOST_PLANNED, draw, forecast, rows
 
 
 def test_forecast_is_what_rotation_every_so_often_comes_to() -> None:
@@ -23,6 +23,22 @@ def test_forecast_of_what_is_only_observed_is_empty() -> None:
     assert list(forecast(policy(mode=Mode.OBSERVE), keyset, NOW, NOW + 365 * DAY)) == []
 
 
+def test_forecast_of_months_reaches_a_year() -> None:
+    """What rotates every month is planned for all of the year ahead."""
+    keyset = Keyset(id="B2C_1A_X", keys=(key("a", -5, 26),))
+    planned = [bar.key for bar in draw(monthly("B2C_1A_X"), keyset, NOW).bars if bar.state is None]
+    assert [each.nbf for each in planned] == [NOW + days * DAY for days in range(25, 365, 30)]
+
+
+def test_rows_keep_what_is_planned_together() -> None:
+    """Each key has a row of its own; what is planned takes turns on two, and no two on one row touch."""
+    timeline = draw(policy(), Keyset(id="B2C_1A_X", keys=(key("a", -100, -9), key("b", -10, 81))), NOW)
+    first, second, *planned = rows(timeline.bars)
+    assert [first, second] == [[timeline.bars[0]], [timeline.bars[1]]]
+    assert [len(row) for row in planned] == [2, 2]
+    assert all(before.key.expires <= after.key.activates for row in planned for before, after in pairwise(row))
+
+
 def test_forecast_ends_however_short_lives_are() -> None:
     """Lives of seconds do not make a year of planned keys."""
     seconds = timedelta(seconds=1)
@@ -34,8 +50,8 @@ def test_forecast_ends_however_short_lives_are() -> None:
         renewal_window=3 * seconds,
     )
     timeline = draw(short, Keyset(id="B2C_1A_X", keys=()), NOW)
-    assert timeline.end == NOW + 40 * seconds
-    assert 3 <= len(timeline.bars) <= 6
+    assert timeline.end == NOW + 24 * 8 * seconds
+    assert len(timeline.bars) == MOST_PLANNED
 
 
 def test_draw_shows_one_active_key_at_any_instant_without_a_gap() -> None:

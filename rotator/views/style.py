@@ -1,0 +1,94 @@
+"""
+How the page looks, and the security policy that lets this and nothing else in.
+
+State is never told by colour alone: bars differ in their outlines, bands in their
+hatching. Texts have a halo in the colour of the paper, so that a line that runs behind
+them does not cross them.
+
+Source: Content Security Policy Level 3, section 6.7.3 (hashes of inline styles).
+"""
+
+import base64
+import hashlib
+
+STYLE = """\
+:root{color-scheme:light dark;--line:#ccc;--dim:#5c5c5c;--good:#17702e;--due:#8a5a00;--bad:#b3161b;
+--active:#2f6fb2;--valid:#cfe0f3;--plan:#7b848d;--planvalid:#eef0f2;--window:#8a6d00;--lead:#b4480b;--overlap:#7b3fb0}
+@media(prefers-color-scheme:dark){:root{--line:#444;--dim:#aaa;--good:#5fd07f;--due:#e8b84a;--bad:#ff7b72;
+--active:#58a6ff;--valid:#1c3552;--plan:#8b949e;--planvalid:#2a2f36;--window:#d1ae3b;--lead:#f0883e;--overlap:#c297f2}}
+*{box-sizing:border-box}
+body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:72rem;overflow-wrap:anywhere}
+h1{font-size:1.4rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.5rem 0 .5rem}
+h3{font-size:1rem;margin:0;font-weight:600}
+article{border:1px solid var(--line);border-left-width:6px;border-radius:4px;padding:.6rem .8rem;
+margin:.6rem 0}
+article p,nav p{margin:.1rem 0 .3rem}
+article.good{border-left-color:var(--good)}article.due{border-left-color:var(--due)}
+article.bad{border-left-color:var(--bad)}
+.badge{font-weight:600;font-size:.9rem;white-space:nowrap;margin-left:.3rem}
+.badge.good{color:var(--good)}.badge.due{color:var(--due)}.badge.bad,nav strong{color:var(--bad)}
+.notice{border:1px solid var(--due);border-radius:4px;padding:.4rem .8rem}
+.trouble{border:2px solid var(--bad);border-radius:4px;padding:.4rem .8rem}
+.asof{color:var(--dim);font-size:.9rem;margin:0 0 .5rem}
+nav ul{padding-left:1.2rem}nav li{margin:.4rem 0}
+dl{margin:0;display:flex;flex-wrap:wrap;gap:.1rem 1.2rem;font-size:.9rem}
+dl div{display:flex;gap:.4rem}dt{color:var(--dim);white-space:nowrap}dd{margin:0}
+time{white-space:nowrap}
+svg{display:block;width:100%;margin-top:.5rem}
+svg text{font:10px ui-monospace,monospace;fill:currentColor;paint-order:stroke;stroke:Canvas;stroke-width:4px;
+stroke-linejoin:round}
+svg .axis{fill:var(--dim)}svg .tick{stroke:var(--line)}svg .now{stroke:var(--bad);stroke-width:2}
+.active{fill:var(--active)}.valid{fill:var(--valid);stroke:var(--active)}
+.plan{fill:var(--plan)}.planvalid{fill:var(--planvalid);stroke:var(--plan)}
+.off{fill:none;stroke:var(--dim);stroke-dasharray:3 2}
+.window,.lead,.overlap{stroke-width:2.5}
+.window{fill:url(#hatch-window);stroke:var(--window);stroke-dasharray:2 2}
+.lead{fill:url(#hatch-lead);stroke:var(--lead)}
+.overlap{fill:url(#hatch-overlap);stroke:var(--overlap);stroke-dasharray:6 2}
+pattern path{fill:none;stroke-width:1.2}
+#hatch-window path{stroke:var(--window)}#hatch-lead path{stroke:var(--lead)}#hatch-overlap path{stroke:var(--overlap)}
+.patterns{position:absolute;width:0;height:0}
+.legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.85rem;color:var(--dim);padding:0;list-style:none}
+.legend svg{display:inline-block;width:1.6rem;height:.9rem;margin:0 .3rem 0 0;vertical-align:middle}
+footer{margin-top:1rem;font-size:.85rem;color:var(--dim)}
+"""
+
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    + "'"
+)
+"""The Content-Security-Policy that goes with the page."""
+
+_PATTERN = '<pattern id="hatch-{kind}" width="6" height="6" patternUnits="userSpaceOnUse"><path d="{path}"/></pattern>'
+_PATHS = {
+    "window": "M-1 5l2 2M0 0l6 6M5 -1l2 2",
+    "lead": "M-1 1l2 -2M0 6l6 -6M5 7l2 -2M-1 4l5 -5M2 7l5 -5",
+    "overlap": "M0 1h6M0 4h6",
+}
+PATTERNS = (
+    '<svg class="patterns" aria-hidden="true"><defs>'
+    + "".join(_PATTERN.format(kind=kind, path=path) for kind, path in _PATHS.items())
+    + "</defs></svg>"
+)
+"""The hatchings, which stand on the page once."""
+
+_SWATCH = '<li><svg aria-hidden="true"><rect class="{kind}" x="2" y="2" width="85%" height="75%"/></svg>{text}</li>'
+LEGEND = (
+    '<ul class="legend">'
+    + "".join(
+        _SWATCH.format(kind=kind, text=text)
+        for kind, text in (
+            ("active", "active key"),
+            ("valid", "valid key"),
+            ("plan", "planned key, active"),
+            ("planvalid", "planned key, valid"),
+            ("off", "disabled key"),
+            ("window", "renewal window"),
+            ("lead", "publication lead"),
+            ("overlap", "overlap"),
+        )
+    )
+    + "<li>the upright line is now</li></ul>"
+)
+"""What the drawings mean."""
