@@ -1,12 +1,20 @@
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 from PIL import Image
 from programs import need
+from views.cases import ABOUT, NOW, many
 from whole.bench import Bench, Tenant, due, fresh, lapsed
+
+from rotator.edges.web import Page, Server
+from rotator.views.page import page
+from rotator.views.style import POLICY, STYLE
+
+Colour = tuple[int, int, int]
 
 FLAGS = (
     "--headless",
@@ -52,19 +60,72 @@ def test_browser_shows_the_page(address: str, tmp_path: Path) -> None:
     assert shown.count('<svg role="img"') == 3
 
 
-def test_browser_paints_the_page_in_colour(address: str, tmp_path: Path) -> None:
-    """The style is let in: the page's colours are there, on paper as light or dark as the reader wishes it."""
-    found = {}
-    for size, dark in (("500,900", False), ("1200,900", True)):
-        shot = tmp_path / f"{size}.png"
-        scheme = ("--blink-settings=preferredColorScheme=0",) if dark else ()
-        browse(tmp_path / size, f"--window-size={size}", f"--screenshot={shot}", *scheme, address)
-        with Image.open(shot) as picture:
-            colours = cast("list[tuple[int, tuple[int, int, int]]]", picture.convert("RGB").getcolors(1 << 24))
-            found[size] = (picture.size, max(colours)[1], {colour for _, colour in colours})
-    (phone, light, phone_colours), (desktop, dark_paper, desktop_colours) = found.values()
-    assert (phone[0], desktop[0]) == (500, 1200)
-    assert sum(light) > 700
-    assert sum(dark_paper) < 150
-    assert (0x2F, 0x6F, 0xB2) in phone_colours
-    assert (0x58, 0xA6, 0xFF) in desktop_colours
+@pytest.fixture(scope="module")
+def site() -> Iterator[Callable[[str], str]]:
+    """Serves pages under their own security policy: the address of the one with a given text."""
+    need("chromium")
+    pages: dict[str, Callable[[str], Page]] = {}
+    server = Server("127.0.0.1", 0, pages, bug=lambda error: pytest.fail(str(error)))
+    server.start()
+
+    def serve(text: str) -> str:
+        path = f"/{len(pages)}"
+        pages[path] = lambda _: Page(text.encode(), "text/html; charset=utf-8", security=POLICY)
+        return f"http://127.0.0.1:{server.port}{path}"
+
+    yield serve
+    server.stop()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [500, 1280], ids=["phone", "desktop"])
+@pytest.mark.parametrize("keysets", [1, 10, 300])
+def test_browser_paints_the_page(
+    site: Callable[[str], str], tmp_path: Path, keysets: int, width: int, *, dark: bool
+) -> None:
+    """
+    The style is let in, and nothing is wider than the window.
+
+    The paper is as light or dark as the reader wishes it; its outermost columns stay empty, since
+    what does not fit would be cut off there; and the colours and hatchings of keys and windows are
+    there, each of them far from the paper.
+    """
+    shot = tmp_path / "page.png"
+    scheme = ("--blink-settings=preferredColorScheme=0",) if dark else ()
+    size = f"--window-size={width},1600"
+    browse(tmp_path / "profile", size, f"--screenshot={shot}", *scheme, site(page(many(keysets), NOW, ABOUT)))
+    with Image.open(shot) as picture:
+        painted = picture.convert("RGB")
+    assert painted.width == width
+    colours = dict(found[::-1] for found in _colours(painted))
+    paper = max(colours, key=lambda colour: colours[colour])
+    assert sum(paper) < 150 if dark else sum(paper) > 700
+    for edge in (0, width - 8):
+        assert [colour for _, colour in _colours(painted.crop((edge, 0, edge + 8, 1600)))] == [paper]
+    for name in ("active", "plan", "window", "lead", "overlap", "line"):
+        assert colours.get(_colour(name, dark=dark), 0) > 20, name
+    for name in ("active", "plan", "window", "lead", "overlap"):
+        assert _contrast(_colour(name, dark=dark), paper) >= 3, name
+
+
+def _colours(picture: Image.Image) -> list[tuple[int, Colour]]:
+    return cast("list[tuple[int, Colour]]", picture.getcolors(1 << 24))
+
+
+def _colour(name: str, *, dark: bool) -> Colour:
+    """The colour that the style gives that name."""
+    values = re.findall(rf"--{name}:#(\w+)", STYLE)[dark]
+    red, green, blue = re.findall(r"\w\w" if len(values) == 6 else r"\w", values)
+    return tuple(int(each * (2 // len(each)), 16) for each in (red, green, blue))  # type: ignore[return-value]
+
+
+def _contrast(first: Colour, second: Colour) -> float:
+    """How far two colours are from each other (WCAG 2.2, "contrast ratio"): 3 is enough for what is no text."""
+    darker, lighter = sorted(_luminance(colour) + 0.05 for colour in (first, second))
+    return lighter / darker
+
+
+def _luminance(colour: Colour) -> float:
+    parts = [part / 255 for part in colour]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
