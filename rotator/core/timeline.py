@@ -10,7 +10,7 @@ again and again with its own answers carried out.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -104,7 +104,7 @@ def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datet
             case Rotate(spec=spec):
                 key = Key(kid=None, nbf=spec.nbf, exp=spec.exp, use=spec.use, kty=spec.kty)
                 # What has ended by then changes no decision any more.
-                keyset = replace(keyset, keys=(*(known for known in keyset.keys if known.expires > at), key))
+                keyset = Keyset(id=keyset.id, keys=(*(known for known in keyset.keys if known.expires > at), key))
                 planned += 1
                 yield key
             case Hold(outlook=outlook):
@@ -116,9 +116,14 @@ def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datet
 def _reigns(keyset: Keyset, start: datetime, end: datetime) -> list[tuple[Key, Span]]:
     """Which key is active when: B2C's choice can only change where a key begins or ends."""
     changes = {date for key in keyset.keys for date in (key.nbf, key.exp) if date is not None and start < date < end}
-    points = [start, *sorted(changes), end]
-    active = ((keyset.active(begin), (begin, finish)) for begin, finish in pairwise(points))
-    return [(key, span) for key, span in active if key is not None]
+    lives = [(key.activates, key.expires, key) for key in keyset.keys]
+    reigns = []
+    for begin, finish in pairwise([start, *sorted(changes), end]):
+        alive = tuple(key for activates, expires, key in lives if activates <= begin < expires)
+        active = Keyset(id=keyset.id, keys=alive).active(begin)
+        if active is not None:
+            reigns.append((active, (begin, finish)))
+    return reigns
 
 
 def _spans(reigns: list[tuple[Key, Span]], key: Key) -> tuple[Span, ...]:

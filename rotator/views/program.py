@@ -39,7 +39,7 @@ def notices(about: About) -> Iterator[str]:
     """What somebody should know before all else."""
     if about.dry_run:
         yield "Dry run: it never writes, whatever is due."
-    if about.election is not None:
+    if about.election is not None and not about.is_idle:  # otherwise the heading says so
         yield about.election
 
 
@@ -48,6 +48,8 @@ def faults(about: About, now: datetime) -> Iterator[str]:
     if about.silence is not None:
         yield f"The scheduler has not shown that it lives for {told(about.silence)}: restart rotator."
     if about.is_idle:
+        if about.leader is None:
+            yield "Nobody leads: no keyset is looked at. Runbook: B2CRotatorNoLeader"
         return
     age = now - (about.swept or about.began)
     if age > about.stale:

@@ -9,7 +9,7 @@ the width, as it does on a phone, and where it has no room it is left out.
 Drawn from back to front: bands, marks, bars, now, and what is written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 
@@ -33,7 +33,7 @@ def render(timeline: Timeline, name: str) -> str:
         f'<svg role="img" aria-label="Keys of {escape(printable(name))} against time" height="{height}">',
         *_bands(timeline, height),
         *_marks(timeline, height),
-        *(shape for row, bars in drawn for bar in bars for shape in _bar(timeline, bar, TOP + ROW * row)),
+        *(_bar(timeline, bar, TOP + ROW * row) for row, bars in drawn for bar in bars),
         f'<line class="now" x1="{x}" x2="{x}" y1="{TOP - 2}" y2="{height}">',
         f"<title>now, {format_instant(timeline.now)}</title></line>",
         *(_label(timeline, bars, TOP + ROW * row) for row, bars in drawn),
@@ -45,12 +45,12 @@ def render(timeline: Timeline, name: str) -> str:
 
 def _bands(timeline: Timeline, height: int) -> Iterator[str]:
     plan = timeline.plan
-    bands = [("overlap", "overlap", span) for span in timeline.overlaps]
+    bands = [("overlap", "overlap", timeline.overlaps)]
     if has_window(plan):
-        bands.append(("window", "renewal window", (plan.renewal_due, plan.publish_by)))
-        bands.append(("lead", "publication lead", (plan.publish_by, plan.activation)))
-    for kind, text, span in bands:
-        yield _rect(timeline, span, kind, TOP + 1, height - TOP - 2, text)
+        bands.append(("window", "renewal window", ((plan.renewal_due, plan.publish_by),)))
+        bands.append(("lead", "publication lead", ((plan.publish_by, plan.activation),)))
+    for kind, text, spans in bands:
+        yield _titled(text, (_rect(timeline, span, kind, TOP + 1, height - TOP - 2) for span in spans))
 
 
 def _marks(timeline: Timeline, height: int) -> Iterator[str]:
@@ -61,11 +61,10 @@ def _marks(timeline: Timeline, height: int) -> Iterator[str]:
             yield f'<text class="axis" x="{x}" dx="{GAP}" y="11">{text}</text>'
 
 
-def _bar(timeline: Timeline, bar: Bar, y: int) -> Iterator[str]:
-    text = _title(bar)
-    yield _rect(timeline, (bar.key.activates, bar.key.expires), _KINDS.get(bar.state, "valid"), y, BAR, text)
-    for span in bar.active:
-        yield _rect(timeline, span, "plan" if bar.state is None else "active", y, BAR, text)
+def _bar(timeline: Timeline, bar: Bar, y: int) -> str:
+    active, valid = ("plan", "planvalid") if bar.state is None else ("active", _KINDS.get(bar.state, "valid"))
+    spans = [(valid, (bar.key.activates, bar.key.expires)), *((active, span) for span in bar.active)]
+    return _titled(_title(bar), (_rect(timeline, span, kind, y, BAR) for kind, span in spans))
 
 
 def _label(timeline: Timeline, bars: Sequence[Bar], y: int) -> str:
@@ -82,24 +81,28 @@ def _label(timeline: Timeline, bars: Sequence[Bar], y: int) -> str:
     return f'<text {place} y="{y + 10}">{escape(text)}</text>'
 
 
-_KINDS = {None: "planvalid", KeyState.DISABLED: "off"}
+_KINDS = {KeyState.DISABLED: "off"}
 
 
 def _title(bar: Bar) -> str:
     nbf, exp = (format_instant(date) if date else "without" for date in (bar.key.nbf, bar.key.exp))
-    state = "planned" if bar.state is None else bar.state.value
-    return f"{printable(bar.key.kid or state)}: {state}, nbf {nbf}, exp {exp}"
+    name = "planned" if bar.state is None else f"{printable(bar.key.kid or '-')}: {bar.state.value}"
+    return f"{name}, nbf {nbf}, exp {exp}"
 
 
-def _rect(timeline: Timeline, span: Span, kind: str, y: int, height: int, text: str) -> str:
+def _titled(text: str, shapes: Iterable[str]) -> str:
+    """*shapes* with the text that a pointer that rests on any of them brings up."""
+    drawn = "".join(shapes)
+    return f"<g><title>{escape(text)}</title>{drawn}</g>" if drawn else ""
+
+
+def _rect(timeline: Timeline, span: Span, kind: str, y: int, height: int) -> str:
     """However short it is, it is seen: its outline, which the page draws, is as wide as it must be for that."""
     begin, finish = (_place(timeline, instant) for instant in span)
     if finish <= begin:
         return ""
-    return (
-        f'<rect class="{kind}" x="{begin:.2f}%" width="{max(finish - begin, 0.1):.2f}%" y="{y}" height="{height}">'
-        f"<title>{escape(text)}</title></rect>"
-    )
+    width = max(finish - begin, 0.1)
+    return f'<rect class="{kind}" x="{begin:.2f}%" width="{width:.2f}%" y="{y}" height="{height}"/>'
 
 
 def _x(timeline: Timeline, instant: datetime) -> str:

@@ -177,7 +177,8 @@ def test_troubles_in_the_order_of_urgency() -> None:
         pytest.param({"swept": NOW - 3 * HOUR}, ["No sweep has ended for 3h"], id="swept long ago"),
         pytest.param({}, [], id="begun"),
         pytest.param({"began": NOW - DAY}, ["No sweep has ended for 1d"], id="begun long ago"),
-        pytest.param({"began": NOW - DAY, "is_idle": True}, [], id="another leads"),
+        pytest.param({"began": NOW - DAY, "is_idle": True, "leader": "pod-b"}, [], id="another leads"),
+        pytest.param({"began": NOW - DAY, "is_idle": True}, ["Nobody leads"], id="nobody leads"),
         pytest.param({"silence": HOUR}, ["The scheduler has not shown that it lives for 1h"], id="dead"),
     ],
 )
