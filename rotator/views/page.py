@@ -18,8 +18,9 @@ from rotator.board import Entry, Name
 from rotator.core.outcome import Failed
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import draw
+from rotator.views.judgement import Case, judge, troubles
 from rotator.views.program import About, faults, notices
-from rotator.views.signs import Case, Level, Sign, judge, troubles
+from rotator.views.signs import Level, Sign
 from rotator.views.style import LEGEND, PATTERNS, STYLE
 from rotator.views.svg import render
 from rotator.views.words import came, has_window, remaining

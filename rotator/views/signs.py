@@ -1,24 +1,20 @@
 """
-What there is to say of a keyset, judged at the time of reading.
+What there is to know of a keyset, and what to do about it.
 
-A look may be an hour old. What was seen then is decided upon anew here, so that a key
-that has ended since, or a sight that has grown old, is told as what it is now. A keyset
-can show several signs, and the gravest comes first: that nobody can sign in is not hidden
-by the failure that keeps it so.
-
-The windows are those of deploy/prometheus/rules.yaml: nothing is fine here while an alert
-fires there.
+A keyset can show several signs: that nobody can sign in is not hidden by the failure that
+keeps it so. The windows are those of deploy/prometheus/rules.yaml: nothing is fine here
+while an alert fires there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.board import Entry, Name
+from rotator.board import Entry
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
-from rotator.core.rotation import Decision, Hold, Mode, Note, NoteKind, Outlook, Reason, Rotate, RotationPolicy, decide
+from rotator.core.rotation import Decision, Hold, Mode, Note, NoteKind, Outlook, Reason, Rotate, RotationPolicy
 from rotator.views.words import NOTES, about, has_window, remaining
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
@@ -50,94 +46,7 @@ class Sign:
     section: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """
-    A keyset at one instant.
-
-    keyset:   as last seen; None where it never was
-    decision: what is to be done with it now; None with `keyset`
-    signs:    the gravest first, at least one
-    """
-
-    entry: Entry
-    now: datetime
-    keyset: Keyset | None
-    decision: Decision | None
-    signs: tuple[Sign, ...]
-
-    @property
-    def level(self) -> Level:
-        """That of the gravest sign."""
-        return self.signs[0].level
-
-    @property
-    def words(self) -> str:
-        """The gravest signs at a glance."""
-        return ", ".join(sign.word for sign in self.gravest)
-
-    @property
-    def gravest(self) -> tuple[Sign, ...]:
-        """The signs than which none is graver."""
-        return tuple(sign for sign in self.signs if sign.level is self.level)
-
-    @property
-    def has_no_key(self) -> bool:
-        """Whether nobody can sign in."""
-        return self.decision is not None and self.decision.outlook.active is None
-
-    @property
-    def left(self) -> timedelta | None:
-        """How long cover lasts; None where it has no end, or nobody knows."""
-        if self.decision is None or self.has_no_key or self.is_endless:
-            return None
-        return self.decision.outlook.covered_until - self.now
-
-    @property
-    def is_endless(self) -> bool:
-        """Whether cover has no end."""
-        if self.decision is None or self.decision.outlook.active is None:
-            return False
-        return self.decision.outlook.active.exp is None or self.decision.outlook.covered_until == NEVER
-
-    def time_left(self) -> str:
-        """How long is left, in words that stand on their own."""
-        if self.decision is None:
-            return "cover is not known: it was never seen"
-        if self.has_no_key:
-            return _ended(self.keyset, self.now)
-        if self.left is None:
-            return "no end: the key in use has no expiry"
-        return f"{about(self.left)} left"
-
-
-def judge(entry: Entry, now: datetime, stale: timedelta, *, dry_run: bool) -> Case:
-    """How the keyset of *entry* is at *now*; *stale* is how old a sight may be."""
-    keyset = entry.sight.keyset if entry.sight is not None else None
-    decision = decide(entry.policy, keyset, now) if keyset is not None else None
-    signs = sorted(_signs(entry, keyset, decision, now, stale, dry_run=dry_run), key=lambda sign: _ORDER[sign.level])
-    signs = signs or [_calm(entry, now)]
-    return Case(entry=entry, now=now, keyset=keyset, decision=decision, signs=tuple(signs))
-
-
-_ORDER = {Level.BAD: 0, Level.DUE: 1, Level.GOOD: 2}
-
-
-def urgency(case: Case) -> tuple[bool, timedelta]:
-    """What sorts cases: no valid key first, then by the cover that is left; what nobody knows is last."""
-    return not case.has_no_key, timedelta.max if case.left is None else case.left
-
-
-def troubles(cases: Mapping[Name, Case]) -> list[list[Name]]:
-    """What is in trouble, the most urgent first; keysets of one tenant that have the same trouble are together."""
-    groups: dict[tuple[str, tuple[Sign, ...]], list[Name]] = {}
-    bad = [name for name, case in cases.items() if case.level is Level.BAD]
-    for name in sorted(bad, key=lambda name: urgency(cases[name])):
-        groups.setdefault((name[0], cases[name].gravest), []).append(name)
-    return list(groups.values())
-
-
-def _signs(
+def signs(
     entry: Entry,
     keyset: Keyset | None,
     decision: Decision | None,
@@ -146,6 +55,12 @@ def _signs(
     *,
     dry_run: bool,
 ) -> Iterator[Sign]:
+    """
+    All signs of a keyset at *now*, none where nothing is to be done about it.
+
+    keyset, decision: as last seen, and what is to be done with that now; None together
+    stale: how old a sight may be
+    """
     outcome = entry.standing
     if keyset is not None and decision is not None and decision.outlook.active is None:
         deed = _deed(entry.policy, outcome, decision, dry_run=dry_run)
@@ -225,7 +140,8 @@ def _due(entry: Entry, decision: Decision, now: datetime, *, dry_run: bool) -> I
         yield Sign(level=Level.DUE, word="due", sentence="its next key is due", advice=_OBSERVES)
 
 
-def _calm(entry: Entry, now: datetime) -> Sign:
+def calm(entry: Entry, now: datetime) -> Sign:
+    """The sign of a keyset that shows no other."""
     match entry.standing:
         case Rotated(sight=sight):
             told = "rotated", f"its next key was generated {remaining(sight.now, now)}"
@@ -280,12 +196,3 @@ def _useless(notes: Sequence[Note]) -> Iterator[Sign]:
         kids = ", ".join(note.kid or "-" for note in notes if note.kind is kind)
         sentence = f"key to come {kids}: {NOTES[kind]}; rotator does not count on it"
         yield Sign(level=Level.DUE, word=word, sentence=sentence, advice=advice, section="B2CKeyToComeUseless")
-
-
-def _ended(keyset: Keyset | None, now: datetime) -> str:
-    """When the last valid key was."""
-    keys = keyset.keys if keyset is not None else ()
-    ends = [key.expires for key in keys if key.is_usable and key.expires <= now]
-    if ends:
-        return f"the last one expired {remaining(max(ends), now)}"
-    return "none of its keys is valid now" if keys else "it has no keys"

@@ -20,7 +20,8 @@ from rotator.core.keyset import KeyState
 from rotator.core.outcome import Outcome, outcome_name
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import Bar, Span, Timeline, draw, rows
-from rotator.views.signs import Case, Level, Sign, judge, troubles, urgency
+from rotator.views.judgement import Case, judge, troubles, urgency
+from rotator.views.signs import Level, Sign
 from rotator.views.table import wrapped
 from rotator.views.words import came, full_name, has_window, remaining
 

@@ -211,6 +211,13 @@ def test_page_draws_a_year_or_so_many_rotations(found: Entry, planned: int) -> N
     assert drawing.count(">planned</text>") == 2
 
 
+def test_key_that_is_never_valid_is_named_and_has_no_bar() -> None:
+    """A key that ends before it begins is not hidden, and takes no place in time."""
+    text = page(one(entry(looked_at(key("a", -10, 81), key("odd", 20, 10)))), NOW, ABOUT)
+    assert ">odd</text>" in text
+    assert "odd: " not in text
+
+
 def test_labels_end_before_the_edge() -> None:
     """What is written begins where there is room for it, or ends at what it names."""
     text = page(many(28), NOW, ABOUT)

@@ -8,8 +8,9 @@ from views.cases import DAY, HOUR, NOW, entry, failed, key, looked_at, policy, r
 from rotator.board import Board, Entry
 from rotator.core.outcome import Held, Planned, Rotated
 from rotator.core.rotation import Mode, Reason
+from rotator.views.judgement import Case, judge, troubles
 from rotator.views.program import About, faults
-from rotator.views.signs import Case, Level, judge, troubles
+from rotator.views.signs import Level
 
 STALE = 2.5 * HOUR
 FINE = looked_at(key("a", -10, 81))
@@ -100,6 +101,11 @@ def test_judge_gives_the_gravest_first(found: Entry, signs: list[str]) -> None:
         pytest.param(entry(looked_at()), "it has no keys", id="empty"),
         pytest.param(entry(looked_at(key("a", None, None))), "no end: the key in use has no expiry", id="undated"),
         pytest.param(entry(looked_at(key("a", -1, None))), "no end: the key in use has no expiry", id="endless"),
+        pytest.param(
+            entry(looked_at(key("a", -80, 11), key("b", 9, None))),
+            "no end: the last of its keys has no expiry",
+            id="in the end",
+        ),
         pytest.param(entry(failed("no")), "cover is not known: it was never seen", id="never seen"),
     ],
 )

@@ -15,6 +15,9 @@ OUTCOMES: list[Outcome] = [
     looked_at(key("net", None, None), of=policy("B2C_1A_Undated")),
     looked_at(of=policy("B2C_1A_Empty")),
     looked_at(key("c" * 43, -90.5, 0.2), key("d" * 43, 1, 90), of=policy(LONG, Mode.OBSERVE)),
+    looked_at(key("net", None, None), of=policy("B2C_1A_Observed", Mode.OBSERVE)),
+    looked_at(of=policy("B2C_1A_Nothing", Mode.OBSERVE)),
+    looked_at(*(key(f"k{n}", -50 + n, 100 + n) for n in range(45)), key("odd", 20, 10), of=policy("B2C_1A_Many")),
     refused(looked_at(key("e" * 43, -100, -9), of=policy("B2C_1A_Expired")), "grant it this"),
     failed(
         "a line that is long enough to be wrapped, with what happened and what somebody should do about it, at once",
@@ -60,19 +63,19 @@ def test_status_draws_disabled_keys() -> None:
 def test_status_counts_troubles() -> None:
     """The last line is no praise for what is in trouble."""
     text = status(OUTCOMES, NOW, None, colour=False)
-    assert text.splitlines()[-1] == "6 keysets: 2 no valid key, 1 cover is ending, 1 failed, 2 planned"
+    assert text.splitlines()[-1] == "9 keysets: 3 no valid key, 1 cover is ending, 1 failed, 2 held, 2 planned"
 
 
 def test_status_ends_with_what_is_in_trouble() -> None:
     """Above the prompt stands what is in trouble, the most urgent first, with what is left and what to do."""
     text = status(OUTCOMES, NOW, None, colour=False)
-    lines = text.partition("In trouble:\n")[2].splitlines()[:4]
-    names = ("B2C_1A_Empty", "B2C_1A_Expired", LONG, "B2C_1A_Failed")
+    lines = text.partition("In trouble:\n")[2].splitlines()[:5]
+    names = ("B2C_1A_Empty", "B2C_1A_Nothing", "B2C_1A_Expired", LONG, "B2C_1A_Failed")
     assert [line.partition(" (")[0] for line in lines] == [f"contoso/{name}" for name in names]
     assert lines[0].startswith("contoso/B2C_1A_Empty (it has no keys): no valid key: nobody can sign in")
-    assert " (the last one expired 9d ago): " in lines[1]
-    assert " (4h48m left): cover is ending: " in lines[2]
-    assert "mode observe: rotator itself will not act" in lines[2]
+    assert " (the last one expired 9d ago): " in lines[2]
+    assert " (4h48m left): cover is ending: " in lines[3]
+    assert "mode observe: rotator itself will not act" in lines[3]
 
 
 def test_status_is_late_since_it_was_to_be_published() -> None:
