@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
 RULE_TESTS = ROOT / "deploy" / "prometheus" / "tests.yaml"
+WEEK_TESTS = ROOT / "deploy" / "prometheus" / "week.yaml"
 RUNBOOK = ROOT / "deploy" / "runbook.md"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 
