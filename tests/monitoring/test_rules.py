@@ -337,6 +337,22 @@ def _calls() -> Iterator[list[str]]:
                 yield words[1:]
 
 
+def test_runbook_asks_the_cluster_for_what_was_named_first() -> None:
+    """
+    A command for Kubernetes names no release of ours, but what the reader was told to set before.
+
+    Logs that are selected by labels end after ten lines, unless it says otherwise.
+    """
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", RUNBOOK_TEXT, flags=re.MULTILINE | re.DOTALL)
+    calls = [line for block in blocks for line in block.splitlines() if "kubectl" in line]
+    before = next(at for at, line in enumerate(calls) if line.startswith("SELECTOR="))
+    assert len(calls) > before + 10
+    for line in calls[before:]:
+        assert re.search(r'"\$(NAME|SELECTOR|POD)"', line), line
+        assert "kubectl logs -l" not in line or "--tail" in line, line
+    assert not re.findall(r"(?:deploy|lease|pod)[/ ]rotator", RUNBOOK_TEXT)
+
+
 def test_runbook_events_are_those_of_the_program() -> None:
     """Every log event and every reason in code style that the runbook names is one that the README explains."""
     named = set(re.findall(r"`([a-z]+\.[a-z]+)`", RUNBOOK_TEXT)) - {"rotator.yaml"}
