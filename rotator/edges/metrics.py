@@ -44,6 +44,8 @@ END = b"# EOF\n"  # of an exposition in OpenMetrics
 
 ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+CODES = ("200", "401", "403", "429", "500", "503", "error")
+"""What most requests are answered with, `error` where they are not: there at 0, so that the first one is a change."""
 
 
 class SweepOutcome(StrEnum):
@@ -242,8 +244,10 @@ class Metrics:
             "operation",
         )
         for operation in OPERATIONS:
-            self._requests_total.labels(operation, "200")
+            for code in CODES:
+                self._requests_total.labels(operation, code)
             self._request_seconds.labels(operation)
+        self._requests_total.labels("enable_key", "204")
         self._retries = self._counter(
             "graph_retries", "Requests to Graph that were sent again, by error.kind.", "reason"
         )

@@ -25,6 +25,9 @@ LIST, GENERATE = Operation.LIST_KEYSETS, Operation.GENERATE_KEY
 CONSTANT = "build_info"
 """The metric that is the same for as long as a process lives."""
 
+EXPECTED_CODE = "200"
+"""Of the statuses that are there from the start this one must come; the others are whatever Graph may answer."""
+
 PATIENCE = 60.0
 
 GREMLIN = """
@@ -115,11 +118,12 @@ class Record:
             time.sleep(0.1)
 
     def still(self) -> set[str]:
-        """The series that were there at first, and had one and the same value in every scrape."""
+        """The series that were there at first, and had one and the same value in every scrape; of statuses, one."""
         return {
             f"{series.name}{dict(series.labels) or ''}"
             for series, value in self._scrapes[0].items()
-            if {value} == {each.get(series) for each in self._scrapes}
+            if dict(series.labels).get("code", EXPECTED_CODE) == EXPECTED_CODE
+            and {value} == {each.get(series) for each in self._scrapes}
         }
 
     def families_still(self) -> set[str]:

@@ -116,7 +116,12 @@ def test_metrics_counters_are_there_from_the_start(bench: Bench) -> None:
         assert least <= {each[label] for each in found.series(name)}, name
         assert {0.0} == {found.of(name, **each) for each in found.series(name)}, name
     operations = {"list_keysets", "get_keyset", "generate_key", "enable_key"}
-    assert operations == {each["operation"] for each in found.series("graph_requests_total")}
+    codes = {"200", "401", "403", "429", "500", "503", "error"}
+    asked = {(operation, code): 0.0 for operation in operations for code in codes}
+    assert asked | {("enable_key", "204"): 0.0} == {
+        (each["operation"], each["code"]): found.of("graph_requests_total", **each)
+        for each in found.series("graph_requests_total")
+    }
     assert operations == {each["operation"] for each in found.series("graph_request_duration_seconds_count")}
     assert found["sweep_duration_seconds_count"] == 0
     for name in ("last_sweep_timestamp_seconds", "last_success_timestamp_seconds", "clock_skew_seconds"):
