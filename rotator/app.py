@@ -20,9 +20,11 @@ from pathlib import Path
 
 from rotator.assembly import Assembly, Listeners
 from rotator.clock import SystemClock
-from rotator.core.outcome import Outcome, Planned, exit_code
+from rotator.core.outcome import Held, Outcome, Planned, Sight, exit_code
+from rotator.core.rotation import Reason
 from rotator.edges import config, logs
 from rotator.gates import RunawayGate, SkewGate, first_refusal, not_stopping
+from rotator.output import say
 from rotator.reconcile import Tenant, look, reconcile, sweep
 from rotator.runtime import Runtime
 from rotator.validate import faults_told
@@ -53,9 +55,13 @@ def once(path: Path, *, as_json: bool) -> int:
     """One sweep that generates what is due, after a second look."""
     with faults_told():
         runtime = _runtime(path, table=not as_json)
-        _heed_signals(runtime.clock)
+        _heed_signals(runtime)
         now = runtime.clock.now()
-        outcomes = _sweep(runtime, runtime.tenants, lambda tenant: look(tenant, now))
+
+        def is_stopping() -> bool:
+            return runtime.clock.is_stopping
+
+        outcomes = _sweep(runtime, lambda tenant: _not_now(tenant, now) if is_stopping() else look(tenant, now))
         if not runtime.settings.dry_run:
             outcomes = _second_looks(runtime, outcomes)
         _print(runtime, table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
@@ -69,49 +75,54 @@ def daemon(path: Path) -> int:
 
         runtime = _runtime(path, table=False)
         running = Daemon(runtime)
-        _heed_signals(runtime.clock, running.reload)
+        _heed_signals(runtime, running.reload)
         return running.run()
 
 
 def _look_only(runtime: Runtime) -> tuple[list[Outcome], datetime]:
     now = runtime.clock.now()
-    return _sweep(runtime, runtime.tenants, lambda tenant: look(tenant, now)), now
+    return _sweep(runtime, lambda tenant: look(tenant, now)), now
+
+
+def _not_now(tenant: Tenant, now: datetime) -> Iterator[Outcome]:
+    """What comes of a tenant that is not looked at, since the program is to stop."""
+    for policy in tenant.policies:
+        yield Held(sight=Sight(tenant=tenant.name, policy=policy, now=now), reason=Reason.STOPPING)
 
 
 def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
     """*outcomes* with what became of those that were planned."""
-    planned = {
-        (each.sight.tenant, each.sight.policy.keyset_id): each.reason for each in outcomes if isinstance(each, Planned)
-    }
+    planned = {(each.sight.tenant, each.sight.policy.keyset_id): each for each in outcomes if isinstance(each, Planned)}
     if not planned:
         return outcomes
     settle = runtime.settings.settle.total_seconds()
     runtime.log.info("sweep.settling", seconds=settle, keysets=len(planned))
-    if not runtime.clock.sleep(settle):
-        return outcomes
+    runtime.clock.sleep(settle)
 
     def visit(tenant: Tenant) -> Iterator[Outcome]:
         for policy in tenant.policies:
             first = planned.get((tenant.name, policy.keyset_id))
-            if first is not None:
-                yield reconcile(tenant, policy, first, clock=runtime.clock, settle=settle, chance=random.random)
+            if first is None:
+                continue
+            if runtime.clock.is_stopping:
+                yield Held(sight=first.sight, reason=Reason.STOPPING)
+            else:
+                yield reconcile(tenant, policy, first.reason, clock=runtime.clock, settle=settle, chance=random.random)
 
-    seconds = _sweep(runtime, runtime.tenants, visit)
+    seconds = _sweep(runtime, visit)
     became = {(each.sight.tenant, each.sight.policy.keyset_id): each for each in seconds}
     return [became.get((each.sight.tenant, each.sight.policy.keyset_id), each) for each in outcomes]
 
 
-def _sweep(runtime: Runtime, tenants: Sequence[Tenant], visit: Callable[[Tenant], Iterable[Outcome]]) -> list[Outcome]:
+def _sweep(runtime: Runtime, visit: Callable[[Tenant], Iterable[Outcome]]) -> list[Outcome]:
     def told(tenant: Tenant) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        if runtime.clock.is_stopping:
-            return outcomes
         for outcome in visit(tenant):
             runtime.listeners.see(outcome)
             outcomes.append(outcome)
         return outcomes
 
-    return sweep(tenants, told, runtime.settings.concurrency)
+    return sweep(runtime.tenants, told, runtime.settings.concurrency)
 
 
 def _runtime(path: Path, *, table: bool) -> Runtime:
@@ -140,7 +151,7 @@ def _runtime(path: Path, *, table: bool) -> Runtime:
     )
 
 
-def _heed_signals(clock: SystemClock, reload: Callable[[], None] | None = None) -> None:
+def _heed_signals(runtime: Runtime, reload: Callable[[], None] | None = None) -> None:
     """
     Stop where SIGTERM or SIGINT comes, *reload* where SIGHUP does.
 
@@ -156,18 +167,24 @@ def _heed_signals(clock: SystemClock, reload: Callable[[], None] | None = None) 
         signal.signal(number, lambda *_: None)
 
     def heed(_: socket.socket) -> None:
-        while not clock.is_stopping:
+        # To the end of the process: a signal that comes twice must not be written to whatever has the number by then.
+        while True:
             for number in hears.recv(1):
                 if number == signal.SIGHUP and reload:
                     reload()
-                elif number in numbers:
-                    clock.stop()
+                elif number in numbers and not runtime.clock.is_stopping:
+                    runtime.log.info("rotator.stopping")
+                    runtime.clock.stop()
 
     threading.Thread(target=heed, args=(tells,), name="signals", daemon=True).start()
 
 
 def _status(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
-    return render_status(outcomes, now, width, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    return render_status(outcomes, now, width, colour=_is_terminal() and not os.environ.get("NO_COLOR"))
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _print(
@@ -182,9 +199,5 @@ def _print(
     if as_json:
         text = json.dumps(document(outcomes, now, dry_run=dry_run), indent=2)
     else:
-        text = render(outcomes, now, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
-    try:
-        print(runtime.secrets.strike(text), flush=True)
-    except BrokenPipeError:
-        # Whoever reads has seen enough. What is left in the buffer must not be tried again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        text = render(outcomes, now, shutil.get_terminal_size().columns if _is_terminal() else None)
+    say(runtime.secrets.strike(text))

@@ -16,6 +16,7 @@ from typing import NoReturn
 from rotator import __version__
 
 USAGE = 64
+LARGEST_PORT = 65535
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 
@@ -92,12 +93,19 @@ def _config_option(to: argparse.ArgumentParser) -> None:
 
 def _emulator_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--host", default="127.0.0.1", help="where to listen; loopback only (default %(default)s)")
-    to.add_argument("--port", type=int, default=8443, help="0: any free port (default %(default)s)")
+    to.add_argument("--port", type=_port, default=8443, help="0: any free port (default %(default)s)")
     to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants to begin with (default: a demo tenant)")
     to.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this file over restarts")
     to.add_argument(
         "--directory", type=Path, metavar="DIR", help="where CA file and configuration go (default: a new one)"
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT):
+        msg = f"{text!r} is no port"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +150,7 @@ def _emulate(root: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "rotator":
             raise
-        root.exit(1, f"rotator: {options.command} needs {error.name}: pip install 'rotator[emulator]'\n")
+        root.exit(1, f"rotator: {options.command} needs {error.name}: install rotator with its extra, emulator\n")
 
 
 def entry() -> NoReturn:

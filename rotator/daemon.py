@@ -45,7 +45,7 @@ class Daemon:
     def __init__(self, runtime: Runtime) -> None:
         """Wire everything; nothing runs yet."""
         self._runtime = runtime
-        self._settings = runtime.settings
+        self._settings = self._begun_with = runtime.settings
         self._seen = {path: _digest(path) for path in (runtime.path, self._settings.ca_file) if path}
         self._reloading = threading.Lock()
         self._swept_once = False
@@ -101,7 +101,6 @@ class Daemon:
             self._candidacy.start()
         gc.freeze()  # what is there by now stays; a collection that goes over it would hold up every thread, health too
         clock.wait()
-        log.info("rotator.stopping")
         if self._candidacy is not None:
             self._candidacy.stop()
         self._scheduler.stop()
@@ -126,7 +125,11 @@ class Daemon:
                 self._metrics.reloaded(accepted=False)
                 log.error("config.rejected", config=error.source, faults=[str(fault) for fault in error.faults])
                 return
-            before, self._settings = self._settings, settings
+            except Exception as error:
+                self._metrics.reloaded(accepted=False)
+                log.error("job.raised", job="reload", exc_info=error)
+                return
+            self._settings = settings
             with self._showing:
                 self._policies = _policies(tenants)
                 self._board.configure(self._policies if self._works else ())
@@ -140,7 +143,9 @@ class Daemon:
                 keysets=sum(len(tenant.policies) for tenant in tenants),
                 check_interval=format_span(settings.check_interval),
                 dry_run=settings.dry_run,
-                restart_needed=[name for name in AT_START if getattr(before, name) != getattr(settings, name)],
+                restart_needed=[
+                    name for name in AT_START if getattr(self._begun_with, name) != getattr(settings, name)
+                ],
             )
             self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
 

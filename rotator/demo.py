@@ -77,7 +77,7 @@ def run(*, forever: bool) -> int:
             show.line(f"an emulated tenant, {DOMAIN}, serves at {emulator.url}")
             config = _write_config(directory, emulator)
             with subprocess.Popen(  # noqa: S603 - this very program
-                [sys.executable, "-m", "rotator", "--config", str(config)],
+                [sys.executable, "-P", "-m", "rotator", "--config", str(config)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -86,8 +86,10 @@ def run(*, forever: bool) -> int:
             ) as daemon:
                 reader = threading.Thread(target=show.follow, args=(daemon.stderr,), daemon=True)
                 reader.start()
-                _watch(emulator.tenant(DOMAIN), show, stop, None if forever else LENGTH, daemon)
-                daemon.terminate()
+                try:
+                    _watch(emulator.tenant(DOMAIN), show, stop, None if forever else LENGTH, daemon)
+                finally:
+                    daemon.terminate()
                 code = daemon.wait(timeout=60)
                 reader.join(timeout=5)
             ended = emulator.now()

@@ -9,6 +9,7 @@ from pathlib import Path
 from rotator.core.errors import ConfigError
 from rotator.core.outcome import Exit
 from rotator.edges import config
+from rotator.output import say
 
 
 def check(path: Path) -> int:
@@ -16,13 +17,13 @@ def check(path: Path) -> int:
     with faults_told():
         settings = config.load(path)
         keysets = sum(len(tenant.keysets) for tenant in settings.tenants)
-        print(f"{path}: nothing is wrong; {_count(len(settings.tenants), 'tenant')}, {_count(keysets, 'keyset')}")
+        say(f"{path}: nothing is wrong; {_count(len(settings.tenants), 'tenant')}, {_count(keysets, 'keyset')}")
     return Exit.OK
 
 
 def print_schema() -> int:
     """Print the JSON Schema of the configuration."""
-    print(json.dumps(config.schema(), indent=2))
+    say(json.dumps(config.schema(), indent=2))
     return Exit.OK
 
 

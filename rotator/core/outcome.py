@@ -116,7 +116,7 @@ def exit_code(outcomes: Iterable[Outcome], *, detailed: bool) -> Exit:
 
 def _exit(outcome: Outcome) -> Exit:
     match outcome:
-        case Failed():
+        case Failed() | Held(sight=Sight(keyset=None)):
             return Exit.FAILED
         case Rotated():
             return Exit.OK

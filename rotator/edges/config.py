@@ -62,6 +62,14 @@ def schema() -> dict[str, Any]:
 class _Loader(yaml.SafeLoader):
     """Reads plain data, and refuses a key that is given twice."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - PyYAML's own
+        """The value of *node*; where it is none of its kind (a 30th of February), that is a fault like any other."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+            msg = f"what stands here is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark) from error
+
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     seen: set[object] = set()
@@ -83,7 +91,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
     except OSError as error:
-        _refuse(path, "", f"cannot be read: {error.strerror}; name the file with --config or {CONFIG_VARIABLE}")
+        hint = (
+            f"; name the file with --config or {CONFIG_VARIABLE}"
+            if isinstance(error, FileNotFoundError | IsADirectoryError)
+            else ""
+        )
+        _refuse(path, "", f"cannot be read: {error.strerror}{hint}")
     except UnicodeDecodeError:
         _refuse(path, "", "is no UTF-8 text")
     except yaml.MarkedYAMLError as error:
@@ -111,9 +124,22 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[Fault]:
         if not name.upper().startswith(PREFIX) or first in known:
             continue
         hint = _suggest(first, known)
-        if re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
+        meant = [each for each in _variables(Settings, PREFIX) if each.replace("__", "_") == name.upper()]
+        if meant:
+            hint = f"; did you mean {meant[0]}?"
+        elif re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
             hint = "; Kubernetes makes such variables for a Service of that name: set enableServiceLinks: false"
         yield Fault(path=name, message=f"is an environment variable that means nothing here{hint}")
+
+
+def _variables(model: type[BaseModel], prefix: str) -> set[str]:
+    """The variables that set something, sections and what is in them."""
+    found = set[str]()
+    for name, field in model.model_fields.items():
+        found.add(f"{prefix}{name.upper()}")
+        for inner in () if name == "tenants" else _models(field):
+            found |= _variables(inner, f"{prefix}{name.upper()}__")
+    return found
 
 
 def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
@@ -129,11 +155,20 @@ def _fault(details: ErrorDetails, environ: Mapping[str, str]) -> Fault:
     path = _path(location)
     if details["type"] == "extra_forbidden":
         return Fault(path=path, message="is no key of the configuration" + _hint(location))
-    said = {"missing": "is missing", "too_short": "must have at least one entry", "string_too_short": "is empty"}
-    message = said.get(details["type"], details["msg"])
+    message = _SAID.get(details["type"], details["msg"])
     variable = PREFIX + "__".join(str(part) for part in location).upper()
     origin = next((f" (from {name})" for name in environ if name.upper() == variable), "")
     return Fault(path=path, message=message[:1].lower() + message[1:] + origin)
+
+
+_SAID = {
+    "missing": "is missing",
+    "too_short": "must have at least one entry",
+    "string_too_short": "is empty",
+    "tuple_type": "must be a list",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a mapping of names to values"),
+}
+"""Our words for pydantic's kinds of error."""
 
 
 def _path(location: tuple[int | str, ...]) -> str:

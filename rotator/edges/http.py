@@ -193,7 +193,7 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
         raise RequestError(Failure(kind=FailureKind.TIMEOUT, message=message), effect) from error
     # What h11 and httpx say of a request that they do not send quotes it, token and all.
     quotes = isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | httpx.UnsupportedProtocol)
-    text = type(error).__name__ if quotes else " ".join(str(error).split()) or type(error).__name__
+    text = type(error).__name__ if quotes else " ".join(str(error).split()).rstrip(".") or type(error).__name__
     code = UNTRUSTED if UNTRUSTED in text else None
     if code:
         message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"

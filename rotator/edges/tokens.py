@@ -35,6 +35,7 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.edges.http import Answer, Http
 
 EARLY = 300.0  # seconds before its expiry that a token is renewed; MSAL, too, passes over one with less left
+TRACE = re.compile(r"[A-Za-z0-9-]{1,64}")  # what Entra calls a trace id
 PATIENCE = 60.0  # seconds between attempts to renew a token that is still valid
 
 
@@ -112,7 +113,7 @@ class Tokens:
         learn:     is told each value that must never be printed
         expires:   is told when the credential expires, whenever one is read; None: nobody knows
         """
-        self._http = http
+        self._client = _MsalClient(http)
         self._authority = authority
         self._scope = scope
         self._client_id = client_id
@@ -167,7 +168,7 @@ class Tokens:
         finally:
             self._observe(granted)
         if not granted:
-            _refuse(result, self._client_id)
+            _refuse(result, self._client_id, self._client.answer)
         self._learn(result["access_token"], for_good=False)
         now, lifetime = time.monotonic(), float(result["expires_in"])
         renew = now + max(lifetime - EARLY, lifetime / 2)
@@ -185,7 +186,7 @@ class Tokens:
                 self._client_id,
                 authority=self._authority,
                 client_credential=proof,
-                http_client=_MsalClient(self._http),
+                http_client=self._client,
                 instance_discovery=False,
             )
         except ValueError as error:
@@ -259,17 +260,26 @@ _ADVICE = {
 }
 
 
-def _refuse(result: Mapping[str, Any], client_id: str) -> NoReturn:
+def _refuse(result: Mapping[str, Any], client_id: str, answer: Answer | None) -> NoReturn:
     numbers = result.get("error_codes")
     number = numbers[0] if isinstance(numbers, list) and numbers and isinstance(numbers[0], int) else None
     error = str(result.get("error", "no reason"))[:80]
     code = f"AADSTS{number}" if number else error
     advice = _ADVICE.get(number or 0, "look the code up, check the app registration and its credential")
-    _fail(f"the login host gives app {client_id} no token ({error} {code}): {advice}", code=code)
+    trace = result.get("trace_id")
+    failure = Failure(
+        kind=FailureKind.AUTH,
+        message=f"the login host gives app {client_id} no token ({error} {code}): {advice}",
+        status=answer.status if answer else None,
+        code=code,
+        request_id=trace if isinstance(trace, str) and TRACE.fullmatch(trace) else None,
+        client_request_id=answer.client_request_id if answer else None,
+    )
+    raise RequestError(failure)
 
 
-def _fail(message: str, *, code: str | None = None, cause: Exception | None = None) -> NoReturn:
-    raise RequestError(Failure(kind=FailureKind.AUTH, message=message, code=code)) from cause
+def _fail(message: str, *, cause: Exception | None = None) -> NoReturn:
+    raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +295,11 @@ class _MsalResponse:
 
 
 class _MsalClient:
-    """Our `Http` in the shape that MSAL calls."""
+    """Our `Http` in the shape that MSAL calls; `answer` is the last one, for the ids that MSAL drops."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self.answer: Answer | None = None
 
     def get(
         self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: object
@@ -313,7 +324,8 @@ class _MsalClient:
         self, operation: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> _MsalResponse:
         ours = {name: value for name, value in headers.items() if name.lower() != "client-request-id"}
-        answer = self._http.send(operation, method, url, headers=ours, content=content)
+        self.answer = None
+        self.answer = answer = self._http.send(operation, method, url, headers=ours, content=content)
         _check(answer, operation, urlsplit(url).hostname or url)
         return _MsalResponse(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
 

@@ -116,9 +116,9 @@ class Emulator:
         folder = given or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emulator-")))
         folder.mkdir(parents=True, exist_ok=True)
         identity = self._identity()
+        self._listen(stack, identity)  # first: whoever has the port already may have its CA file there
         self.ca_file = folder / CA_FILE
         self.ca_file.write_text(identity.authority.certificate_pem)
-        self._listen(stack, identity)
 
     def _identity(self) -> Identity:
         """The CA and the tokens' key, and the tenants: from the state file, or new."""

@@ -46,7 +46,7 @@ STOPPED = Held(sight=BLIND, reason=Reason.STOPPING)
     [
         pytest.param([], Exit.OK, Exit.OK, id="nothing configured"),
         pytest.param([HELD], Exit.OK, Exit.OK, id="held"),
-        pytest.param([STOPPED], Exit.OK, Exit.OK, id="held unseen"),
+        pytest.param([STOPPED], Exit.FAILED, Exit.FAILED, id="held unseen"),
         pytest.param([ROTATED], Exit.OK, Exit.OK, id="rotated"),
         pytest.param([ROTATED_HURT], Exit.OK, Exit.OK, id="rotated, and it takes a while"),
         pytest.param([PLANNED], Exit.OK, Exit.DUE, id="planned"),

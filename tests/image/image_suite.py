@@ -134,7 +134,10 @@ def test_image_has_no_program_but_its_own(image: Engine) -> None:
 def test_image_says_what_the_emulator_needs(image: Engine) -> None:
     """The emulator's own libraries are not in the image: whoever calls it there is told what is missing."""
     done = image.run("emulator")
-    assert (done.returncode, done.stderr) == (1, "rotator: emulator needs werkzeug: pip install 'rotator[emulator]'\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "rotator: emulator needs werkzeug: install rotator with its extra, emulator\n",
+    )
 
 
 def test_image_is_compiled(image: Engine) -> None:

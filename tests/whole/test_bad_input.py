@@ -75,6 +75,13 @@ def test_configuration_that_is_a_directory(bench: Bench, tmp_path: Path) -> None
         pytest.param(
             "a: !!python/object/apply:os.system [true]\n", "line 1, column 4: could not determine", id="a tag"
         ),
+        pytest.param("a: 2031-02-29\n", "line 1, column 4: what stands here is no timestamp", id="a day that is none"),
+        pytest.param("a: 2026-11-24T25:00:00Z\n", "line 1, column 4: what stands here is no timestamp", id="an hour"),
+        pytest.param("a: !!int foo\n", "line 1, column 4: what stands here is no int", id="a number that is none"),
+        pytest.param("a: !!bool foo\n", "line 1, column 4: what stands here is no bool", id="neither true nor false"),
+        pytest.param(f"a: {'9' * 5000}\n", "line 1, column 4: what stands here is no int", id="too long a number"),
+        pytest.param("tenants: contoso\n", "tenants: must be a list", id="no list"),
+        pytest.param("tenants: [contoso]\n", "tenants[0]: must be a mapping of names to values", id="no mapping"),
         pytest.param("\ttenants: 1\n", "line 1, column 1: found character '\\t' that cannot start", id="a tab"),
     ],
 )
@@ -262,6 +269,11 @@ def test_configuration_with_a_name_or_keyset_twice(bench: Bench) -> None:
         ),
         pytest.param(
             {"ROTATOR_HTTP__PROT": "1"}, "http.prot: is no key of the configuration; did you mean port?", id="inside"
+        ),
+        pytest.param(
+            {"ROTATOR_HTTP_PORT": "9000"},
+            "ROTATOR_HTTP_PORT: is an environment variable that means nothing here; did you mean ROTATOR_HTTP__PORT?",
+            id="one underscore",
         ),
         pytest.param(
             {"ROTATOR_SERVICE_PORT": "9464"},

@@ -90,7 +90,7 @@ def usage(run: Finished) -> str:
             ("config", "mend"), "rotator config: argument check|schema: invalid choice: 'mend'", id="unknown verb"
         ),
         pytest.param(
-            ("emulator", "--port", "x"), "rotator emulator: argument --port: invalid int value: 'x'", id="port"
+            ("emulator", "--port", "70000"), "rotator emulator: argument --port: '70000' is no port", id="port"
         ),
     ],
 )

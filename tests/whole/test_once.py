@@ -373,8 +373,41 @@ def test_once_stopped_while_it_settles(bench: Bench) -> None:
     running.log("sweep.settling")
     running.signal(signal.SIGTERM)
     run = running.wait(15)
-    assert (run.code, run.row["outcome"]) == (0, "planned")
+    assert (run.code, run.row["outcome"], run.row["reason"]) == (0, "held", "stopping")
+    assert len(run.events("rotator.stopping")) == 1
     assert not emulator.seen(GENERATE)
+
+
+def test_once_stopped_before_every_tenant_was_looked_at(bench: Bench) -> None:
+    """Each keyset has its row, and one that could not be looked at is no success."""
+    tenants = (Tenant(name="slow", keysets=(fresh(),)), Tenant(keysets=(lapsed(),)))
+    emulator = bench.begin(*tenants, concurrency=1)
+    hang = emulator.inject(Fault(what=Kind.HANG, where=Operation.LIST_KEYSETS))
+    running = bench.start("--once", "--output", "json")
+    assert emulator.wait_for(Operation.LIST_KEYSETS)
+    running.signal(signal.SIGTERM)
+    running.log("rotator.stopping")
+    hang.release()
+    run = running.wait(10)
+    assert [(row["outcome"], row["reason"]) for row in run.rows] == [("held", "not_due"), ("held", "stopping")]
+    assert run.code == 1
+
+
+def test_once_asked_twice_to_stop(bench: Bench) -> None:
+    """A second signal changes nothing: the write in flight is finished, and nobody complains."""
+    emulator = bench.begin(Tenant(keysets=(due(),)))
+    hang = emulator.inject(Fault(what=Kind.HANG, where=GENERATE))
+    running = bench.start("--once", "--output", "json")
+    assert emulator.wait_for(GENERATE)
+    for _ in range(3):
+        running.signal(signal.SIGINT)
+        running.log("rotator.stopping")
+        time.sleep(0.1)
+    hang.release()
+    run = running.wait(10)
+    assert (run.code, run.row["outcome"]) == (0, "rotated")
+    events = [line["event"] for line in run.logs]
+    assert events == ["keyset.planned", "sweep.settling", "rotator.stopping", "keyset.rotated"]
 
 
 def test_once_stopped_while_a_write_is_under_way(bench: Bench) -> None:

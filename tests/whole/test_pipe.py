@@ -19,3 +19,23 @@ def test_reader_that_has_seen_enough(bench: Bench, call: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+
+
+@pytest.mark.parametrize("call", ["--dry-run", "status --output json", "config check", "config schema"])
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [(">/dev/full", "No space left on device"), (">&-", "there is no stdout")],
+    ids=["a full disk", "nowhere"],
+)
+def test_report_that_cannot_be_written(bench: Bench, call: str, where: str, reason: str) -> None:
+    """A report that cannot be written is one line of complaint, and no success."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m rotator {call} {where}"],
+        env=bench.environment({"ROTATOR_LOG__LEVEL": "error"}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, f"rotator: the report cannot be written: {reason}\n")

@@ -96,6 +96,35 @@ def test_reload_of_a_bad_file_changes_nothing(bench: Bench) -> None:
     assert daemon.stop().code == 0
 
 
+def test_reload_of_a_value_that_is_none(bench: Bench) -> None:
+    """Whatever is wrong with a file it is refused, and costs the daemon neither its signals nor its work."""
+    begin(bench)
+    daemon = bench.start()
+    daemon.log("sweep.finished")
+    good = bench.config.read_text()
+    bench.config.write_text(good + "client_secret_expires: 2031-02-29\n")
+    daemon.signal(signal.SIGHUP)
+    (fault,) = daemon.log("config.rejected")["faults"]
+    assert fault.endswith("what stands here is no timestamp")
+    bench.config.write_text(good)
+    daemon.signal(signal.SIGHUP)
+    daemon.log("config.reloaded")
+    assert daemon.stop().code == 0
+
+
+def test_reload_says_what_needs_a_restart_until_there_is_one(bench: Bench) -> None:
+    """A setting that is read at the start alone is named at each reload, for as long as it is another one."""
+    begin(bench)
+    daemon = bench.start()
+    for count, port in enumerate((daemon.port, daemon.port, 0), 1):
+        bench.content["http"]["port"] = port
+        bench.write()
+        daemon.signal(signal.SIGHUP)
+        told = daemon.log("config.reloaded", count=count)
+        assert told["restart_needed"] == (["http"] if port else [])
+    assert daemon.stop().code == 0
+
+
 def test_reload_keeps_what_is_due(bench: Bench) -> None:
     """A keyset that was called for in a first look keeps its place over a reload, and has its second look."""
     bench.begin(Tenant(keysets=(due("B2C_1A_One"), fresh("B2C_1A_Two"))), check_interval="1h", settle="3s")
