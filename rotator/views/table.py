@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from rotator.core.outcome import Outcome, outcome_name, reason_name
+from rotator.core.outcome import Outcome, Planned, outcome_name, reason_name
 from rotator.core.text import printable
 from rotator.views.words import details, full_name, remaining, summary
 
@@ -24,7 +24,8 @@ def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
 def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
     outlook = outcome.sight.outlook
     covered = remaining(outlook.covered_until, now) if outlook else "-"
-    following = remaining(outlook.plan.activation, now) if outlook else "-"
+    activation = outcome.spec.nbf if isinstance(outcome, Planned) else outlook.plan.activation if outlook else None
+    following = remaining(activation, now) if activation else "-"
     return (outcome.sight.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, following)
 
 
