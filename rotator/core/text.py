@@ -53,4 +53,6 @@ def format_instant(instant: datetime) -> str:
 
 def printable(text: str) -> str:
     """*text* with every character that a terminal would obey written as an escape."""
+    if text.isprintable():  # nearly always, and a page asks thousands of times
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

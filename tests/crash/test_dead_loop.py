@@ -42,7 +42,7 @@ def doomed(bench: Bench, tmp_path: Path) -> tuple[Running, Path]:
 
 def test_health_fails_where_the_loop_is_dead(bench: Bench, doomed: tuple[Running, Path]) -> None:
     """
-    It fails within the time it states, and names what is dead; no look begins any more.
+    It fails within the time it states, and names what is dead, as the page does; no look begins any more.
 
     It still ends when it is told to. Another one stays alive.
     """
@@ -58,6 +58,7 @@ def test_health_fails_where_the_loop_is_dead(bench: Bench, doomed: tuple[Running
         time.sleep(0.2)
     taken = time.monotonic() - killed
     assert (found.status, found.text) == (503, "the scheduler has not shown that it lives for 30s\n")
+    assert "The scheduler has not shown that it lives" in daemon.get("/").text
     assert taken > LONGEST_SILENCE - 2 * BEAT
     assert other.get("/healthz").status == 200
     other.stop()
