@@ -7,6 +7,7 @@ not at all. Here each of them is a fault, named with its path, and all faults ar
 told at once.
 """
 
+import contextlib
 import difflib
 import os
 import re
@@ -22,7 +23,7 @@ from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, Fault
 from rotator.core.rotation import PolicyError
-from rotator.edges.settings import PREFIX, Settings
+from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 
@@ -45,10 +46,11 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         faults += [_fault(each, environ) for each in details if not _follows(each, details)]
+        faults += _collisions(*_whole_parts(content, environ))
     except SettingsError as error:
         faults.append(Fault(path="environment", message=str(error)))
     else:
-        faults += _collisions(settings)
+        faults += _collisions(dict(enumerate(settings.tenants)), settings.defaults)
         if not faults:
             return settings
     raise ConfigError(source, tuple(faults))
@@ -209,10 +211,25 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
     return found
 
 
-def _collisions(settings: Settings) -> Iterator[Fault]:
+def _whole_parts(
+    content: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[dict[int, TenantSettings], PolicySettings | None]:
+    """The tenants, by their places, and the defaults of a configuration that is not whole, as far as they are."""
+    tenants, raw = {}, content.get("tenants")
+    for t, each in enumerate(raw if isinstance(raw, list) else ()):
+        with contextlib.suppress(ValidationError):
+            tenants[t] = TenantSettings.model_validate(each)
+    if any(name.upper().startswith(f"{PREFIX}DEFAULTS__") for name in environ):
+        return tenants, None
+    with contextlib.suppress(ValidationError):
+        return tenants, PolicySettings.model_validate(content.get("defaults") or {})
+    return tenants, None
+
+
+def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings | None) -> Iterator[Fault]:
     """What is wrong between values that are right each for itself."""
     names, keysets = set[str](), set[tuple[str, str, str]]()
-    for t, tenant in enumerate(settings.tenants):
+    for t, tenant in tenants.items():
         path = f"tenants[{t}]"
         if tenant.name in names:
             yield Fault(path=f"{path}.name", message=f"{tenant.name} is the name of another tenant already")
@@ -222,7 +239,9 @@ def _collisions(settings: Settings) -> Iterator[Fault]:
             if identity in keysets:
                 yield Fault(path=f"{path}.keysets[{k}].id", message=f"{keyset.id} of this tenant is listed already")
             keysets.add(identity)
+            if defaults is None:
+                continue
             try:
-                keyset.policy(settings.defaults)
+                keyset.policy(defaults)
             except PolicyError as error:
                 yield Fault(path=f"{path}.keysets[{k}]", message=str(error))

@@ -258,6 +258,26 @@ def test_configuration_with_a_name_or_keyset_twice(bench: Bench) -> None:
     ]
 
 
+def test_configuration_with_faults_of_every_kind(bench: Bench) -> None:
+    """What is wrong between values is told together with what is wrong with one, so that nobody mends in rounds."""
+    hasty = fresh("B2C_1A_Hasty", wanted={"rotate_every": "10d"})
+    bench.begin(Tenant(keysets=(fresh(), hasty)), settle=5)
+    (tenant,) = bench.content["tenants"]
+    tenant["keysets"].insert(1, tenant["keysets"][0])
+    other = {**tenant, "tenant_id": "other.onmicrosoft.com", "keysets": tenant["keysets"][:1]}
+    bench.content["tenants"] = [tenant, other, "words"]
+    bench.write()
+    found = refused(bench, bench.check())
+    assert len(found) == 5
+    assert found[:2] == [
+        f"settle: is no duration; {SPAN} (a bare number has no unit)",
+        "tenants[2]: must be a mapping of names to values",
+    ]
+    assert found[2] == "tenants[0].keysets[1].id: B2C_1A_Fresh of this tenant is listed already"
+    assert found[3].startswith("tenants[0].keysets[2]: ")
+    assert found[4] == "tenants[1].name: contoso is the name of another tenant already"
+
+
 @pytest.mark.parametrize(
     ("env", "complaint"),
     [
