@@ -21,6 +21,7 @@ import pytest
 import yaml
 from lease.fake import Fault, Kind, Kubernetes, Moment
 from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
+from replicas.relay import Relay
 from whole.bench import Bench, Tenant, due, fresh
 from whole.fake_clock import FakeClock
 
@@ -234,6 +235,31 @@ def test_api_that_hangs(bench: Bench, api: Kubernetes) -> None:
     assert fleet.taken(again, thawed) > frozen + DEADLINE
     fleet.wait_for_keys(2)
     fleet.finish()
+
+
+def test_api_behind_something_that_is_stopped(bench: Bench, api: Kubernetes) -> None:
+    """What stands before the API is stopped (SIGSTOP) for longer than the deadline: nobody writes until it goes on."""
+    fleet = Fleet(bench, api, 2)
+    with Relay(api.port) as relay:
+        env = {"KUBERNETES_SERVICE_PORT": str(relay.port)}
+        leader, follower = fleet.replicas
+        fleet.start(leader, env=env)
+        leader.process.log("lease.acquired")
+        fleet.start(follower, env=env)
+        until(lambda: follower.process.get("/readyz").status == 200)
+        relay.process.send_signal(signal.SIGSTOP)
+        leader.process.log("lease.lost", reason="deadline", timeout=DEADLINE + SLACK)
+        lost = time.time()
+        time.sleep(DURATION)
+        assert [metric(replica, "leader") for replica in fleet.replicas] == [0.0, 0.0]
+        assert [replica.process.get("/healthz").status for replica in fleet.replicas] == [200, 200]
+        relay.process.send_signal(signal.SIGCONT)
+        gone_on = time.time()
+        for keyset in fleet.keysets:
+            assert [event for event in fleet.generated(keyset.id) if lost < event.instant < gone_on] == []
+        fleet.leader(after=gone_on)
+        fleet.wait_for_keys(2)
+        fleet.finish()
 
 
 def test_split_network(bench: Bench, api: Kubernetes) -> None:
