@@ -116,11 +116,11 @@ def test_reload_says_what_needs_a_restart_until_there_is_one(bench: Bench) -> No
     """A setting that is read at the start alone is named at each reload, for as long as it is another one."""
     begin(bench)
     daemon = bench.start()
-    for count, port in enumerate((daemon.port, daemon.port, 0), 1):
-        bench.content["http"]["port"] = port
+    for interval, port in (("2h", daemon.port), ("3h", daemon.port), ("4h", 0)):
+        bench.content |= {"http": {"host": "127.0.0.1", "port": port}, "check_interval": interval}
         bench.write()
         daemon.signal(signal.SIGHUP)
-        told = daemon.log("config.reloaded", count=count)
+        told = daemon.log("config.reloaded", check_interval=interval)
         assert told["restart_needed"] == (["http"] if port else [])
     assert daemon.stop().code == 0
 
