@@ -82,7 +82,7 @@ def test_reload_of_a_bad_file_changes_nothing(bench: Bench) -> None:
     bench.write()
     daemon.signal(signal.SIGHUP)
     rejected = daemon.log("config.rejected")
-    assert [fault.partition(":")[0] for fault in rejected["faults"]] == ["settle"]
+    assert [fault.partition(":")[0] for fault in rejected["faults"]] == ["settle", "tenants[0].keysets[0]"]
     metrics = daemon.get("/metrics").text
     assert "b2c_rotator_config_last_reload_successful 0.0" in metrics
     assert 'b2c_rotator_config_reloads_total{outcome="rejected"} 1.0' in metrics
