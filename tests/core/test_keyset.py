@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from core.builders import DAY, HOUR, SECOND, T0, key, keyset
@@ -78,6 +78,11 @@ def test_activates_and_expires_missing_dates() -> None:
     undated = key("k", None, None)
     assert (undated.activates, undated.expires) == (ALWAYS, NEVER)
     assert (key("k", START, END).activates, key("k", START, END).expires) == (START, END)
+
+
+def test_expires_at_the_end_of_the_calendar() -> None:
+    """A key whose exp is the last second that there is expires when one without exp does."""
+    assert key("k", START, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)).expires == key("k", START, None).expires
 
 
 def test_kids_of_all_keys() -> None:

@@ -90,3 +90,9 @@ def test_exit_values() -> None:
 def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) -> None:
     """An outcome is called by what came of it, and says why in one word of the interface."""
     assert (name, reason) == (outcome_name(outcome), reason_name(outcome))
+
+
+def test_failed_does_not_show_its_bug() -> None:
+    """What an exception quotes may be secret, so it is for the log alone, which knows how to write one."""
+    failure = Failure(kind=FailureKind.INTERNAL, message="a bug of this program")
+    assert "hunter2" not in repr(Failed(sight=BLIND, failure=failure, bug=ValueError("hunter2")))

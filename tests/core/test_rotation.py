@@ -503,6 +503,13 @@ def test_decide_notes(to_come: Key, notes: tuple[Note, ...]) -> None:
     assert notes == decide(POLICY, keyset(OURS, to_come), T0).outlook.notes
 
 
+def test_decide_notes_without_the_beginning_of_the_chain() -> None:
+    """A key that begins the chain is no trouble, even where its whole life is shorter than the overlap."""
+    brief = key("brief", T0 + 5 * DAY, T0 + 5 * DAY + OVERLAP - SECOND)
+    outlook = decide(POLICY, keyset(NET, brief), T0).outlook
+    assert (brief.expires, ()) == (outlook.covered_until, outlook.notes)
+
+
 def test_decide_notes_in_the_order_of_the_keyset() -> None:
     """Every such key is named, in the order of the keyset."""
     keys = keyset(key("gap", END + DAY, None), OURS, key("short", END, None), key("off", DUE, None, enabled=False), NET)
@@ -587,6 +594,21 @@ def test_decide_stand_in_outlasts_the_turn(active: Key, exp: datetime, *, rotate
         assert (Reason.RENEWAL_DUE, spec(TURN + SECOND)) == (decision.reason, getattr(decision, "spec", None))
 
 
+def test_decide_stand_in_for_a_short_key() -> None:
+    """What follows a key that is soon over need not outlast the turn that such a key never has."""
+    now = SHORT_TURN + SECOND
+    stand_in = key("stand-in", now + 3 * HOUR, TURN)
+    decision = decide(LATE, keyset(TEN_DAYS, stand_in), now)
+    outlook = Outlook(
+        active=TEN_DAYS,
+        covered_until=TEN_DAYS.expires,
+        plan=plan(TURN - OVERLAP),
+        is_hurt=True,
+        notes=(Note(kid="stand-in", kind=NoteKind.OVERLAP_TOO_SHORT),),
+    )
+    assert Hold(outlook=outlook, reason=Reason.OVERDUE) == decision
+
+
 def test_decide_stand_in_that_ends_with_the_turn() -> None:
     """A key to come that expires when the key of the turn would have is no stand-in and costs no lead."""
     now = PUBLISH_BY + DAY
@@ -621,6 +643,38 @@ def test_decide_by_the_last_of_stand_ins_in_a_row() -> None:
     two = key("two", TURN + 10 * DAY, TURN + 200 * DAY)
     decision = decide(POLICY, keyset(TWO_YEARS, one, two), PUBLISH_BY)
     assert (Reason.NOT_DUE, plan(TURN + 100 * DAY)) == (decision.reason, decision.outlook.plan)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        pytest.param(DUE - SECOND, PLAN, id="not due: its own"),
+        pytest.param(DUE, plan(TURN + 89 * DAY), id="due: that of the stand-in"),
+    ],
+)
+def test_decide_plan_of_a_key_with_a_stand_in(now: datetime, expected: Plan) -> None:
+    """A key to come takes the place of the needed one once that is due, and not before."""
+    decision = decide(POLICY, keyset(TWO_YEARS, key("stand-in", TURN - DAY, TURN + 100 * DAY)), now)
+    assert (Reason.NOT_DUE, expected, False) == (decision.reason, decision.outlook.plan, decision.outlook.is_hurt)
+
+
+@pytest.mark.parametrize(
+    ("keys", "now", "reason"),
+    [
+        pytest.param((), END, Reason.NO_VALID_KEY, id="no valid key"),
+        pytest.param((OURS,), END - 2 * HOUR, Reason.OVERDUE, id="too late for the overlap"),
+    ],
+)
+def test_decide_trouble_before_stand_ins_in_a_row(keys: tuple[Key, ...], now: datetime, reason: Reason) -> None:
+    """That the first key to come is late is told, however well the next one follows it."""
+    one, two = key("one", now + HOUR, now + 10 * DAY), key("two", now + 5 * DAY, now + 200 * DAY)
+    decision = decide(LATE, keyset(*keys, one, two), now)
+    assert isinstance(decision, Hold)
+    assert (reason, plan(now + 95 * DAY), True) == (
+        decision.reason,
+        decision.outlook.plan,
+        decision.outlook.is_hurt,
+    )
 
 
 @pytest.mark.parametrize(

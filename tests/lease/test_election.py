@@ -258,6 +258,7 @@ def test_follow_looks_often(retry: float, longest: float) -> None:
     wait = replica.elector.step()
     assert wait is not None
     assert longest * 0.8 <= wait < longest
+    assert wait < 2.0
 
 
 # --- rule 2: the deadline is hard
@@ -447,6 +448,14 @@ def test_stop_waits_for_the_write(leader: Replica) -> None:
     assert leader.api.lease.holder == ""
 
 
+def test_stop_renews_no_sooner_for_a_write(leader: Replica) -> None:
+    """A lease that is kept for a write is renewed when it is time, and not because of the stop."""
+    assert leader.elector.begin_write(30.0)
+    leader.elector.stop()
+    leader.passes(7.9)
+    assert leader.api.asked == []
+
+
 def test_stop_waits_for_every_write(leader: Replica) -> None:
     """Writes are told apart by their threads: the end of one is not that of another."""
     assert leader.elector.begin_write(30.0)
@@ -472,6 +481,19 @@ def test_stop_while_another_takes_it(leader: Replica) -> None:
     leader.passes(0)
     assert leader.news[-1] == Over(released=False)
     assert leader.api.lease.holder == OTHER
+
+
+def test_stop_of_a_former_leader_whose_claim_is_in_doubt(leader: Replica) -> None:
+    """What a former term knew of the record counts for nothing when a later claim is handed back."""
+    leader.clock.time += 40
+    leader.passes(0)
+    leader.clock.time += 10
+    leader.api.tricks.extend((leader.takes(0), leader.hangs(done=True)))
+    leader.elector.step()
+    assert leader.api.lease.holder == ME
+    leader.elector.stop()
+    leader.passes(0)
+    assert leader.api.lease.holder == ""
 
 
 def test_step_aside_lets_another_lead(leader: Replica) -> None:
@@ -679,6 +701,13 @@ def test_first_leader_has_not_followed(replica: Replica) -> None:
     assert not replica.elector.has_followed
 
 
+def test_former_leader_has_followed(leader: Replica) -> None:
+    """Who leads no more knows that, though it has seen no other leader yet."""
+    leader.clock.time += 40
+    leader.passes(0)
+    assert leader.elector.has_followed
+
+
 def test_stop_of_a_follower(replica: Replica) -> None:
     """A follower that is to stop asks nothing any more."""
     replica.api.edit(holder=OTHER, duration=60.0)
@@ -687,6 +716,18 @@ def test_stop_of_a_follower(replica: Replica) -> None:
     before = len(replica.api.asked)
     assert replica.elector.step() is None
     assert len(replica.api.asked) == before
+
+
+def test_stop_of_a_former_leader(leader: Replica) -> None:
+    """Who has handed its lease over asks nothing any more, either."""
+    leader.clock.time += 40
+    leader.elector.step()
+    leader.elector.step()
+    assert leader.told == ["Lost", "Over"]
+    before = len(leader.api.asked)
+    leader.elector.stop()
+    assert leader.elector.step() is None
+    assert len(leader.api.asked) == before
 
 
 # --- its thread
@@ -719,6 +760,33 @@ def test_run_is_woken(replica: Replica) -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert replica.news[-1] == Over(released=True)
+
+
+def test_run_waits_between_steps(replica: Replica) -> None:
+    """Whoever follows asks, and not again before it is time."""
+    replica.api.edit(holder=OTHER, duration=60.0)
+    thread = run(replica.elector)
+    wait_for(lambda: replica.api.asked)
+    SystemClock().sleep(0.2)
+    replica.elector.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(replica.api.asked) < 5
+
+
+def test_run_waits_after_a_bug(replica: Replica) -> None:
+    """A bug that is always there is met once in a retry period."""
+
+    def trick(_: Callable[[], Lease], __: float) -> Lease:
+        raise IndexError
+
+    replica.api.tricks.extend([trick] * 10_000)
+    thread = run(replica.elector)
+    wait_for(lambda: replica.bugs)
+    SystemClock().sleep(0.2)
+    replica.elector.stop()
+    thread.join(20)
+    assert (thread.is_alive(), len(replica.bugs)) == (False, 1)
 
 
 def test_run_survives_a_bug() -> None:

@@ -1,14 +1,17 @@
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
 from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, key, keyset, policy
 from simulation.simulator import Fault, SimulatedClock, SimulatedScheduler, SimulatedTenant, refusal
 
+from rotator import loop
 from rotator.board import Board
+from rotator.clock import SystemClock
 from rotator.core.errors import Effect, Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned
@@ -39,6 +42,7 @@ class Daemon:
         names: Sequence[str] = ("contoso",),
         rhythm: Rhythm = RHYTHM,
         rules: RotationPolicy = POLICY,
+        raised: Callable[[BaseException], None] = _raise,
     ) -> None:
         self.clock = SimulatedClock(now)
         self.scheduler = SimulatedScheduler(self.clock)
@@ -55,7 +59,7 @@ class Daemon:
             board=Board([(name, rules) for name in names for rules in self.policies]),
             observe=self.told.append,
             swept=self.swept.append,
-            raised=_raise,
+            raised=raised,
             chance=lambda: 0.0,
         )
 
@@ -109,6 +113,15 @@ def test_sweep_nothing_due() -> None:
     daemon = Daemon(due(), now=T0)
     daemon.loop.sweep()
     assert (daemon.kinds(), daemon.scheduler.waiting) == (["Held"], {})
+
+
+def test_sweep_tells_how_long_it_took() -> None:
+    """A sweep takes from its own beginning to its end."""
+    daemon = Daemon(due())
+    daemon.clock.sleep(100.0)
+    daemon.service.trouble = lambda _: daemon.clock.linger(5.0)
+    daemon.loop.sweep()
+    assert [swept.seconds for swept in daemon.swept] == [5.0]
 
 
 def test_second_look_comes_when_settled() -> None:
@@ -213,6 +226,44 @@ def test_second_looks_of_several_keysets() -> None:
     assert settled == list(daemon.service.born.values())
 
 
+def test_second_look_is_no_sooner_for_another_s() -> None:
+    """When one keyset has settled, another that has nearly settled waits all the same."""
+    daemon = Daemon(Keyset(id=KEYSET_ID, keys=(OURS, SUCCESSOR)), due(SECOND_ID))
+    daemon.loop.sweep()
+    daemon.scheduler.run(1)
+    daemon.service.turn(KEYSET_ID, "theirs", enabled=False)
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE)
+    settled = [DUE + timedelta(seconds=SETTLE), DUE + timedelta(seconds=SETTLE + 1)]
+    assert settled == list(daemon.service.born.values())
+    assert [request.keyset_id for request in daemon.service.requests if request.operation == "generate"] == [
+        SECOND_ID,
+        KEYSET_ID,
+    ]
+
+
+def test_second_looks_of_three_keysets() -> None:
+    """After each second look comes the one that is due next."""
+    ids = (KEYSET_ID, SECOND_ID, "B2C_1A_Third")
+    daemon = Daemon(*(Keyset(id=keyset_id, keys=(OURS, SUCCESSOR)) for keyset_id in ids))
+    for keyset_id in ids:
+        daemon.service.turn(keyset_id, "theirs", enabled=False)
+        daemon.loop.sweep()
+        daemon.scheduler.run(10)
+    daemon.scheduler.run(SETTLE)
+    assert [DUE + timedelta(seconds=SETTLE + n) for n in (0, 10, 20)] == list(daemon.service.born.values())
+
+
+def test_second_look_that_is_late() -> None:
+    """A second look whose time has passed comes at once."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.scheduler.waiting.clear()
+    daemon.clock.sleep(SETTLE + 10)
+    daemon.loop.sweep()
+    assert daemon.scheduler.left() == {"second:contoso": 0.0}
+
+
 def test_second_look_refused() -> None:
     """What a gate holds is due anew with the next sweep, and not before."""
     daemon = Daemon(due())
@@ -236,6 +287,24 @@ def test_failed_look_is_made_again(failures: int) -> None:
         daemon.scheduler.run(wait)
     assert [60.0, 120.0, 240.0][:failures] == waits
     assert ["Failed"] * failures + ["Held"] == daemon.kinds()
+
+
+@pytest.mark.parametrize(
+    ("now", "rhythm", "wait"),
+    [
+        pytest.param(T0, RHYTHM, 60.0, id="held: the end of a row"),
+        pytest.param(DUE, RHYTHM, 120.0, id="planned: the second look is still to come"),
+        pytest.param(DUE, DRY, 60.0, id="planned in a dry run: there is no second look"),
+    ],
+)
+def test_failed_look_after_another_and_one_that_did_not(now: Any, rhythm: Rhythm, wait: float) -> None:
+    """A row of failures ends with a look that is the last word."""
+    daemon = Daemon(due(), now=now, rhythm=rhythm)
+    daemon.service.fails("list_keysets", PASSING, None, PASSING)
+    daemon.loop.sweep()
+    daemon.scheduler.run(60)
+    daemon.loop.sweep()
+    assert daemon.scheduler.left()["again:contoso"] == wait
 
 
 def test_failed_look_when_the_service_says() -> None:
@@ -312,6 +381,13 @@ def test_dry_run_never_writes() -> None:
     assert daemon.scheduler.waiting == {}
 
 
+def test_dry_run_plans_no_second_look() -> None:
+    """What is due in a dry run is due with the next sweep again, and not before."""
+    daemon = Daemon(due(), rhythm=DRY)
+    daemon.loop.sweep()
+    assert (daemon.kinds(), daemon.scheduler.waiting) == (["Planned"], {})
+
+
 def test_dry_run_failed_look_is_made_again() -> None:
     """A dry run is as persistent as any other."""
     daemon = Daemon(due(), rhythm=DRY)
@@ -327,6 +403,14 @@ def test_stop_before_a_sweep() -> None:
     daemon.clock.stop()
     daemon.loop.sweep()
     assert (daemon.told, daemon.swept, daemon.service.requests) == ([], [], [])
+
+
+def test_stop_in_the_midst_of_a_sweep() -> None:
+    """A sweep over which the program was asked to stop is not told as one."""
+    daemon = Daemon(due())
+    daemon.service.trouble = lambda _: daemon.clock.stop()
+    daemon.loop.sweep()
+    assert (daemon.kinds(), daemon.swept) == (["Planned"], [])
 
 
 def test_stop_before_a_second_look() -> None:
@@ -369,6 +453,25 @@ def test_rest_and_wake() -> None:
     assert daemon.kinds() == ["Planned", "Planned", "Rotated"]
 
 
+def test_rest_before_another_look() -> None:
+    """A look that failed before a rest is not made again during it."""
+    daemon = Daemon(due(), now=T0)
+    daemon.service.fails("list_keysets", PASSING)
+    daemon.loop.sweep()
+    daemon.loop.rest()
+    daemon.scheduler.run(600)
+    assert (daemon.kinds(), daemon.service.asked("list_keysets")) == (["Failed"], 1)
+
+
+def test_rest_between_two_tenants() -> None:
+    """A sweep that a rest comes over looks at no further tenant."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"), rhythm=replace(RHYTHM, concurrency=1))
+    daemon.service.trouble = lambda _: daemon.loop.rest()
+    daemon.loop.sweep()
+    assert [service.asked("list_keysets") for service in daemon.services.values()] == [1, 0]
+    assert daemon.swept == []
+
+
 def test_configure_keeps_what_is_due() -> None:
     """Another configuration does not put off the second look of a keyset that stays."""
     daemon = Daemon(due())
@@ -391,6 +494,17 @@ def test_configure_in_the_middle_of_a_second_look() -> None:
             daemon.loop.configure(daemon.tenants(), RHYTHM)
 
     daemon.service.trouble = reconfigure
+    daemon.scheduler.run(SETTLE)
+    last = daemon.told[-1]
+    assert isinstance(last, Held)
+    assert (last.reason, daemon.service.asked("generate")) == (Reason.RECONFIGURED, 0)
+
+
+def test_configure_as_a_dry_run_in_the_middle_of_a_second_look() -> None:
+    """A dry run begins at once: what was looked at already is not written any more."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.service.trouble = lambda _: daemon.loop.configure(daemon.tenants(), DRY)
     daemon.scheduler.run(SETTLE)
     last = daemon.told[-1]
     assert isinstance(last, Held)
@@ -432,6 +546,85 @@ def test_sweep_waits_for_no_tenant_that_hangs() -> None:
     assert [swept.late for swept in daemon.swept] == [1, 1]
     assert {"fabrikam"} == {outcome.sight.tenant for swept in daemon.swept for outcome in swept.outcomes}
     assert [service.asked("list_keysets") for service in daemon.services.values()] == [1, 2]
+
+
+def test_sweep_ends_before_the_next_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a tenant takes, it is waited for a little less than until the next sweep."""
+    waits: list[float] = []
+
+    def noted(looks: Any, timeout: float) -> Any:
+        waits.append(timeout)
+        return wait(looks, timeout)
+
+    monkeypatch.setattr(loop, "wait", noted)
+    Daemon(due()).loop.sweep()
+    assert [HOUR.total_seconds() * 0.9] == waits
+
+
+def test_sweeps_that_meet() -> None:
+    """Of several sweeps that come while one runs, one follows it."""
+    daemon = Daemon(due())
+    answered, sweeps = Event(), [Thread(target=daemon.loop.sweep) for _ in range(3)]
+
+    def hang(_: str) -> None:
+        answered.wait(20.0)
+
+    daemon.service.trouble = hang
+    first, second, third = sweeps
+    first.start()
+    wait_for(lambda: daemon.service.requests)
+    second.start()
+    wait_for(daemon.loop._next.locked)  # noqa: SLF001 - it waits for the first
+    third.start()
+    third.join(1.0)
+    answered.set()
+    for sweep in sweeps:
+        sweep.join(20.0)
+    assert (len(daemon.swept), daemon.service.asked("list_keysets")) == (2, 2)
+
+
+def wait_for(reached: Callable[[], object]) -> None:
+    clock = SystemClock()
+    until = clock.monotonic() + 20
+    while not reached():
+        assert clock.monotonic() < until
+        clock.sleep(0.005)
+
+
+def test_sweep_that_meets_a_bug() -> None:
+    """A bug in what is told of a look is told itself, and costs nothing but that look."""
+    bugs: list[BaseException] = []
+    daemon = Daemon(due(), names=("contoso", "fabrikam"), raised=bugs.append)
+    tell = daemon.told.append
+
+    def observe(outcome: Outcome) -> None:
+        if outcome.sight.tenant == "contoso":
+            raise ZeroDivisionError
+        tell(outcome)
+
+    daemon.loop._observe = observe  # noqa: SLF001 - a hearer that fails from now on
+    for _ in range(2):
+        daemon.loop.sweep()
+    assert [ZeroDivisionError] * 2 == [type(bug) for bug in bugs]
+    assert [outcome.sight.tenant for swept in daemon.swept for outcome in swept.outcomes] == ["fabrikam"] * 2
+    assert [service.asked("list_keysets") for service in daemon.services.values()] == [2, 2]
+
+
+def test_close_waits_for_what_is_under_way() -> None:
+    """The end waits for a look that has begun, and lets none begin that is still queued."""
+    rhythm = replace(RHYTHM, check_interval=SECOND / 20, concurrency=1)
+    daemon = Daemon(due(), names=("contoso", "fabrikam"), rhythm=rhythm)
+    answered = Event()
+
+    def hang(_: str) -> None:
+        answered.wait(20.0)
+
+    daemon.service.trouble = hang
+    daemon.loop.sweep()
+    Timer(0.2, answered.set).start()
+    daemon.loop.close()
+    assert daemon.kinds() == ["Planned"]
+    assert [service.asked("list_keysets") for service in daemon.services.values()] == [1, 0]
 
 
 def test_configure_without_the_tenant() -> None:

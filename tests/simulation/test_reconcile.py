@@ -302,6 +302,14 @@ def test_reconcile_rotated_seen_late() -> None:
     assert bench.passed == 15.0  # 1 + 2 + 4 + 8
 
 
+def test_reconcile_rotated_seen_very_late() -> None:
+    """However long the key has been looked for, no two looks are further apart than half a minute."""
+    bench = Bench(OURS)
+    bench.service.lag = lambda: 91.0
+    assert isinstance(bench.reconcile(), Rotated)
+    assert bench.passed == 91.0  # 1 + 2 + 4 + 8 + 16 + 30 + 30
+
+
 def test_reconcile_unconfirmed() -> None:
     """A key that the service says it made, and never shows, is a failure, after looking for as long as settles."""
     bench = Bench(OURS)
@@ -472,6 +480,15 @@ def test_reconcile_enabling_fails_once() -> None:
     assert bench.passed == 1.0
 
 
+def test_reconcile_looking_fails_after_enabling() -> None:
+    """One look comes at once after the key was enabled; where that fails, the next ones take their time again."""
+    bench = Bench(OURS)
+    bench.service.altered = disabled
+    bench.service.fails("fetch", None, None, *[refusal(FailureKind.SERVICE)] * 2)
+    assert isinstance(bench.reconcile(), Rotated)
+    assert bench.passed == 6.0  # 2 + 4
+
+
 def test_reconcile_enabling_fails() -> None:
     """A key that stays disabled is a failure that says so."""
     bench = Bench(OURS)
@@ -578,6 +595,15 @@ def test_reconcile_lasting_refusal(kind: FailureKind) -> None:
     assert (bench.service.requests, bench.passed) == ([FETCH, GENERATE], 0.0)
 
 
+@pytest.mark.parametrize(("refusals", "rotated"), [(1, True), (2, False)])
+def test_reconcile_token_refused(refusals: int, *, rotated: bool) -> None:
+    """A token that the service refuses is dropped, so the key is asked for once more, at once, with a fresh one."""
+    bench = Bench(OURS)
+    bench.service.fails("generate", *[refusal(FailureKind.AUTH, status=401)] * refusals)
+    assert rotated == isinstance(bench.reconcile(), Rotated)
+    assert (bench.service.asked("generate"), bench.passed) == (2, 0.0)
+
+
 LATEST = timedelta(hours=3, minutes=2)
 
 
@@ -614,6 +640,18 @@ def test_reconcile_refused_as_too_early_again() -> None:
     assert bench.service.asked("generate") == 2
 
 
+def test_reconcile_refused_as_too_early_where_that_lead_changes_nothing() -> None:
+    """Where the longer lead leads to a key to come whose successor is as soon, that is refused once, and no more."""
+    brief = key("brief", T0 + HOUR, T0 + 3 * HOUR)
+    bench = Bench(brief, now=T0, publication_lead=HOUR, overlap=HOUR)
+    too_early = refusal(FailureKind.BAD_REQUEST, status=400)
+    bench.service.fails("generate", too_early, too_early)
+    outcome = bench.reconcile()
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure.kind, outcome.spec and outcome.spec.nbf) == (FailureKind.BAD_REQUEST, T0 + 2 * HOUR)
+    assert bench.service.asked("generate") == 2
+
+
 def test_reconcile_after_a_key_that_was_refused_as_too_early() -> None:
     """While the key with the longer lead is pending, none is added."""
     bench = Bench(now=T0)
@@ -639,6 +677,29 @@ def test_reconcile_refused_for_another_cause(now: Any, status: int) -> None:
     """A request that can't have been refused for its nbf is not asked for again."""
     bench = Bench(OURS, now=now)
     bench.service.fails("generate", refusal(FailureKind.BAD_REQUEST, status=status))
+    assert isinstance(bench.reconcile(), Failed)
+    assert bench.service.asked("generate") == 1
+
+
+def test_reconcile_refused_in_time_with_a_short_lead() -> None:
+    """However short the lead that the policy wants, a request that is not late is not asked for again."""
+    bench = Bench(OURS, now=TURN - HOUR, publication_lead=HOUR)
+    bench.service.fails("generate", refusal(FailureKind.BAD_REQUEST, status=400))
+    assert isinstance(bench.reconcile(), Failed)
+    assert bench.service.asked("generate") == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "kind", "status"),
+    [
+        pytest.param(TURN - HOUR, FailureKind.NOT_FOUND, 400, id="not for its nbf"),
+        pytest.param(DUE, FailureKind.FORBIDDEN, 401, id="not for its token"),
+    ],
+)
+def test_reconcile_refused_with_a_code_of_its_own(now: Any, kind: FailureKind, status: int) -> None:
+    """Where a code says what a refusal is about, its status alone is no cause to ask again."""
+    bench = Bench(OURS, now=now)
+    bench.service.fails("generate", refusal(kind, status=status))
     assert isinstance(bench.reconcile(), Failed)
     assert bench.service.asked("generate") == 1
 
@@ -706,6 +767,15 @@ def test_reconcile_stopped_while_looking_for_the_key(lag: float, passed: float, 
     assert passed == bench.passed
     if isinstance(outcome, Failed):
         assert (outcome.failure.kind, outcome.generated) == (FailureKind.UNCONFIRMED, "generated 1")
+
+
+def test_reconcile_stopped_when_looking_is_nearly_over() -> None:
+    """A stop never makes the program look for longer than it would have."""
+    bench = Bench(OURS)
+    bench.service.lag = lambda: SETTLE + 60
+    bench.clock.after(SETTLE - 0.75, bench.clock.stop)
+    assert isinstance(bench.reconcile(), Failed)
+    assert bench.passed == SETTLE
 
 
 def test_reconcile_stopped_with_the_key_in_sight() -> None:

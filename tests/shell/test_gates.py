@@ -1,0 +1,151 @@
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from core.builders import DAY, KEYSET_ID, POLICY, SECOND, T0, key, keyset
+
+from rotator.core.errors import Failure, FailureKind
+from rotator.core.exchange import Exchange
+from rotator.core.keyset import Keyset
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
+from rotator.core.rotation import KeySpec, Reason, decide
+from rotator.gates import RunawayGate, SkewGate, first_refusal
+
+DUE = T0 + 74 * DAY
+OURS = keyset(key("ours", T0, T0 + POLICY.validity))
+SPEC = KeySpec(use="sig", kty="RSA", nbf=DUE, exp=DUE + POLICY.validity)
+BROKEN = Failure(kind=FailureKind.MISMATCH, message="it is not what was asked for")
+
+
+def sight(now: datetime = DUE, tenant: str = "contoso", keyset_id: str = KEYSET_ID) -> Sight:
+    rules, found = replace(POLICY, keyset_id=keyset_id), Keyset(id=keyset_id, keys=OURS.keys)
+    return Sight(tenant=tenant, policy=rules, now=now, keyset=found, outlook=decide(rules, found, now).outlook)
+
+
+def planned(seen: Sight) -> Planned:
+    return Planned(sight=seen, reason=Reason.RENEWAL_DUE, spec=SPEC)
+
+
+def rotated(kid: str, seen: Sight) -> Rotated:
+    return Rotated(before=seen, sight=seen, reason=Reason.RENEWAL_DUE, spec=SPEC, kid=kid)
+
+
+def failed(generated: str | None, seen: Sight) -> Failed:
+    return Failed(sight=seen, failure=BROKEN, spec=SPEC, generated=generated)
+
+
+def answer(skew: float | None) -> Exchange:
+    return Exchange(operation="fetch", client_request_id="1", status=200, seconds=0.1, skew=skew)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "asked"),
+    [
+        pytest.param((), None, [], id="no gate"),
+        pytest.param((None, None), None, [0, 1], id="nothing against it"),
+        pytest.param((None, Reason.STOPPING, Reason.NOT_LEADER), Reason.STOPPING, [0, 1], id="the first refusal"),
+    ],
+)
+def test_first_refusal(answers: tuple[Reason | None, ...], expected: Reason | None, asked: list[int]) -> None:
+    """Gates are asked in turn, and none after one that refuses: the last one counts as the beginning of a write."""
+    heard: list[int] = []
+
+    def gate(number: int, answer: Reason | None) -> Reason | None:
+        heard.append(number)
+        return answer
+
+    gates = [lambda _, each=each: gate(*each) for each in enumerate(answers)]
+    assert (first_refusal(gates)(planned(sight())), heard) == (expected, asked)
+
+
+@pytest.mark.parametrize(
+    ("skew", "words"),
+    [
+        pytest.param(None, None, id="not known"),
+        pytest.param(300.0, None, id="five minutes ahead"),
+        pytest.param(-300.0, None, id="five minutes behind"),
+        pytest.param(300.6, "301s ahead of the service's", id="more ahead"),
+        pytest.param(-300.6, "301s behind the service's", id="more behind"),
+    ],
+)
+def test_skew_gate_refuses(skew: float | None, words: str | None) -> None:
+    """From five minutes on no key is generated; the message says which way the clock is wrong."""
+    gate = SkewGate(lambda *_: None)
+    gate.note("contoso", answer(skew))
+    refusal = gate(planned(sight()))
+    if words is None:
+        assert refusal is None
+    else:
+        assert refusal is not None
+        assert (refusal.kind, words in refusal.message) == (FailureKind.CLOCK_SKEW, True)
+
+
+def test_skew_gate_knows_tenants_apart() -> None:
+    """One service's wrong clock holds up no other tenant, and is forgotten with the next answer."""
+    gate = SkewGate(lambda *_: None)
+    gate.note("contoso", answer(900.0))
+    gate.note("contoso", answer(None))
+    assert gate(planned(sight())) is not None
+    assert gate(planned(sight(tenant="fabrikam"))) is None
+    gate.note("contoso", answer(0.0))
+    assert gate(planned(sight())) is None
+
+
+def test_skew_gate_tells_of_changes() -> None:
+    """A skew is told once it is longer than a minute, and once it is no longer, either way, for each tenant."""
+    heard: list[tuple[str, float]] = []
+    gate = SkewGate(lambda tenant, skew: heard.append((tenant, skew)))
+    for skew in (0.0, 60.0, -60.0, 60.5, None, 90.0, -90.0, -60.0, 1.0):
+        gate.note("contoso", answer(skew))
+    gate.note("fabrikam", answer(-61.0))
+    assert heard == [("contoso", 60.5), ("contoso", -60.0), ("fabrikam", -61.0)]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "holds"),
+    [
+        pytest.param([], False, id="nothing was generated"),
+        pytest.param([rotated("a", sight())], False, id="one"),
+        pytest.param([rotated("a", sight()), rotated("b", sight())], True, id="two"),
+        pytest.param([rotated("a", sight()), rotated("a", sight())], False, id="one, told twice"),
+        pytest.param([rotated("a", sight()), failed("b", sight())], True, id="one that is not as it was asked for"),
+        pytest.param([failed("", sight()), failed("", sight())], True, id="two that nobody named"),
+        pytest.param([failed(None, sight()), failed(None, sight())], False, id="nobody knows of any"),
+        pytest.param([planned(sight()), Held(sight=sight(), reason=Reason.NOT_DUE)], False, id="nothing was asked for"),
+        pytest.param([rotated("a", sight(tenant="fabrikam")), rotated("b", sight())], False, id="another tenant"),
+        pytest.param([rotated("a", sight(keyset_id="B2C_1A_Y")), rotated("b", sight())], False, id="another keyset"),
+    ],
+)
+def test_runaway_gate_counts(outcomes: list[Outcome], *, holds: bool) -> None:
+    """Every key that was generated counts, whether the keyset shows it or not."""
+    gate = RunawayGate()
+    for outcome in outcomes:
+        gate.note(outcome)
+    assert gate(planned(sight())) is (Reason.RUNAWAY_GUARD if holds else None)
+
+
+@pytest.mark.parametrize(
+    ("age", "holds"),
+    [(POLICY.rotate_every - SECOND, True), (POLICY.rotate_every, False), (POLICY.rotate_every + SECOND, False)],
+)
+def test_runaway_gate_forgets(age: timedelta, *, holds: bool) -> None:
+    """What was generated a whole turn ago counts no more."""
+    gate = RunawayGate()
+    gate.note(rotated("a", sight(DUE - age)))
+    gate.note(rotated("b", sight()))
+    assert gate(planned(sight())) is (Reason.RUNAWAY_GUARD if holds else None)
+
+
+def test_runaway_gate_of_what_was_not_seen() -> None:
+    """What nobody has seen is not judged."""
+    gate = RunawayGate()
+    for kid in "ab":
+        gate.note(rotated(kid, sight()))
+    assert gate(planned(replace(sight(), keyset=None, outlook=None))) is None
+
+
+def test_runaway_gate_by_what_is_pending() -> None:
+    """A successor as we make them, which takes over before cover ends, is enough."""
+    successor = key("pending", T0 + 90 * DAY, T0 + 90 * DAY + POLICY.validity)
+    seen = replace(sight(), keyset=keyset(*OURS.keys, successor))
+    assert RunawayGate()(planned(seen)) is Reason.RUNAWAY_GUARD
