@@ -173,8 +173,8 @@ def _heed_signals(runtime: Runtime, reload: Callable[[], None] | None = None) ->
                 if number == signal.SIGHUP and reload:
                     reload()
                 elif number in numbers and not runtime.clock.is_stopping:
+                    runtime.clock.stop()  # first: a log that nobody reads must not hold it up
                     runtime.log.info("rotator.stopping")
-                    runtime.clock.stop()
 
     threading.Thread(target=heed, args=(tells,), name="signals", daemon=True).start()
 

@@ -103,15 +103,13 @@ class Victim:
     # --- its end
 
     def terminate(self) -> None:
-        """Ask it to stop, and wait until it knows: it says so, or the thread that waits for a signal has gone."""
-        threads = self._threads()
+        """Ask it to stop, and wait until it says that it knows; where it can say nothing, give it the time to know."""
         self.process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + (PATIENCE if threads else BRIEFLY)
-        while self._threads() >= threads and "rotator.stopping" not in self.text and self.process.poll() is None:
-            if time.monotonic() > until:
-                assert not threads, f"it did not hear SIGTERM:\n{self.text}"
-                return
+        until = time.monotonic() + (PATIENCE if self._flows.is_set() else BRIEFLY)
+        while "rotator.stopping" not in self.text and self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
+        heard = "rotator.stopping" in self.text or self.process.poll() is not None
+        assert heard or not self._flows.is_set(), f"it did not hear SIGTERM:\n{self.text}"
 
     def wait(self) -> int:
         """Its exit code, once it has ended; what it logged is complete then."""
@@ -127,11 +125,6 @@ class Victim:
         if self.process.poll() is None:
             self.process.kill()
         return self.wait()
-
-    def _threads(self) -> int:
-        """How many it has; 0 where that can't be known."""
-        tasks = Path("/proc", str(self.process.pid), "task")
-        return len(list(tasks.iterdir())) if tasks.is_dir() else 0
 
     def _read(self) -> None:
         try:

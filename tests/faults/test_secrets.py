@@ -78,7 +78,7 @@ FAULTS = (
 )  # fmt: skip
 
 LAYERS = {
-    "credential": "rotator.edges.tokens:_for_msal",
+    "credential": "rotator.edges.tokens:_proof",
     "httpx": "httpx:Client.stream",
     "answer": "rotator.edges.http:_read",
     "msal": "msal:ConfidentialClientApplication.acquire_token_for_client",

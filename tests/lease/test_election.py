@@ -342,10 +342,11 @@ def test_lead_requests_end_before_the_deadline(deadline: float) -> None:
     assert all(0 < timeout <= PATIENCE and instant + timeout <= 1000.0 + deadline for instant, timeout in tries)
 
 
-def test_lead_a_renewal_that_is_answered_too_late(leader: Replica) -> None:
+@pytest.mark.parametrize("seconds", [5.0, 6.0])
+def test_lead_a_renewal_that_is_answered_too_late(leader: Replica, seconds: float) -> None:
     """A process that was frozen over its deadline leads no more, though its renewal came through; it hands back."""
     leader.clock.time += 35
-    leader.api.tricks.append(leader.takes(6.0))
+    leader.api.tricks.append(leader.takes(seconds))
     leader.passes(0)
     assert [Lost(end=End.DEADLINE), Over(released=True)] == leader.news
     assert leader.api.lease.holder == ""
@@ -432,6 +433,13 @@ def test_stop_hands_over_at_once(leader: Replica) -> None:
     assert [Lost(end=End.STOPPING), Over(released=True)] == leader.news
     assert Lease(holder="", duration=RELEASED, transitions=1, version="3") == leader.api.lease
     assert leader.elector.step() is None
+
+
+def test_stop_needs_one_request(leader: Replica) -> None:
+    """A record that is ours beyond doubt is handed back without a look, and then all is done."""
+    leader.elector.stop()
+    assert (leader.elector.step(), leader.elector.step()) == (0.0, None)
+    assert leader.api.operations == ["write"]
 
 
 def test_stop_waits_for_the_write(leader: Replica) -> None:
@@ -596,6 +604,7 @@ def test_release_that_fails(leader: Replica, *, done: bool) -> None:
     leader.api.tricks.append(leader.hangs(done=done))
     leader.passes(20)
     assert leader.told == ["Lost", "Trouble", "Over"]
+    assert leader.news[-1] == Over(released=False)
     assert len(leader.api.asked) == 1
     assert leader.elector.step() is None
 
@@ -747,8 +756,9 @@ def wait_for(reached: Callable[[], object]) -> None:
         clock.sleep(0.005)
 
 
-def test_run_is_woken(replica: Replica) -> None:
+def test_run_is_woken() -> None:
     """Neither the wish to stop nor the end of a write waits for the next step."""
+    replica = Replica(Periods(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
     elector = replica.elector
     thread = run(elector)
     wait_for(lambda: elector.is_leading)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from lease.fake import MICRO_TIME, NAMESPACE, Fault, Kind, Kubernetes, Moment
@@ -17,7 +17,7 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges import lease
 from rotator.edges.http import Http
-from rotator.edges.lease import AGE, KubernetesLeases
+from rotator.edges.lease import KubernetesLeases
 from rotator.emulator.tls import make_authority
 
 
@@ -86,6 +86,50 @@ def test_write_asks_for_nothing_but_get_and_put(api: Kubernetes, leases: Kuberne
     assert all(seen.body["metadata"]["resourceVersion"] for seen in api.seen if seen.method == "PUT" and seen.body)
 
 
+class Remembered(Http):
+    """A client that is remembered, with what it trusts, the headers that it sent, and whether it was closed."""
+
+    made: ClassVar[list["Remembered"]] = []
+
+    def __init__(self, context: ssl.SSLContext, **rest: Any) -> None:
+        super().__init__(context, **rest)
+        self.context = context
+        self.sent: list[Any] = []
+        self.is_closed = False
+        self.made.append(self)
+
+    def send(self, *arguments: Any, **rest: Any) -> Any:
+        self.sent.append(rest["headers"])
+        return super().send(*arguments, **rest)
+
+    def close(self) -> None:
+        self.is_closed = True
+        super().close()
+
+
+@pytest.fixture
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[Remembered]:
+    """Every client that is made from now on."""
+    made: list[Remembered] = []
+    monkeypatch.setattr(Remembered, "made", made)
+    monkeypatch.setattr(lease, "Http", Remembered)
+    return made
+
+
+def test_write_says_that_it_is_json(clients: list[Remembered], leases: KubernetesLeases) -> None:
+    """What has a body says of what kind it is."""
+    hold(leases)
+    (client,) = clients
+    assert [headers.get("Content-Type") for headers in client.sent] == [None, "application/json"]
+
+
+def test_lease_without_a_spec(api: Kubernetes, leases: KubernetesLeases) -> None:
+    """A Lease whose spec is nothing at all is an empty one, and can be taken."""
+    api._objects[NAMESPACE, "rotator"] = api.lease() | {"spec": None}  # noqa: SLF001 - as it was applied
+    assert read(leases) == Lease(holder="", duration=None, transitions=0, version="101")
+    assert hold(leases).holder == "pod_1"
+
+
 def test_write_keeps_what_else_there_is(api: Kubernetes, leases: KubernetesLeases) -> None:
     """Labels, and members of the spec that we know nothing of, go back as they came."""
     api.tamper(strategy="OldestEmulationVersion")
@@ -125,8 +169,10 @@ def test_write_at_a_full_second(api: Kubernetes, leases: KubernetesLeases, monke
 def test_write_a_release(api: Kubernetes, leases: KubernetesLeases) -> None:
     """A lease that is handed back has no holder, one second, and its transitions."""
     hold(leases, transitions=4)
+    acquired = api.spec()["acquireTime"]
     hold(leases, "", duration=1.0)
     spec = api.spec()
+    assert spec["acquireTime"] == acquired
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"], spec["leaseTransitions"]) == ("", 1, 4)
 
 
@@ -268,31 +314,38 @@ def test_token_and_ca_are_read_again(api: Kubernetes, leases: KubernetesLeases, 
     api.accounts.clear()
     api.accounts["renewed"] = first["token-of-pod"]
     (account / "token").write_text("renewed\n")
-    clock.time += AGE
+    clock.time += 60.0
     assert read(leases).holder == ""
     good = (account / "ca.crt").read_text()
     (account / "ca.crt").write_text(make_authority().certificate_pem)
-    clock.time += AGE - 1
+    clock.time += 59.0
     read(leases)
-    clock.time += 1
+    clock.time += 1.0
     told = failure(lambda: read(leases))
     assert (told.kind, "not trusted" in told.message) == (FailureKind.AUTH, True)
     (account / "ca.crt").write_text(good)
     assert read(leases).holder == "", "after a failure they are read again at once"
 
 
-def test_only_the_ca_of_the_cluster_is_trusted(leases: KubernetesLeases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What else the machine trusts does not count here; and what CAs of clusters lack is not asked of them."""
-    contexts: list[ssl.SSLContext] = []
-
-    class Remembered(Http):
-        def __init__(self, context: ssl.SSLContext, **rest: Any) -> None:
-            contexts.append(context)
-            super().__init__(context, **rest)
-
-    monkeypatch.setattr(lease, "Http", Remembered)
+def test_connection_is_kept_while_the_ca_is_the_same(
+    clients: list[Remembered], leases: KubernetesLeases, account: Path, clock: Moved
+) -> None:
+    """What is read again costs no new connection, unless the CA is another one; then the old one is closed."""
     read(leases)
-    (context,) = contexts
+    clock.time += 60.0
+    read(leases)
+    assert [client.is_closed for client in clients] == [False]
+    (account / "ca.crt").write_text(f"{(account / 'ca.crt').read_text()}\n")
+    clock.time += 60.0
+    read(leases)
+    assert [client.is_closed for client in clients] == [True, False]
+
+
+def test_only_the_ca_of_the_cluster_is_trusted(clients: list[Remembered], leases: KubernetesLeases) -> None:
+    """What else the machine trusts does not count here; and what CAs of clusters lack is not asked of them."""
+    read(leases)
+    (client,) = clients
+    context = client.context
     assert len(context.get_ca_certs()) == 1
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT
