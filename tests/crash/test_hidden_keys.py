@@ -1,8 +1,9 @@
 """A service that does not show what it generated must not be asked for ever more."""
 
+import time
 from pathlib import Path
 
-from crash.victim import Victim
+from crash.victim import PATIENCE, Victim
 from whole.bench import Bench, Tenant, due
 
 from rotator.emulator.operations import Operation
@@ -19,7 +20,9 @@ def test_hidden_keys(tmp_path: Path) -> None:
         with Victim(bench) as victim:
             # A few sweeps after the second key; a third one ends the wait.
             emulator.wait_for(POST, count=3, timeout=6)
-            held = victim.events("keyset.held")
+            until = time.monotonic() + PATIENCE
+            while not (held := victim.events("keyset.held")) and time.monotonic() < until:
+                time.sleep(0.1)
             victim.terminate()
             assert victim.wait() == 0
         assert len(bench.asked(POST)) == 2
