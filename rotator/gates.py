@@ -8,6 +8,7 @@ to be held, and a `Failure` where something is wrong that somebody must mend.
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Protocol
 
 from rotator.clock import Clock
@@ -78,7 +79,8 @@ class RunawayGate:
     def __init__(self) -> None:
         """Nothing was generated yet, as far as this process knows."""
         self._lock = threading.Lock()
-        self._generated: dict[tuple[str, str], list[tuple[datetime, str | None]]] = {}
+        self._generated: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
+        self._unnamed = count(1)  # no two keys that nobody named are the same, whatever was forgotten since
 
     def note(self, outcome: Outcome) -> None:
         """
@@ -92,7 +94,7 @@ class RunawayGate:
                 name = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
                 with self._lock:
                     born = self._generated.setdefault(name, [])
-                    born.append((outcome.sight.now, kid or f"unnamed {len(born)}"))
+                    born.append((outcome.sight.now, kid or f"unnamed {next(self._unnamed)}"))
             case _:
                 pass
 

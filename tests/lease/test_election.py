@@ -772,6 +772,16 @@ def test_run_is_woken() -> None:
     assert replica.news[-1] == Over(released=True)
 
 
+def test_run_looks_at_once(replica: Replica) -> None:
+    """Whoever begins to follow does not wait before its first look."""
+    thread = run(replica.elector)
+    SystemClock().sleep(0.5)
+    assert replica.api.asked
+    replica.elector.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_run_waits_between_steps(replica: Replica) -> None:
     """Whoever follows asks, and not again before it is time."""
     replica.api.edit(holder=OTHER, duration=60.0)

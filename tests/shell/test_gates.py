@@ -136,6 +136,16 @@ def test_runaway_gate_forgets(age: timedelta, *, holds: bool) -> None:
     assert gate(planned(sight())) is (Reason.RUNAWAY_GUARD if holds else None)
 
 
+def test_runaway_gate_after_some_were_forgotten() -> None:
+    """Two keys that nobody named are two, also where one before them counts no more."""
+    gate = RunawayGate()
+    for day in (DUE, DUE + 50 * DAY):
+        gate.note(failed("", sight(day)))
+    assert gate(planned(sight(DUE + 91 * DAY))) is None
+    gate.note(failed("", sight(DUE + 91 * DAY)))
+    assert gate(planned(sight(DUE + 92 * DAY))) is Reason.RUNAWAY_GUARD
+
+
 def test_runaway_gate_of_what_was_not_seen() -> None:
     """What nobody has seen is not judged."""
     gate = RunawayGate()
