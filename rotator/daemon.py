@@ -46,6 +46,7 @@ class Daemon:
         """Wire everything; nothing runs yet."""
         self._runtime = runtime
         self._settings = self._begun_with = runtime.settings
+        # What was read last, and its content; replaced as a whole, since a watch may be looking at it.
         self._seen = {path: _digest(path) for path in (runtime.path, self._settings.ca_file) if path}
         self._reloading = threading.Lock()
         self._swept_once = False
@@ -119,7 +120,7 @@ class Daemon:
             try:
                 settings = config.load(self._runtime.path)
                 if settings.ca_file is not None:
-                    self._seen[settings.ca_file] = _digest(settings.ca_file)
+                    self._seen = self._seen | {settings.ca_file: _digest(settings.ca_file)}
                 tenants = self._runtime.assembly.tenants(settings)
             except ConfigError as error:
                 self._metrics.reloaded(accepted=False)

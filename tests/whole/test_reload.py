@@ -1,4 +1,5 @@
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,17 @@ from whole.bench import Bench, Tenant, due, fresh
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
 from rotator.emulator.tls import make_authority
+
+SLOW_DISK = """
+import time
+from datetime import timedelta
+from rotator import daemon
+read = daemon._digest
+def slow(path):
+    time.sleep(0.1)
+    return read(path)
+daemon._digest, daemon.WATCH_INTERVAL = slow, timedelta(seconds=0.05)
+"""
 
 
 def begin(bench: Bench, **settings: Any) -> None:
@@ -69,6 +81,20 @@ def test_reload_when_the_authorities_have_changed(bench: Bench) -> None:
     bundle.write_text(bench.emulator.ca_file.read_text())
     daemon.log("config.reloaded")
     assert daemon.log("sweep.finished", count=2)["held"] == 2
+    assert daemon.stop().code == 0
+
+
+def test_reload_while_the_files_are_compared(bench: Bench, tmp_path: Path) -> None:
+    """A reload may come at any moment of the look at the files: neither disturbs the other."""
+    begin(bench)
+    (tmp_path / "sitecustomize.py").write_text(SLOW_DISK)
+    daemon = bench.start(env={"PYTHONPATH": str(tmp_path)})
+    daemon.log("sweep.finished")
+    for count in range(1, 6):
+        daemon.signal(signal.SIGHUP)
+        daemon.log("config.reloaded", count=count)
+        time.sleep(0.2)
+    assert daemon.events("job.raised") == []
     assert daemon.stop().code == 0
 
 
