@@ -58,10 +58,10 @@ def once(path: Path, *, as_json: bool) -> int:
         _heed_signals(runtime)
         now = runtime.clock.now()
 
-        def is_stopping() -> bool:
-            return runtime.clock.is_stopping
+        def visit(tenant: Tenant) -> Iterable[Outcome]:
+            return _not_now(tenant, now) if runtime.clock.is_stopping else look(tenant, now)
 
-        outcomes = _sweep(runtime, lambda tenant: _not_now(tenant, now) if is_stopping() else look(tenant, now))
+        outcomes = _sweep(runtime, visit)
         if not runtime.settings.dry_run:
             outcomes = _second_looks(runtime, outcomes)
         _print(runtime, table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
@@ -92,7 +92,7 @@ def _not_now(tenant: Tenant, now: datetime) -> Iterator[Outcome]:
 
 def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
     """*outcomes* with what became of those that were planned."""
-    planned = {(each.sight.tenant, each.sight.policy.keyset_id): each for each in outcomes if isinstance(each, Planned)}
+    planned = {each.sight.name: each for each in outcomes if isinstance(each, Planned)}
     if not planned:
         return outcomes
     settle = runtime.settings.settle.total_seconds()
@@ -110,8 +110,8 @@ def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
                 yield reconcile(tenant, policy, first.reason, clock=runtime.clock, settle=settle, chance=random.random)
 
     seconds = _sweep(runtime, visit)
-    became = {(each.sight.tenant, each.sight.policy.keyset_id): each for each in seconds}
-    return [became.get((each.sight.tenant, each.sight.policy.keyset_id), each) for each in outcomes]
+    became = {each.sight.name: each for each in seconds}
+    return [became.get(each.sight.name, each) for each in outcomes]
 
 
 def _sweep(runtime: Runtime, visit: Callable[[Tenant], Iterable[Outcome]]) -> list[Outcome]:

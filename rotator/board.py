@@ -60,7 +60,7 @@ class Board:
             It neither begins nor ends a row of failures, nor what a guard holds back.
         """
         sight = outcome.sight
-        name = (sight.tenant, sight.policy.keyset_id)
+        name = sight.name
         with self._lock:
             entry = self._entries.get(name, Entry(policy=sight.policy))
             entry = replace(

@@ -49,7 +49,6 @@ class Daemon:
         # What was read last, and its content; replaced as a whole, since a watch may be looking at it.
         self._seen = {path: _digest(path) for path in (runtime.path, self._settings.ca_file) if path}
         self._reloading = threading.Lock()
-        self._swept_once = False
         self._swept_at: datetime | None = None
         self._began = runtime.clock.now()  # to look at keysets
         self._showing = threading.Lock()
@@ -210,7 +209,6 @@ class Daemon:
             raise ConfigError(str(self._runtime.path), (Fault(path="http", message=message),)) from error
 
     def _swept(self, swept: Swept) -> None:
-        self._swept_once = True
         self._swept_at = self._runtime.clock.now()
         self._metrics.swept(swept.seconds, swept.outcomes, late=swept.late)
         counts = {
@@ -248,7 +246,7 @@ class Daemon:
         return Page(b"ok\n")
 
     def _ready_page(self, _: str) -> Page:
-        if self._swept_once or (self._candidacy is not None and self._candidacy.has_followed):
+        if self._swept_at is not None or (self._candidacy is not None and self._candidacy.has_followed):
             return Page(b"ok\n")
         return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -91,9 +91,8 @@ class RunawayGate:
         """
         match outcome:
             case Rotated(kid=kid) | Failed(generated=str(kid)):
-                name = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
                 with self._lock:
-                    born = self._generated.setdefault(name, [])
+                    born = self._generated.setdefault(outcome.sight.name, [])
                     born.append((outcome.sight.now, kid or f"unnamed {next(self._unnamed)}"))
             case _:
                 pass
@@ -104,7 +103,7 @@ class RunawayGate:
         if sight.keyset is None or sight.outlook is None:
             return None
         with self._lock:
-            born = self._generated.get((sight.tenant, policy.keyset_id), [])
+            born = self._generated.get(sight.name, [])
             born[:] = [(when, kid) for when, kid in born if when > sight.now - policy.rotate_every]
             generated = [kid for _, kid in born]
         runaway = is_runaway(

@@ -30,6 +30,11 @@ class Sight:
     keyset: Keyset | None = None
     outlook: Outlook | None = None
 
+    @property
+    def name(self) -> tuple[str, str]:
+        """Tenant and keyset, as configured."""
+        return self.tenant, self.policy.keyset_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:

@@ -139,7 +139,7 @@ class Metrics:
 
     def outcome(self, outcome: Outcome) -> None:
         """Count what came of one look; that of a keyset that has left the configuration meanwhile leaves no series."""
-        labels = (outcome.sight.tenant, outcome.sight.policy.keyset_id)
+        labels = outcome.sight.name
         match outcome:
             case Rotated() if labels in self._counted:
                 self._rotations.labels(*labels, "rotated").inc()
@@ -195,9 +195,9 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
-        page = encode(self._registry).removesuffix(END)
-        is_openmetrics = content_type.startswith("application/openmetrics-text")
-        return b"".join((page, self._keysets(), END if is_openmetrics else b"")), content_type
+        page = encode(self._registry)
+        begin = page.removesuffix(END)
+        return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
 
     def _keysets(self) -> bytes:
         return "".join(keyset_series(PREFIX, self._board.entries(), self._clock(), self._stale)).encode()

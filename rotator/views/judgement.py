@@ -71,6 +71,10 @@ class Case:
         which = "key in use" if self.decision.outlook.active.exp is None else "last of its keys"
         return f"no end: the {which} has no expiry"
 
+    def without_end(self) -> str:
+        """Until when it is covered, where no instant says that."""
+        return f"no valid key, {self.time_left()}" if self.has_no_key else self.time_left()
+
 
 def judge(entry: Entry, now: datetime, stale: timedelta, *, dry_run: bool) -> Case:
     """How the keyset of *entry* is at *now*; *stale* is how old a sight may be."""

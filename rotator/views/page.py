@@ -138,8 +138,7 @@ def _next(case: Case) -> Iterator[str]:
         yield _term("covered until", "not known: it was never seen") if case.entry.outcome else ""
         return
     outlook = case.decision.outlook
-    ends = f"{'no valid key, ' if case.has_no_key else ''}{_text(case.time_left())}"
-    yield _term("covered until", ends if case.left is None else _when(outlook.covered_until, now))
+    yield _term("covered until", _text(case.without_end()) if case.left is None else _when(outlook.covered_until, now))
     plan = outlook.plan
     if has_window(plan):  # otherwise there is no key that the next one would follow
         yield _term("next key due", _when(plan.renewal_due, now))

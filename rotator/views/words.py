@@ -78,7 +78,7 @@ def described(policy: RotationPolicy, spec: KeySpec) -> str:
 
 def full_name(outcome: Outcome) -> str:
     """Tenant and keyset."""
-    return f"{outcome.sight.tenant}/{outcome.sight.policy.keyset_id}"
+    return "/".join(outcome.sight.name)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from waiting import wait_for
 
 from rotator.clock import SystemClock
 from rotator.core.errors import Failure, FailureKind, RequestError
@@ -746,14 +747,6 @@ def run(elector: Elector) -> threading.Thread:
     thread = threading.Thread(target=elector.run, daemon=True)
     thread.start()
     return thread
-
-
-def wait_for(reached: Callable[[], object]) -> None:
-    clock = SystemClock()
-    until = clock.monotonic() + 20
-    while not reached():
-        assert clock.monotonic() < until
-        clock.sleep(0.005)
 
 
 def test_run_is_woken() -> None:

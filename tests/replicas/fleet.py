@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 from lease.fake import Kubernetes
@@ -126,11 +127,11 @@ class Fleet:
 
     # --- what is done to them
 
-    def start(self, *replicas: Replica, env: Mapping[str, str] | None = None) -> None:
+    def start(self, *replicas: Replica, env: Mapping[str, str] = MappingProxyType({})) -> None:
         """Start some, or all."""
         for replica in replicas or self.replicas:
             arguments = ("--config", str(replica.config))
-            replica.running = self.bench.start(*arguments, env={**self.api.environment, **(env or {})})
+            replica.running = self.bench.start(*arguments, env={**self.api.environment, **env})
 
     def signal(self, replica: Replica, number: signal.Signals) -> None:
         """Send a signal."""

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
@@ -45,7 +45,7 @@ def until(reached: Callable[[], object], timeout: float = 3 * SLACK) -> None:
         time.sleep(0.05)
 
 
-PATIENT = {
+PATIENT: dict[str, Any] = {
     "leader_election": {"lease_duration": "30s", "renew_deadline": "20s", "retry_period": "1s"},
     "request_timeout": "15s",
     "log": {"level": "debug"},
@@ -53,13 +53,15 @@ PATIENT = {
 """Periods for what is not about them: however busy the machine is, a request hangs until it is released."""
 
 
-def pair(bench: Bench, api: Kubernetes, **settings: object) -> tuple[Fleet, Replica, Replica]:
-    """Two replicas, of which the first leads, and the second is known to follow."""
+def pair(
+    bench: Bench, api: Kubernetes, *, envs: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}), **settings: object
+) -> tuple[Fleet, Replica, Replica]:
+    """Two replicas, of which the first leads, and the second is known to follow; *envs* is what they have besides."""
     fleet = Fleet(bench, api, 2, 2, **settings)
     leader, follower = fleet.replicas
-    fleet.start(leader)
+    fleet.start(leader, env=envs[0])
     leader.process.log("lease.acquired")
-    fleet.start(follower)
+    fleet.start(follower, env=envs[1])
     until(lambda: follower.process.get("/readyz").status == 200)
     return fleet, leader, follower
 
@@ -239,14 +241,9 @@ def test_api_that_hangs(bench: Bench, api: Kubernetes) -> None:
 
 def test_api_behind_something_that_is_stopped(bench: Bench, api: Kubernetes) -> None:
     """What stands before the API is stopped (SIGSTOP) for longer than the deadline: nobody writes until it goes on."""
-    fleet = Fleet(bench, api, 2)
     with Relay(api.port) as relay:
         env = {"KUBERNETES_SERVICE_PORT": str(relay.port)}
-        leader, follower = fleet.replicas
-        fleet.start(leader, env=env)
-        leader.process.log("lease.acquired")
-        fleet.start(follower, env=env)
-        until(lambda: follower.process.get("/readyz").status == 200)
+        fleet, leader, _ = pair(bench, api, envs=(env, env))
         relay.process.send_signal(signal.SIGSTOP)
         leader.process.log("lease.lost", reason="deadline", timeout=DEADLINE + SLACK)
         lost = time.time()
@@ -303,12 +300,7 @@ def test_stopped_process_that_goes_on(bench: Bench, api: Kubernetes) -> None:
 def test_clock_of_the_leader_jumps(bench: Bench, api: Kubernetes, jump: int) -> None:
     """A leader whose clock jumps by an hour hands over to one whose clock is right; mended, it leads as any other."""
     clock = FakeClock(bench.folder)
-    fleet = Fleet(bench, api, 2)
-    leader, follower = fleet.replicas
-    fleet.start(leader, env=clock.environment)
-    leader.process.log("lease.acquired")
-    fleet.start(follower)
-    until(lambda: follower.process.get("/readyz").status == 200)
+    fleet, leader, follower = pair(bench, api, envs=(clock.environment, {}))
     clock.set(jump)
     jumped = time.time()
     assert fleet.leader(after=jumped, but=leader) is follower
@@ -325,12 +317,7 @@ def test_clock_of_the_leader_jumps(bench: Bench, api: Kubernetes, jump: int) -> 
 def test_clock_of_a_follower_jumps(bench: Bench, api: Kubernetes, jump: int) -> None:
     """The lease is no matter of the wall clock: a follower takes it when it is free, no sooner and no later."""
     clock = FakeClock(bench.folder)
-    fleet = Fleet(bench, api, 2)
-    leader, follower = fleet.replicas
-    fleet.start(leader)
-    leader.process.log("lease.acquired")
-    fleet.start(follower, env=clock.environment)
-    until(lambda: follower.process.get("/readyz").status == 200)
+    fleet, leader, follower = pair(bench, api, envs=({}, clock.environment))
     clock.set(jump)
     time.sleep(2 * DURATION)
     assert {change.user for change in api.history if change.holder} == {leader.user}

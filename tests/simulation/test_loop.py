@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, key, keyset, policy
 from simulation.simulator import Fault, SimulatedClock, SimulatedScheduler, SimulatedTenant, refusal
+from waiting import wait_for
 
 from rotator import loop
 from rotator.board import Board
-from rotator.clock import SystemClock
 from rotator.core.errors import Effect, Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned
@@ -581,14 +581,6 @@ def test_sweeps_that_meet() -> None:
     for sweep in sweeps:
         sweep.join(20.0)
     assert (len(daemon.swept), daemon.service.asked("list_keysets")) == (2, 2)
-
-
-def wait_for(reached: Callable[[], object]) -> None:
-    clock = SystemClock()
-    until = clock.monotonic() + 20
-    while not reached():
-        assert clock.monotonic() < until
-        clock.sleep(0.005)
 
 
 def test_sweep_that_meets_a_bug() -> None:
