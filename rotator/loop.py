@@ -94,7 +94,7 @@ class Loop:
         self._raised = raised
         self._chance = chance
         self._pool = ThreadPoolExecutor(rhythm.concurrency, thread_name_prefix="tenant")
-        self._visits = [_Visits(tenant) for tenant in tenants]
+        self._visits = {tenant.name: _Visits(tenant) for tenant in tenants}
         self._sweeping = threading.Lock()  # of two sweeps at once the second would find everybody busy
         self._next = threading.Lock()  # whose holder sweeps next
         self._resting = False
@@ -110,12 +110,12 @@ class Loop:
         self._resting = False
 
     def configure(self, tenants: Sequence[Tenant], rhythm: Rhythm) -> None:
-        """Take another configuration: keysets that stay are due as they were."""
-        known = {visits.tenant.name: visits for visits in self._visits}
+        """Take another configuration: keysets that stay are due as they were, those that leave are due no more."""
         self._rhythm = rhythm
-        self._visits = [known.get(tenant.name, _Visits(tenant)) for tenant in tenants]
-        for visits, tenant in zip(self._visits, tenants, strict=True):
-            visits.configure(tenant)
+        configured = {tenant.name: tenant for tenant in tenants}
+        for name, visits in self._visits.items():
+            visits.tenant = configured.pop(name, None)
+        self._visits = self._visits | {name: _Visits(tenant) for name, tenant in configured.items()}
 
     def sweep(self) -> None:
         """
@@ -134,7 +134,8 @@ class Loop:
     def _sweep(self) -> None:
         if self._is_idle:
             return
-        began, rests, tenants = self._clock.monotonic(), self._rests, self._visits
+        began, rests = self._clock.monotonic(), self._rests
+        tenants = [visits for visits in self._visits.values() if visits.tenant is not None]
         looks = [self._pool.submit(self._look_in_turn, visits) for visits in tenants if visits.take_turn()]
         done, _ = wait(looks, timeout=self._rhythm.check_interval.total_seconds() * PATIENCE)
         outcomes = [outcome for each in looks if each in done for outcome in each.result()]
@@ -157,10 +158,10 @@ class Loop:
 
     def _look(self, visits: "_Visits") -> list[Outcome]:
         with visits.lock:
-            if self._is_idle:
+            tenant = self._begin(visits)
+            if tenant is None:
                 return []
-            self._forget_if_rested(visits)
-            outcomes = look(visits.tenant, self._clock.now())
+            outcomes = look(tenant, self._clock.now())
             for outcome in outcomes:
                 self._note(visits, outcome)
             self._plan_second_look(visits)
@@ -169,10 +170,10 @@ class Loop:
     def _second_look(self, visits: "_Visits") -> None:
         """Reconcile one keyset whose first look is `settle` ago; others of its tenant have theirs after that."""
         with visits.lock:
-            self._forget_if_rested(visits)
-            if self._is_idle or self._rhythm.dry_run:
+            tenant = self._begin(visits)
+            if tenant is None or self._rhythm.dry_run:
                 return
-            tenant = replace(visits.tenant, may_write=lambda planned: self._may_write(visits, planned))
+            tenant = replace(tenant, may_write=lambda planned: self._may_write(visits, planned))
             for policy in tenant.policies:
                 due = visits.due.get(policy.keyset_id)
                 if due is not None and self._left(due) <= 0:
@@ -187,9 +188,10 @@ class Loop:
         """The tenant's own word, unless another configuration took over meanwhile."""
         if visits.rests != self._rests:
             return Reason.NOT_LEADER  # the lead was lost meanwhile, and may be back: that takes two looks
-        if self._rhythm.dry_run or planned.sight.policy not in visits.tenant.policies:
+        tenant = visits.tenant
+        if self._rhythm.dry_run or tenant is None or planned.sight.policy not in tenant.policies:
             return Reason.RECONFIGURED
-        return visits.tenant.may_write(planned)
+        return tenant.may_write(planned)
 
     def _note(self, visits: "_Visits", outcome: Outcome) -> None:
         """Tell what came of a look, and see to the next one."""
@@ -211,7 +213,7 @@ class Loop:
     def _plan_second_look(self, visits: "_Visits") -> None:
         if visits.due and not self._rhythm.dry_run:
             soonest = max(min(map(self._left, visits.due.values())), 0.0)
-            self._scheduler.once(f"second:{visits.tenant.name}", soonest, lambda: self._second_look(visits))
+            self._scheduler.once(f"second:{visits.name}", soonest, lambda: self._second_look(visits))
 
     def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
         left = None
@@ -219,15 +221,17 @@ class Loop:
             left = entry.sight.outlook.covered_until - self._clock.now()
         pause = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
         if pause is not None:
-            self._scheduler.once(f"again:{visits.tenant.name}", pause.total_seconds(), lambda: self._again(visits))
+            self._scheduler.once(f"again:{visits.name}", pause.total_seconds(), lambda: self._again(visits))
 
     def _again(self, visits: "_Visits") -> None:
         self._look(visits)
 
-    def _forget_if_rested(self, visits: "_Visits") -> None:
-        if visits.rests != self._rests:
-            visits.rests = self._rests
-            visits.due.clear()
+    def _begin(self, visits: "_Visits") -> Tenant | None:
+        """The tenant to look at, if any, after what is due no more was forgotten."""
+        tenant, before, visits.rests = visits.tenant, visits.rests, self._rests
+        stay = {policy.keyset_id for policy in tenant.policies} if tenant is not None and visits.rests == before else ()
+        visits.due = {keyset_id: due for keyset_id, due in visits.due.items() if keyset_id in stay}
+        return None if self._is_idle else tenant
 
     @property
     def _is_idle(self) -> bool:
@@ -250,20 +254,20 @@ class _Due:
 
 
 class _Visits:
-    """One tenant, whose turn it is, and which of its keysets call for a key."""
+    """
+    One tenant, whose turn it is, and which of its keysets call for a key.
+
+    tenant: as configured now; None where it is configured no more
+    due:    changed by whoever has the lock, at the looks
+    """
 
     def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
+        self.name = tenant.name
+        self.tenant: Tenant | None = tenant
         self.lock = threading.Lock()
         self.due: dict[str, _Due] = {}
         self.rests = 0  # how many the loop had had when `due` was begun
         self._turn = threading.Lock()
-
-    def configure(self, tenant: Tenant) -> None:
-        """Take another configuration; a keyset that leaves it is due no more."""
-        self.tenant = tenant
-        configured = {policy.keyset_id for policy in tenant.policies}
-        self.due = {keyset_id: due for keyset_id, due in self.due.items() if keyset_id in configured}
 
     def take_turn(self) -> bool:
         """Whether a sweep may queue a look; not while one that was queued before is not done."""

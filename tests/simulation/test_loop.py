@@ -619,9 +619,95 @@ def test_close_waits_for_what_is_under_way() -> None:
     assert [service.asked("list_keysets") for service in daemon.services.values()] == [1, 0]
 
 
+def test_configure_without_the_keyset_in_the_middle_of_a_look() -> None:
+    """A keyset that leaves the configuration while it is looked at has no second look, and keeps nobody busy."""
+    daemon = Daemon(due(), due(SECOND_ID))
+
+    def reconfigure(operation: str) -> None:
+        if operation == "list_keysets" and len(daemon.policies) > 1:
+            daemon.policies = daemon.policies[:1]
+            daemon.loop.configure(daemon.tenants(), RHYTHM)
+
+    daemon.service.trouble = reconfigure
+    daemon.loop.sweep()
+    for _ in range(3):
+        daemon.scheduler.run(SETTLE)
+    assert [request.keyset_id for request in daemon.service.requests if request.operation == "generate"] == [KEYSET_ID]
+    assert daemon.scheduler.left() == {}
+
+
 def test_configure_without_the_tenant() -> None:
     """A tenant that is configured no more is not swept any more."""
     daemon = Daemon(due(), names=("contoso", "fabrikam"))
     daemon.loop.configure(daemon.tenants()[1:], RHYTHM)
     daemon.loop.sweep()
     assert [len(service.requests) for service in daemon.services.values()] == [0, 1]
+    assert daemon.swept[-1].late == 0
+
+
+def test_configure_without_the_tenant_that_hangs() -> None:
+    """A tenant that is configured no more is not late, even if its last look has not ended."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"), rhythm=replace(RHYTHM, check_interval=SECOND / 20))
+    answered = Event()
+
+    def hang(_: str) -> None:
+        answered.wait(20.0)
+
+    daemon.service.trouble = hang
+    daemon.loop.sweep()
+    daemon.loop.configure(daemon.tenants()[1:], RHYTHM)
+    daemon.loop.sweep()
+    answered.set()
+    daemon.loop.close()
+    assert [swept.late for swept in daemon.swept] == [1, 0]
+
+
+def test_configure_without_the_tenant_whose_keyset_is_due() -> None:
+    """What was due in a tenant that is configured no more is not due any more."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"))
+    daemon.loop.sweep()
+    daemon.loop.configure(daemon.tenants()[1:], RHYTHM)
+    daemon.scheduler.run(10 * SETTLE)
+    assert [service.asked("generate") for service in daemon.services.values()] == [0, 1]
+    assert [service.asked("fetch") > 0 for service in daemon.services.values()] == [False, True]
+
+
+def test_configure_without_the_tenant_in_the_middle_of_a_second_look() -> None:
+    """What was planned in a tenant that is configured no more is not written, even if it was looked at already."""
+    daemon = Daemon(due(), names=("contoso", "fabrikam"))
+    daemon.loop.sweep()
+
+    def reconfigure(operation: str) -> None:
+        if operation == "fetch":
+            daemon.loop.configure(daemon.tenants()[1:], RHYTHM)
+
+    daemon.service.trouble = reconfigure
+    daemon.scheduler.run(10 * SETTLE)
+    (last,) = (outcome for outcome in daemon.told[2:] if outcome.sight.tenant == "contoso")
+    assert isinstance(last, Held)
+    assert last.reason is Reason.RECONFIGURED
+    assert [service.asked("generate") for service in daemon.services.values()] == [0, 1]
+
+
+def test_configure_without_the_tenant_that_failed() -> None:
+    """A tenant that is configured no more is not looked at again, whatever failed in it."""
+    daemon = Daemon(due())
+    daemon.service.trouble = lambda _: _raise(PASSING)
+    daemon.loop.sweep()
+    daemon.loop.configure((), RHYTHM)
+    daemon.scheduler.run(HOUR.total_seconds())
+    assert (daemon.kinds(), daemon.scheduler.left()) == (["Failed"], {})
+
+
+def test_configure_with_the_tenant_again() -> None:
+    """A tenant that comes back is looked at anew, and its keys are made once."""
+    daemon = Daemon(due())
+    daemon.loop.sweep()
+    daemon.loop.configure((), RHYTHM)
+    daemon.scheduler.run(SETTLE)
+    daemon.loop.configure(daemon.tenants(), RHYTHM)
+    daemon.loop.sweep()
+    daemon.scheduler.run(SETTLE - 1)
+    assert daemon.service.asked("generate") == 0
+    daemon.scheduler.run(1)
+    assert daemon.service.asked("generate") == 1

@@ -179,6 +179,20 @@ def test_reload_to_observe_takes_the_right_to_write(bench: Bench) -> None:
     assert bench.asked(Operation.GENERATE_KEY) == ()
 
 
+def test_reload_without_the_tenant_takes_the_right_to_write(bench: Bench) -> None:
+    """A keyset that was called for is not rotated any more once its tenant has left the configuration."""
+    gone = Tenant(name="gone", keysets=(due("B2C_1A_Gone"),))
+    bench.begin(Tenant(keysets=(due("B2C_1A_One"),)), gone, check_interval="1h", settle="4s")
+    daemon = bench.start()
+    daemon.log("keyset.planned", count=2)
+    bench.content["tenants"].pop()
+    bench.write()
+    daemon.signal(signal.SIGHUP)
+    daemon.log("keyset.rotated", tenant="contoso")
+    assert daemon.stop().code == 0
+    assert [seen.keyset for seen in bench.asked(Operation.GENERATE_KEY)] == ["B2C_1A_One"]
+
+
 def test_reload_in_the_midst_of_a_look(bench: Bench) -> None:
     """A tenant that leaves while it is looked at leaves nothing behind; the next sweep comes at once."""
     gone = Tenant(name="gone", keysets=(fresh("B2C_1A_Gone"),))
