@@ -10,6 +10,7 @@ absent, never 0. Labels are tenant and keyset, never a kid, a URL or a message.
 """
 
 import platform
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,6 +66,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._board = board
         self._clock = clock
+        self._naming = threading.Lock()  # of who has series: a configuration may come while tenants are looked at
         self._counted: set[Name] = set()
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
@@ -88,20 +90,21 @@ class Metrics:
 
     def follow_board(self) -> None:
         """Have the counters of the keysets that are on the board, and of no other."""
-        configured = self._board.entries().keys()
-        for tenant, keyset in configured:
-            for outcome in ROTATIONS:
-                self._rotations.labels(tenant, keyset, outcome)
-        for tenant, keyset in self._counted - configured:
-            for outcome in ROTATIONS:
-                self._rotations.remove(tenant, keyset, outcome)
-        tenants = {tenant for tenant, _ in configured}
-        gone, self._tenants = self._tenants - tenants, tenants
-        self._counted = set(configured)
-        for tenant in gone:
-            self._skew.remove(tenant)
-        for tenant in tuple(self._expiries):
-            self._show_expiry(tenant)
+        with self._naming:
+            configured = self._board.entries().keys()
+            for tenant, keyset in configured:
+                for outcome in ROTATIONS:
+                    self._rotations.labels(tenant, keyset, outcome)
+            for tenant, keyset in self._counted - configured:
+                for outcome in ROTATIONS:
+                    self._rotations.remove(tenant, keyset, outcome)
+            tenants = {tenant for tenant, _ in configured}
+            gone, self._tenants = self._tenants - tenants, tenants
+            self._counted = set(configured)
+            for tenant in gone:
+                self._skew.remove(tenant)
+            for tenant in tuple(self._expiries):
+                self._show_expiry(tenant)
 
     def _show_expiry(self, tenant: str) -> None:
         expires = self._expiries[tenant] if tenant in self._tenants else None
@@ -140,15 +143,16 @@ class Metrics:
     def outcome(self, outcome: Outcome) -> None:
         """Count what came of one look; that of a keyset that has left the configuration meanwhile leaves no series."""
         labels = outcome.sight.name
-        match outcome:
-            case Rotated() if labels in self._counted:
-                self._rotations.labels(*labels, "rotated").inc()
-            case Failed(failure=failure, spec=spec):
-                self._failures.labels(failure.kind.value).inc()
-                if spec is not None and labels in self._counted:
-                    self._rotations.labels(*labels, "failed").inc()
-            case Held() | Planned() | Rotated():
-                pass
+        with self._naming:
+            match outcome:
+                case Rotated() if labels in self._counted:
+                    self._rotations.labels(*labels, "rotated").inc()
+                case Failed(failure=failure, spec=spec):
+                    self._failures.labels(failure.kind.value).inc()
+                    if spec is not None and labels in self._counted:
+                        self._rotations.labels(*labels, "failed").inc()
+                case Held() | Planned() | Rotated():
+                    pass
 
     def swept(self, seconds: float, outcomes: Iterable[Outcome], *, late: int) -> None:
         """Count a sweep that has ended; *late* is how many tenants it did not wait for."""
@@ -170,8 +174,9 @@ class Metrics:
 
     def exchange(self, tenant: str, exchange: Exchange) -> None:
         """Count a request; that of a tenant that has left the configuration meanwhile leaves no series."""
-        if exchange.skew is not None and tenant in self._tenants:
-            self._skew.labels(tenant).set(round(exchange.skew, 1))
+        with self._naming:
+            if exchange.skew is not None and tenant in self._tenants:
+                self._skew.labels(tenant).set(round(exchange.skew, 1))
         if exchange.operation not in OPERATIONS:
             return
         code = "error" if exchange.status is None else str(exchange.status)
@@ -185,8 +190,9 @@ class Metrics:
 
     def credential(self, tenant: str, expires: datetime | None) -> None:
         """Take note of when what we log in with expires; None: nobody knows."""
-        self._expiries[tenant] = expires
-        self._show_expiry(tenant)
+        with self._naming:
+            self._expiries[tenant] = expires
+            self._show_expiry(tenant)
 
     def token(self, *, granted: bool) -> None:
         """Count a request for a token."""
