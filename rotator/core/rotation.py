@@ -338,7 +338,7 @@ def _notes(keyset: Keyset, chain: tuple[Key, ...], overlap: timedelta, now: date
     end = chain[-1].expires if chain else now
     links = frozenset(chain)
     for key in keyset.keys:
-        if not key.is_dated or key.activates <= now or key in links:
+        if key.activates <= now or key in links:
             continue
         if not key.enabled:
             yield Note(kid=key.kid, kind=NoteKind.DISABLED)
