@@ -5,11 +5,15 @@ APScheduler's ways that shape this module (measured with 3.11): an interval's
 first run comes only after one interval, unless it is told otherwise; a run that
 is a second late is dropped by default; an exception in a job is only logged to
 the standard library; its clock is the wall clock, so all is in UTC, and a clock
-that is set back by an hour would cost it an hour; while it waits for jobs to end,
-whoever asks it for another waits for ever, the very jobs included.
+that is set back by an hour would cost it an hour; one that is set forward makes it
+list every run that was missed, one by one; a job whose id has just run may be dropped
+for running still; its thread dies of a job that it starts in the moment of the end;
+while it waits for jobs to end, whoever asks it for another waits for ever, the very
+jobs included.
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,10 +27,11 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.job import Job
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 
 BEAT = 1.0  # seconds
 MOST_JITTER = 30.0  # seconds
-NUMBER = "#"  # stands between the key of a recurring job and its number
+NUMBER = "#"  # stands between the key of a job and its number
 
 
 class Mishap(StrEnum):
@@ -34,6 +39,18 @@ class Mishap(StrEnum):
 
     RAISED = "raised"
     MISSED = "missed"
+
+
+class _Interval(IntervalTrigger):  # type: ignore[misc]
+    """One run for all that were missed."""
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """The first one that is not over; ``interval`` is the parent's."""
+        if previous_fire_time is not None and previous_fire_time + self.interval < now:
+            missed = math.ceil((now - previous_fire_time) / self.interval) - 1
+            previous_fire_time += missed * self.interval
+        found: datetime | None = super().get_next_fire_time(previous_fire_time, now)
+        return found
 
 
 class Scheduler:
@@ -47,6 +64,7 @@ class Scheduler:
         self._stopped = False
         self._ended = threading.Event()
         self._recurring: dict[str, Job] = {}
+        self._waiting: dict[str, str] = {}  # the id of the last job that was to run once, by its key
         self._numbers = count(1)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -55,7 +73,6 @@ class Scheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._scheduler.add_listener(self._listen, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
-        self._scheduler.add_job(self._beat, "interval", seconds=BEAT, executor="beat", id="beat")
 
     def every(self, key: str, span: timedelta, job: Callable[[], None]) -> None:
         """
@@ -71,11 +88,11 @@ class Scheduler:
                 self._recurring[key].remove()
             self._recurring[key] = self._scheduler.add_job(
                 job,
-                "interval",
-                seconds=span.total_seconds(),
-                jitter=min(span.total_seconds() / 20, MOST_JITTER),
+                _Interval(
+                    seconds=span.total_seconds(), jitter=min(span.total_seconds() / 20, MOST_JITTER), timezone=UTC
+                ),
                 next_run_time=datetime.now(UTC),
-                id=f"{key}{NUMBER}{next(self._numbers)}",
+                id=self._number(key),
             )
 
     def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
@@ -84,19 +101,27 @@ class Scheduler:
         with self._lock:
             if self._stopped:
                 return
-            waiting = self._scheduler.get_job(key)
-            if waiting is None or waiting.next_run_time is None or waiting.next_run_time > when:
-                self._scheduler.add_job(job, "date", run_date=when, id=key, replace_existing=True)
+            waiting = self._scheduler.get_job(self._waiting.get(key, ""))
+            if waiting is not None and waiting.next_run_time <= when:
+                return
+            if waiting is not None:
+                with contextlib.suppress(JobLookupError):  # it runs now
+                    waiting.remove()
+            self._waiting[key] = self._number(key)
+            self._scheduler.add_job(job, "date", run_date=when, id=self._waiting[key])
 
     def start(self) -> None:
         """Begin."""
-        self._scheduler.start()
+        with self._lock:
+            self._scheduler.add_job(self._beat, _Interval(seconds=BEAT, timezone=UTC), executor="beat", id="beat")
+            self._scheduler.start()
         threading.Thread(target=self._follow_clock, name="clock", daemon=True).start()
 
     def stop(self) -> None:
         """Start nothing more, whoever asks, and wait for what runs."""
         with self._lock:
             self._stopped = True
+            self._scheduler.remove_all_jobs()  # its thread would die of one that it was about to start
         self._ended.set()
         self._scheduler.shutdown(wait=True)
 
@@ -118,6 +143,9 @@ class Scheduler:
             for job in () if self._stopped else self._scheduler.get_jobs():
                 with contextlib.suppress(JobLookupError):  # it has run meanwhile
                     job.modify(next_run_time=job.next_run_time - timedelta(seconds=seconds))
+
+    def _number(self, key: str) -> str:
+        return f"{key}{NUMBER}{next(self._numbers)}"
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()
