@@ -127,7 +127,8 @@ def _sweep(runtime: Runtime, visit: Callable[[Tenant], Iterable[Outcome]]) -> li
 
 def _runtime(path: Path, *, table: bool) -> Runtime:
     """Everything wired together; with *table*, a person at a terminal is spared the lines that the table repeats."""
-    settings = config.load(path)
+    sources = config.Sources(path)
+    settings = sources.load()
     clock, secrets, listeners = SystemClock(), logs.Secrets(), Listeners()
     log = logs.logger(settings.log.level, settings.log.format, secrets)
     logs.log_crashes(log)
@@ -141,6 +142,7 @@ def _runtime(path: Path, *, table: bool) -> Runtime:
     assembly = Assembly(path, clock, secrets, listeners, may_write)
     return Runtime(
         path=path,
+        sources=sources,
         settings=settings,
         clock=clock,
         secrets=secrets,

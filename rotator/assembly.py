@@ -6,11 +6,13 @@ rest is made anew for each configuration, and goes with it.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from ssl import SSLContext
+from typing import TypeVarTuple
 
 from rotator.clock import SystemClock
 from rotator.core.errors import ConfigError, FailureKind, Fault
@@ -26,7 +28,7 @@ from rotator.reconcile import Tenant
 
 STOP_TIMEOUT = 4.0  # seconds that a request may take which begins after we were asked to stop
 
-T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,28 +71,29 @@ class Assembly:
             message = f"{settings.ca_file} is no PEM bundle that can be read: {error.strerror or error}"
             raise ConfigError(str(self._path), (Fault(path="ca_file", message=message),)) from error
 
+        return tuple(self._tenant(settings, tenant, context) for tenant in settings.tenants)
+
+    def _tenant(self, settings: Settings, tenant: TenantSettings, context: SSLContext) -> Tenant:
+        listeners = self._listeners
+
         def timeout() -> float:
             return STOP_TIMEOUT if self._clock.is_stopping else settings.request_timeout.total_seconds()
 
-        return tuple(
-            self._tenant(
-                settings,
-                tenant,
-                Http(context, timeout=timeout, clock=lambda: datetime.now(UTC), observe=self._exchanged(tenant.name)),
-            )
-            for tenant in settings.tenants
+        http = Http(
+            context,
+            timeout=timeout,
+            clock=lambda: datetime.now(UTC),
+            observe=lambda exchange: _tell(listeners.exchange, tenant.name, exchange),
         )
-
-    def _tenant(self, settings: Settings, tenant: TenantSettings, http: Http) -> Tenant:
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
             credential=_credential(tenant.credential),
-            observe=lambda granted: _tell(self._listeners.token, granted),
+            observe=lambda granted: _tell(listeners.token, granted),
             learn=self._secrets.learn,
-            expires=lambda expires: self._tell_expiry(tenant.name, expires),
+            expires=lambda expires: _tell(listeners.credential, tenant.name, expires),
         )
         keysets = GraphKeysets(
             tenant.roots.graph,
@@ -98,25 +101,22 @@ class Assembly:
             tokens,
             sleep=self._clock.sleep,
             chance=random.random,
-            retried=lambda kind: _tell(self._listeners.retried, kind),
+            retried=lambda kind: _tell(listeners.retried, kind),
         )
-        return Tenant(name=tenant.name, policies=settings.policies(tenant), keysets=keysets, may_write=self._may_write)
-
-    def _tell_expiry(self, tenant: str, expires: datetime | None) -> None:
-        for listener in self._listeners.credential:
-            listener(tenant, expires)
-
-    def _exchanged(self, tenant: str) -> Callable[[Exchange], None]:
-        def tell(exchange: Exchange) -> None:
-            for listener in self._listeners.exchange:
-                listener(tenant, exchange)
-
-        return tell
+        return Tenant(
+            name=tenant.name,
+            place=f"{tenant.roots.graph}/{tenant.tenant_id}".lower(),
+            policies=settings.policies(tenant),
+            keysets=keysets,
+            may_write=self._may_write,
+        )
 
 
-def _tell(listeners: list[Callable[[T], None]], what: T) -> None:
-    for listener in listeners:
-        listener(what)
+def _tell(listeners: Sequence[Callable[[*Ts], None]], *what: *Ts) -> None:
+    """Tell each in turn; one that fails keeps no other from hearing of it."""
+    with ExitStack() as stack:
+        for listener in reversed(listeners):
+            stack.callback(listener, *what)
 
 
 def _credential(settings: CredentialSettings) -> Credential:

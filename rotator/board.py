@@ -5,7 +5,7 @@ Written by one side, read by others at any time; every read is a copy.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from rotator.core.outcome import Failed, Held, Outcome, Sight
@@ -42,14 +42,18 @@ class Board:
         self._entries: dict[Name, Entry] = {}
         self.configure(policies)
 
-    def configure(self, policies: Sequence[tuple[str, RotationPolicy]]) -> None:
-        """Take another configuration: what is known of keysets that stay is kept, the rest forgotten."""
+    def configure(self, policies: Sequence[tuple[str, RotationPolicy]], *, anew: Collection[str] = ()) -> None:
+        """
+        Take another configuration: what is known of keysets that stay is kept, the rest forgotten.
+
+        anew: the names of tenants that are others now, of which nothing is known
+        """
         with self._lock:
             known = self._entries
             self._entries = {}
             for tenant, policy in policies:
                 name = (tenant, policy.keyset_id)
-                entry = known.get(name, Entry(policy=policy))
+                entry = Entry(policy=policy) if tenant in anew else known.get(name, Entry(policy=policy))
                 self._entries[name] = replace(entry, policy=policy)
 
     def record(self, outcome: Outcome, *, is_open: bool = False) -> Entry:

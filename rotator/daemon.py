@@ -1,14 +1,12 @@
 """What only a daemon has: a scheduler, metrics, and pages; wired to the runtime and to each other."""
 
 import gc
-import hashlib
 import json
 import random
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotator import __version__
@@ -17,7 +15,6 @@ from rotator.core.errors import ConfigError, Fault
 from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
 from rotator.core.rotation import RotationPolicy
 from rotator.core.text import format_span
-from rotator.edges import config
 from rotator.edges.metrics import STALE, Metrics, Registry, SweepOutcome
 from rotator.edges.scheduler import Mishap, Scheduler
 from rotator.edges.settings import Settings
@@ -46,15 +43,14 @@ class Daemon:
         """Wire everything; nothing runs yet."""
         self._runtime = runtime
         self._settings = self._begun_with = runtime.settings
-        # What was read last, and its content; replaced as a whole, since a watch may be looking at it.
-        self._seen = {path: _digest(path) for path in (runtime.path, self._settings.ca_file) if path}
         self._reloading = threading.Lock()
         self._swept_at: datetime | None = None
         self._began = runtime.clock.now()  # to look at keysets
         self._showing = threading.Lock()
-        self._policies = _policies(runtime.tenants)
+        self._pacing = threading.Lock()
+        self._tenants = runtime.tenants
         self._works = not self._settings.leader_election.is_on
-        self._board = Board(self._policies if self._works else ())
+        self._board = Board(_policies(self._tenants) if self._works else ())
         self._metrics = Metrics(Registry(), self._board, runtime.clock.now)
         self._metrics.configure(self._settings.check_interval, dry_run=self._settings.dry_run)
         runtime.listeners.outcome.append(self._metrics.outcome)
@@ -94,7 +90,7 @@ class Daemon:
             host=settings.http.host,
             port=server.port,
         )
-        self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
+        self._sweep_now()
         self._scheduler.every(WATCH, WATCH_INTERVAL, self._watch)
         self._scheduler.start()
         if self._candidacy is not None:
@@ -114,40 +110,52 @@ class Daemon:
     def reload(self) -> None:
         """Read the configuration again: a good one takes over as a whole, a bad one changes nothing."""
         with self._reloading:
-            self._seen = {self._runtime.path: _digest(self._runtime.path)}
             log = self._runtime.log
             try:
-                settings = config.load(self._runtime.path)
-                if settings.ca_file is not None:
-                    self._seen = self._seen | {settings.ca_file: _digest(settings.ca_file)}
-                tenants = self._runtime.assembly.tenants(settings)
+                settings = self._runtime.sources.load()
+                self._refuse_long_requests(settings)
+                self._take_over(settings, self._runtime.assembly.tenants(settings))
             except ConfigError as error:
                 self._metrics.reloaded(accepted=False)
                 log.error("config.rejected", config=error.source, faults=[str(fault) for fault in error.faults])
-                return
             except Exception as error:
                 self._metrics.reloaded(accepted=False)
                 log.error("job.raised", job="reload", exc_info=error)
-                return
-            self._settings = settings
-            with self._showing:
-                self._policies = _policies(tenants)
-                self._board.configure(self._policies if self._works else ())
-            self._metrics.configure(settings.check_interval, dry_run=settings.dry_run)
-            self._loop.configure(self._guarded(tenants), _rhythm(settings))
-            self._metrics.reloaded(accepted=True)
-            log.info(
-                "config.reloaded",
-                config=str(self._runtime.path),
-                tenants=len(tenants),
-                keysets=sum(len(tenant.policies) for tenant in tenants),
-                check_interval=format_span(settings.check_interval),
-                dry_run=settings.dry_run,
-                restart_needed=[
-                    name for name in AT_START if getattr(self._begun_with, name) != getattr(settings, name)
-                ],
+
+    def _refuse_long_requests(self, settings: Settings) -> None:
+        longest = self._begun_with.leader_election.longest_write
+        if self._candidacy is not None and settings.request_timeout > longest:
+            message = (
+                f"must not be longer than {format_span(longest)} until the next start: the election goes on with the "
+                "periods that it began with, and a leader would never be sure to lead until a request has ended"
             )
-            self._scheduler.every(SWEEP, settings.check_interval, self._loop.sweep)
+            raise ConfigError(str(self._runtime.path), (Fault(path="request_timeout", message=message),))
+
+    def _take_over(self, settings: Settings, tenants: tuple[Tenant, ...]) -> None:
+        places = {tenant.name: tenant.place for tenant in self._tenants}
+        moved = {tenant.name for tenant in tenants if places.get(tenant.name) != tenant.place}
+        self._settings = settings
+        with self._showing:
+            self._tenants = tenants
+            self._board.configure(_policies(tenants) if self._works else (), anew=moved)
+        self._metrics.configure(settings.check_interval, dry_run=settings.dry_run)
+        self._loop.configure(self._guarded(tenants), _rhythm(settings))
+        self._metrics.reloaded(accepted=True)
+        self._runtime.log.info(
+            "config.reloaded",
+            config=str(self._runtime.path),
+            tenants=len(tenants),
+            keysets=sum(len(tenant.policies) for tenant in tenants),
+            check_interval=format_span(settings.check_interval),
+            dry_run=settings.dry_run,
+            restart_needed=[name for name in AT_START if getattr(self._begun_with, name) != getattr(settings, name)],
+        )
+        self._sweep_now()
+
+    def _sweep_now(self) -> None:
+        """Sweep at once, and then as often as is configured; whoever comes last has the last configuration."""
+        with self._pacing:
+            self._scheduler.every(SWEEP, self._settings.check_interval, self._loop.sweep)
 
     def _stand(self) -> "Candidacy":
         """Stand for election."""
@@ -176,10 +184,10 @@ class Daemon:
         self._swept_at, self._began = None, self._runtime.clock.now()
         with self._showing:
             self._works = True
-            self._board.configure(self._policies)
+            self._board.configure(_policies(self._tenants))
         self._metrics.follow_board()
         self._loop.wake()
-        self._scheduler.every(SWEEP, self._settings.check_interval, self._loop.sweep)
+        self._sweep_now()
 
     def _end(self) -> None:
         """Lead no more: look at nothing, and leave nothing behind that looks like news."""
@@ -189,8 +197,7 @@ class Daemon:
             self._board.configure(())
 
     def _watch(self) -> None:
-        """Reload where a file's content has changed; a ConfigMap is swapped by a link, so that is what counts."""
-        if any(_digest(path) != digest for path, digest in self._seen.items()):
+        if self._runtime.sources.have_changed():
             self.reload()
 
     def _server(self) -> Server:
@@ -209,8 +216,11 @@ class Daemon:
             raise ConfigError(str(self._runtime.path), (Fault(path="http", message=message),)) from error
 
     def _swept(self, swept: Swept) -> None:
-        self._swept_at = self._runtime.clock.now()
-        self._metrics.swept(swept.seconds, swept.outcomes, late=swept.late)
+        with self._showing:
+            if not self._works:  # the lead was lost while it ended: what it would show is cleared already
+                return
+            self._swept_at = self._runtime.clock.now()
+            self._metrics.swept(swept.seconds, swept.outcomes, late=swept.late)
         counts = {
             kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in swept.outcomes)
             for kind in (Held, Planned, Rotated, Failed)
@@ -291,11 +301,3 @@ def _rhythm(settings: Settings) -> Rhythm:
         concurrency=settings.concurrency,
         dry_run=settings.dry_run,
     )
-
-
-def _digest(path: Path) -> bytes | None:
-    """What stands for the content of a file; None where it can't be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).digest()
-    except OSError:
-        return None

@@ -25,7 +25,7 @@ from rotator.clock import Clock
 from rotator.core.errors import Failure
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.pace import next_look
-from rotator.core.rotation import Reason, is_called_for
+from rotator.core.rotation import Reason, RotationPolicy, is_called_for
 from rotator.reconcile import Tenant, look, reconcile
 
 PATIENCE = 0.9  # of a check interval: after that a sweep waits for nobody, so that the next one begins in time
@@ -110,11 +110,11 @@ class Loop:
         self._resting = False
 
     def configure(self, tenants: Sequence[Tenant], rhythm: Rhythm) -> None:
-        """Take another configuration: keysets that stay are due as they were, those that leave are due no more."""
+        """Take another configuration: keysets that stay as they are are due as they were, others no more."""
         self._rhythm = rhythm
         configured = {tenant.name: tenant for tenant in tenants}
         for name, visits in self._visits.items():
-            visits.tenant = configured.pop(name, None)
+            visits.configure(configured.pop(name, None))
         self._visits = self._visits | {name: _Visits(tenant) for name, tenant in configured.items()}
 
     def sweep(self) -> None:
@@ -135,7 +135,7 @@ class Loop:
         if self._is_idle:
             return
         began, rests = self._clock.monotonic(), self._rests
-        tenants = [visits for visits in self._visits.values() if visits.tenant is not None]
+        tenants = [visits for visits in self._visits.values() if visits.stay is not None]
         looks = [self._pool.submit(self._look_in_turn, visits) for visits in tenants if visits.take_turn()]
         done, _ = wait(looks, timeout=self._rhythm.check_interval.total_seconds() * PATIENCE)
         outcomes = [outcome for each in looks if each in done for outcome in each.result()]
@@ -158,61 +158,61 @@ class Loop:
 
     def _look(self, visits: "_Visits") -> list[Outcome]:
         with visits.lock:
-            tenant = self._begin(visits)
-            if tenant is None:
+            stay = self._begin(visits)
+            if stay is None:
                 return []
-            outcomes = look(tenant, self._clock.now())
+            outcomes = look(stay.tenant, self._clock.now())
             for outcome in outcomes:
-                self._note(visits, outcome)
-            self._plan_second_look(visits)
+                self._note(visits, stay, outcome)
+            self._plan_second_look(visits, stay)
             return outcomes
 
     def _second_look(self, visits: "_Visits") -> None:
         """Reconcile one keyset whose first look is `settle` ago; others of its tenant have theirs after that."""
         with visits.lock:
-            tenant = self._begin(visits)
-            if tenant is None or self._rhythm.dry_run:
+            stay = self._begin(visits)
+            if stay is None or self._rhythm.dry_run:
                 return
-            tenant = replace(tenant, may_write=lambda planned: self._may_write(visits, planned))
+            asked = stay.tenant
+            tenant = replace(asked, may_write=lambda planned: self._may_write(visits, stay, asked, planned))
             for policy in tenant.policies:
-                due = visits.due.get(policy.keyset_id)
+                due = stay.due.get(policy.keyset_id)
                 if due is not None and self._left(due) <= 0:
                     outcome = reconcile(
                         tenant, policy, due.reason, clock=self._clock, settle=self._settle, chance=self._chance
                     )
-                    self._note(visits, outcome)
+                    self._note(visits, stay, outcome)
                     break
-            self._plan_second_look(visits)
+            self._plan_second_look(visits, stay)
 
-    def _may_write(self, visits: "_Visits", planned: Planned) -> Reason | Failure | None:
-        """The tenant's own word, unless another configuration took over meanwhile."""
-        if visits.rests != self._rests:
-            return Reason.NOT_LEADER  # the lead was lost meanwhile, and may be back: that takes two looks
-        tenant = visits.tenant
-        if self._rhythm.dry_run or tenant is None or planned.sight.policy not in tenant.policies:
+    def _may_write(self, visits: "_Visits", stay: "_Stay", asked: Tenant, planned: Planned) -> Reason | Failure | None:
+        """The tenant's own word, unless the lead was lost or another configuration took over meanwhile."""
+        if stay.rests != self._rests:
+            return Reason.NOT_LEADER  # and may be back: that takes two looks
+        if self._rhythm.dry_run or visits.stay is not stay or stay.tenant is not asked:
             return Reason.RECONFIGURED
-        return tenant.may_write(planned)
+        return asked.may_write(planned)
 
-    def _note(self, visits: "_Visits", outcome: Outcome) -> None:
-        """Tell what came of a look, and see to the next one."""
+    def _note(self, visits: "_Visits", stay: "_Stay", outcome: Outcome) -> None:
+        """See to the next look, and tell what came of this one."""
         is_open = isinstance(outcome, Planned) and not self._rhythm.dry_run
         entry = self._board.record(outcome, is_open=is_open)
-        self._observe(outcome)
-        keyset_id = outcome.sight.policy.keyset_id
+        policy = outcome.sight.policy
         match outcome:
             case Planned(reason=reason):
-                due = visits.due.get(keyset_id)
+                due = stay.due.get(policy.keyset_id)
                 if due is None or not is_called_for(due.reason, reason):
-                    visits.due[keyset_id] = _Due(since=self._clock.monotonic(), reason=reason)
+                    stay.due[policy.keyset_id] = _Due(since=self._clock.monotonic(), reason=reason, policy=policy)
             case Failed():
-                visits.due.pop(keyset_id, None)
+                stay.due.pop(policy.keyset_id, None)
                 self._plan_another(visits, outcome, entry)
             case _:
-                visits.due.pop(keyset_id, None)
+                stay.due.pop(policy.keyset_id, None)
+        self._observe(outcome)
 
-    def _plan_second_look(self, visits: "_Visits") -> None:
-        if visits.due and not self._rhythm.dry_run:
-            soonest = max(min(map(self._left, visits.due.values())), 0.0)
+    def _plan_second_look(self, visits: "_Visits", stay: "_Stay") -> None:
+        if stay.due and not self._rhythm.dry_run:
+            soonest = max(min(map(self._left, stay.due.values())), 0.0)
             self._scheduler.once(f"second:{visits.name}", soonest, lambda: self._second_look(visits))
 
     def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
@@ -226,12 +226,15 @@ class Loop:
     def _again(self, visits: "_Visits") -> None:
         self._look(visits)
 
-    def _begin(self, visits: "_Visits") -> Tenant | None:
+    def _begin(self, visits: "_Visits") -> "_Stay | None":
         """The tenant to look at, if any, after what is due no more was forgotten."""
-        tenant, before, visits.rests = visits.tenant, visits.rests, self._rests
-        stay = {policy.keyset_id for policy in tenant.policies} if tenant is not None and visits.rests == before else ()
-        visits.due = {keyset_id: due for keyset_id, due in visits.due.items() if keyset_id in stay}
-        return None if self._is_idle else tenant
+        stay = visits.stay
+        if stay is None or self._is_idle:
+            return None
+        before, stay.rests = stay.rests, self._rests
+        kept = stay.tenant.policies if stay.rests == before else ()
+        stay.due = {keyset_id: due for keyset_id, due in stay.due.items() if due.policy in kept}
+        return stay
 
     @property
     def _is_idle(self) -> bool:
@@ -247,27 +250,45 @@ class Loop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Due:
-    """Since when (monotonic) a keyset calls for a key, and why."""
+    """Since when (monotonic) a keyset calls for a key, why, and by which policy."""
 
     since: float
     reason: Reason
+    policy: RotationPolicy
 
 
-class _Visits:
+class _Stay:
     """
-    One tenant, whose turn it is, and which of its keysets call for a key.
+    A tenant, for as long as it is configured and stays where it is.
 
-    tenant: as configured now; None where it is configured no more
-    due:    changed by whoever has the lock, at the looks
+    tenant: as configured now
+    due:    which of its keysets call for a key; changed by whoever has the lock of the visits
+    rests:  how many the loop had had when `due` was begun
     """
 
     def __init__(self, tenant: Tenant) -> None:
-        self.name = tenant.name
-        self.tenant: Tenant | None = tenant
-        self.lock = threading.Lock()
+        self.tenant = tenant
         self.due: dict[str, _Due] = {}
-        self.rests = 0  # how many the loop had had when `due` was begun
+        self.rests = 0
+
+
+class _Visits:
+    """The looks at the tenant of one name, of which one has its turn; `stay` is None where there is no such tenant."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.name = tenant.name
+        self.stay: _Stay | None = _Stay(tenant)
+        self.lock = threading.Lock()
         self._turn = threading.Lock()
+
+    def configure(self, tenant: Tenant | None) -> None:
+        """Take another configuration; whoever comes back, or is elsewhere now, begins anew."""
+        if tenant is None:
+            self.stay = None
+        elif self.stay is None or self.stay.tenant.place != tenant.place:
+            self.stay = _Stay(tenant)
+        else:
+            self.stay.tenant = tenant
 
     def take_turn(self) -> bool:
         """Whether a sweep may queue a look; not while one that was queued before is not done."""

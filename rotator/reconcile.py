@@ -78,9 +78,14 @@ class Keysets(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """One tenant: what is wanted of which keysets, where they are, and whether a key may be asked for now."""
+    """
+    One tenant: what is wanted of which keysets, where they are, and whether a key may be asked for now.
+
+    place: tells two tenants apart that had the same name, one after the other
+    """
 
     name: str
+    place: str
     policies: tuple[RotationPolicy, ...]
     keysets: Keysets
     may_write: Callable[[Planned], Reason | Failure | None]

@@ -9,6 +9,7 @@ told at once.
 
 import contextlib
 import difflib
+import hashlib
 import os
 import re
 from collections.abc import Hashable, Iterator, Mapping
@@ -54,6 +55,33 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         if not faults:
             return settings
     raise ConfigError(source, tuple(faults))
+
+
+class Sources:
+    """The files that a configuration comes from, and whether they still say what was read."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing was read yet; *path* is the configuration file."""
+        self._path = path
+        self._read: dict[Path, bytes | None] = {}  # replaced as a whole: somebody may be comparing
+
+    def load(self) -> Settings:
+        """
+        The configuration; a file that changes while it is read counts as changed.
+
+        Raises:
+            ConfigError: as `load` does.
+
+        """
+        self._read = {self._path: _digest(self._path)}
+        settings = load(self._path)
+        if settings.ca_file is not None:
+            self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
+        return settings
+
+    def have_changed(self) -> bool:
+        """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
+        return any(_digest(path) != digest for path, digest in self._read.items())
 
 
 def schema() -> dict[str, Any]:
@@ -245,3 +273,11 @@ def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings 
                 keyset.policy(defaults)
             except PolicyError as error:
                 yield Fault(path=f"{path}.keysets[{k}]", message=str(error))
+
+
+def _digest(path: Path) -> bytes | None:
+    """What stands for the content of a file; None where it can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None

@@ -190,6 +190,11 @@ class LeaderElectionSettings(_Section):
         """Whether this process needs the lease to write."""
         return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.enabled == "auto" else self.enabled
 
+    @property
+    def longest_write(self) -> timedelta:
+        """How long a write may take that begins when the lease was just to be renewed."""
+        return self.renew_deadline - self.retry_period
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.renew_deadline >= self.lease_duration:
@@ -352,13 +357,12 @@ class Settings(BaseSettings):
     def _writes_fit(self) -> Self:
         """A write begins only where the leader has more time left than it can take."""
         election = self.leader_election
-        longest = election.renew_deadline - election.retry_period
-        if election.is_on and self.request_timeout > longest:
+        if election.is_on and self.request_timeout > election.longest_write:
             raise PydanticCustomError(
                 "periods",
                 "request_timeout must not be longer than leader_election.renew_deadline without retry_period, here "
                 "{longest}: a leader writes only where it is sure to lead until the request has ended",
-                {"longest": format_span(longest)},
+                {"longest": format_span(election.longest_write)},
             )
         return self
 

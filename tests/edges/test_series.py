@@ -46,7 +46,9 @@ def seen(*names: Name) -> Board:
     board = Board(policies)
     keysets: Any = Listed()
     for name, policy in policies:
-        for outcome in look(Tenant(name=name, policies=(policy,), keysets=keysets, may_write=lambda _: None), T0):
+        for outcome in look(
+            Tenant(name=name, place="there", policies=(policy,), keysets=keysets, may_write=lambda _: None), T0
+        ):
             board.record(outcome, is_open=False)
     return board
 

@@ -69,7 +69,7 @@ class Replica:
         self.gate = LeaderGate(self.lead, lambda: 30.0)
         self.board = Board(NAMES)
         self.loop = Loop(
-            [Tenant(name="contoso", policies=(POLICY,), keysets=self.service, may_write=self.gate)],
+            [Tenant(name="contoso", place="there", policies=(POLICY,), keysets=self.service, may_write=self.gate)],
             Rhythm(check_interval=DAY, settle=timedelta(seconds=SETTLE), concurrency=1, dry_run=False),
             clock=self.clock,
             scheduler=self.scheduler,
@@ -191,7 +191,7 @@ def test_rest_between_two_keysets() -> None:
     keysets = [Keyset(id=policy.keyset_id, keys=(other,)) for policy in policies]
     replica.service = SimulatedTenant(replica.clock, keysets)
     replica.loop.configure(
-        [Tenant(name="contoso", policies=policies, keysets=replica.service, may_write=replica.gate)],
+        [Tenant(name="contoso", place="there", policies=policies, keysets=replica.service, may_write=replica.gate)],
         Rhythm(check_interval=DAY, settle=timedelta(seconds=SETTLE), concurrency=1, dry_run=False),
     )
     replica.loop.sweep()

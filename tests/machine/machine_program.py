@@ -43,7 +43,8 @@ class Process:
 
         """
         self._world = world
-        self.settings = config.load(path)
+        self._sources = config.Sources(path)
+        self.settings = self._sources.load()
         self.clock = SimClock(world)
         self.queue = SimQueue(world)
         self._outcomes: list[Outcome] = []
@@ -63,6 +64,7 @@ class Process:
         assembly = _Assembly(path, self.clock, secrets, listeners, may_write, self._plugged(plug))
         runtime = Runtime(
             path=path,
+            sources=self._sources,
             settings=self.settings,
             clock=self.clock,
             secrets=secrets,

@@ -168,14 +168,14 @@ def test_lease_taken_in_the_midst_of_a_second_look(bench: Bench, api: Kubernetes
     fleet.finish()
 
 
-def reload(replica: Replica, **settings: object) -> dict[str, Any]:
-    """Give it another configuration; the line that says so."""
+def reload(replica: Replica, event: str = "config.reloaded", **settings: object) -> dict[str, Any]:
+    """Give it another configuration; the line that says what came of it."""
     replica.process.log("rotator.started")
     content = yaml.safe_load(replica.config.read_text()) | settings
     replica.config.write_text(yaml.safe_dump(content))
-    before = len(replica.process.events("config.reloaded"))
+    before = len(replica.process.events(event))
     replica.process.signal(signal.SIGHUP)
-    return replica.process.log("config.reloaded", count=before + 1)
+    return replica.process.log(event, count=before + 1)
 
 
 def test_reload_of_a_follower(bench: Bench, api: Kubernetes) -> None:
@@ -197,6 +197,20 @@ def test_reload_of_a_follower(bench: Bench, api: Kubernetes) -> None:
     assert replica.process.log("sweep.finished")["keysets"] == 1
     assert replica.process.stop().code == 0
     assert {event.by for event in fleet.generated("B2C_1A_0")} <= {replica.client}
+
+
+@pytest.mark.parametrize("election", [{"lease_duration": "90s", "renew_deadline": "60s"}, {"enabled": False}])
+def test_reload_with_requests_that_no_leader_could_wait_for(
+    bench: Bench, api: Kubernetes, election: dict[str, Any]
+) -> None:
+    """The periods of the election stay until the next start; a longer request is refused rather than never sent."""
+    fleet, leader, _ = pair(bench, api)
+    account = {"service_account_directory": str(bench.folder / f"account-{leader.number}")}
+    refused = reload(leader, "config.rejected", request_timeout="20s", leader_election=account | election)
+    (fault,) = refused["faults"]
+    assert fault.startswith("request_timeout: must not be longer than 2s until the next start")
+    fleet.wait_for_keys(2)
+    fleet.finish()
 
 
 def test_killed_in_the_midst_of_a_write(bench: Bench, api: Kubernetes) -> None:

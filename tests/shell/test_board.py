@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -119,6 +120,17 @@ def test_configure_keeps_what_stays_and_forgets_the_rest() -> None:
     assert entries["contoso", "B2C_1A_X"].policy == observed
     assert entries["contoso", "B2C_1A_X"].outcome == held(policy("B2C_1A_X"))
     assert entries["contoso", "B2C_1A_Z"].outcome is None
+
+
+def test_configure_forgets_a_tenant_that_is_another() -> None:
+    """Of a tenant of the same name that is elsewhere now nothing is known, and of others all that was."""
+    names = [("contoso", policy()), ("fabrikam", policy())]
+    board = Board(names)
+    for tenant, _ in names:
+        board.record(replace(held(policy()), sight=replace(sight(policy()), tenant=tenant)))
+    board.configure(names, anew={"contoso"})
+    assert [entry.outcome is None for entry in board.entries().values()] == [True, False]
+    assert [entry.sight is None for entry in board.entries().values()] == [True, False]
 
 
 def test_record_of_a_keyset_that_left_is_forgotten() -> None:

@@ -54,7 +54,7 @@ class Bench:
 
     @property
     def tenant(self) -> Tenant:
-        return Tenant(name="contoso", policies=(self.policy,), keysets=self.service, may_write=self.ask)
+        return Tenant(name="contoso", place="there", policies=(self.policy,), keysets=self.service, may_write=self.ask)
 
     def reconcile(self, first: Reason | None = None) -> Outcome:
         """The second look, after a first that called for a key, by default for the reason that there is now."""
@@ -126,7 +126,7 @@ def test_look_only_reads() -> None:
     fresh = Keyset(id=OTHER_ID, keys=(key("fresh", DUE, DUE + POLICY.validity),))
     service = SimulatedTenant(clock, [keyset(OURS), fresh])
     policies = (POLICY, policy(keyset_id=OTHER_ID), policy(keyset_id="B2C_1A_Missing"))
-    tenant = Tenant(name="contoso", policies=policies, keysets=service, may_write=lambda _: None)
+    tenant = Tenant(name="contoso", place="there", policies=policies, keysets=service, may_write=lambda _: None)
 
     def seen(rules: RotationPolicy, found: Keyset) -> Sight:
         outlook = decide(rules, found, DUE).outlook
@@ -160,7 +160,7 @@ def test_look_one_keyset_s_trouble() -> None:
     ids = ("B2C_1A_Unreadable", "B2C_1A_Bug", KEYSET_ID)
     service = Spoilt(SimulatedClock(DUE), [keyset(OURS)])
     policies = tuple(policy(keyset_id=keyset_id) for keyset_id in ids)
-    tenant = Tenant(name="contoso", policies=policies, keysets=service, may_write=lambda _: None)
+    tenant = Tenant(name="contoso", place="there", policies=policies, keysets=service, may_write=lambda _: None)
     unreadable, bug, planned = look(tenant, DUE)
     assert isinstance(unreadable, Failed)
     assert refusal(FailureKind.UNREADABLE).failure == unreadable.failure

@@ -62,6 +62,7 @@ class Service:
                 self.troubles.append(outcome)
 
         tenant = Tenant(
+            place="there",
             name="contoso",
             policies=self.policies,
             keysets=self.tenant,

@@ -13,11 +13,24 @@ SLOW_DISK = """
 import time
 from datetime import timedelta
 from rotator import daemon
-read = daemon._digest
+from rotator.edges import config
+read = config._digest
 def slow(path):
     time.sleep(0.1)
     return read(path)
-daemon._digest, daemon.WATCH_INTERVAL = slow, timedelta(seconds=0.05)
+config._digest, daemon.WATCH_INTERVAL = slow, timedelta(seconds=0.05)
+"""
+
+LATE = """
+from datetime import timedelta
+from rotator import daemon
+from rotator.edges import config
+load, daemon.WATCH_INTERVAL = config.load, timedelta(seconds=0.2)
+def loading(path):
+    config.load, settings = load, load(path)
+    path.write_text(path.read_text() + "dry_run: true\\n")
+    return settings
+config.load = loading
 """
 
 
@@ -95,6 +108,15 @@ def test_reload_while_the_files_are_compared(bench: Bench, tmp_path: Path) -> No
         daemon.log("config.reloaded", count=count)
         time.sleep(0.2)
     assert daemon.events("job.raised") == []
+    assert daemon.stop().code == 0
+
+
+def test_reload_of_a_file_that_changed_while_it_was_read_at_the_start(bench: Bench, tmp_path: Path) -> None:
+    """What is written to a file after it was read at the start is not overlooked."""
+    begin(bench)
+    (tmp_path / "sitecustomize.py").write_text(LATE)
+    daemon = bench.start(env={"PYTHONPATH": str(tmp_path)})
+    assert daemon.log("config.reloaded")["dry_run"] is True
     assert daemon.stop().code == 0
 
 
@@ -191,6 +213,29 @@ def test_reload_without_the_tenant_takes_the_right_to_write(bench: Bench) -> Non
     daemon.log("keyset.rotated", tenant="contoso")
     assert daemon.stop().code == 0
     assert [seen.keyset for seen in bench.asked(Operation.GENERATE_KEY)] == ["B2C_1A_One"]
+
+
+def test_reload_with_another_directory_of_the_same_name(bench: Bench) -> None:
+    """Where a tenant_id is another one, the former directory gets no key, and the new one after two looks."""
+    right = Tenant(name="right", keysets=(due("B2C_1A_One"),))
+    wrong = Tenant(name="wrong", keysets=(due("B2C_1A_One"),))
+    bench.begin(wrong, right, check_interval="1h", settle="4s")
+    configured = bench.content["tenants"]
+    (credential,) = (tenant["credential"] for tenant in configured if tenant["name"] == "right")
+    del configured[1]
+    bench.write()
+    daemon = bench.start()
+    first = daemon.log("keyset.planned")
+    configured[0] |= {"tenant_id": right.domain, "credential": credential}
+    bench.write()
+    daemon.signal(signal.SIGHUP)
+    second = daemon.log("keyset.planned", count=2)
+    assert daemon.log("keyset.rotated")["tenant"] == first["tenant"] == second["tenant"] == "wrong"
+    assert daemon.stop().code == 0
+    (generate,) = bench.asked(Operation.GENERATE_KEY)
+    assert generate.tenant == right.domain
+    looks = [seen.time for seen in bench.asked(Operation.LIST_KEYSETS, tenant=right.domain)]
+    assert generate.time >= looks[0] + 4
 
 
 def test_reload_in_the_midst_of_a_look(bench: Bench) -> None:
