@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import stat
+import statistics
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ import httpx
 import pytest
 import yaml
 from emulator.bench import NOW
+from waiting import wait_for
 
 import rotator.emulator
 from rotator.emulator import jwks
@@ -136,21 +138,24 @@ def test_keep_alive(bench):
     """Many requests share one connection, and each is quick."""
     bench.emulator.switch(throttle_per_app=0, throttle_per_tenant=0)
     bench.graph("GET", "/B2C_1A_Sig")
-    began = time.perf_counter()
+    spans = []
     for _ in range(100):
+        began = time.perf_counter()
         bench.graph("GET", "/B2C_1A_Sig")
-    assert (time.perf_counter() - began) / 100 < 0.01  # on an idle machine a tenth of that
+        spans.append(time.perf_counter() - began)
+    # On an idle machine 2 ms. Packets that wait for each other cost 40 each; a machine that stands still costs one.
+    assert statistics.median(spans) < 0.03
 
 
 def test_large_seed_is_quick():
-    """Two hundred tenants with twenty keysets are there in about a second."""
-    began = time.perf_counter()
+    """Two hundred tenants with twenty keysets are no more than a second or two of work."""
+    began = time.process_time()
     key = (KeySeed(nbf=NOW, exp=NOW + 5),)
     keysets = tuple(KeysetSeed(id=f"B2C_1A_K{n}", keys=key) for n in range(20))
     seed = Seed(tenants=tuple(TenantSeed(domain=f"t{n}.example", keysets=keysets) for n in range(200)))
     with Emulator(seed) as emulator:
         assert len(emulator.tenants) == 200
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_journal(bench):
@@ -237,10 +242,7 @@ def test_no_thread_left():
         context = ssl.create_default_context(cafile=str(emulator.ca_file))
         with httpx.Client(verify=context, trust_env=False) as http:
             http.get(f"{emulator.url}/_emulator/")
-    deadline = time.monotonic() + 2
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= before
+    wait_for(lambda: threading.active_count() <= before)
 
 
 def test_repr_has_no_secret():
@@ -322,7 +324,7 @@ def test_serve(served, number):
     context = ssl.create_default_context(cafile=configuration["ca_file"])
     assert httpx.get(f"{url[0]}/_emulator/", verify=context, trust_env=False).status_code == 200
     process.send_signal(number)
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_read_path_flapping(start):
 @pytest.mark.parametrize("status", [400, 409, 412, 423])
 def test_write_duration_parallel(start, status):
     """Of two writes to one keyset at the same time one is refused; to two keysets, none."""
-    bench = start(write_duration=0.3, concurrent_write_status=status)
+    bench = start(write_duration=1, concurrent_write_status=status)
     bench.token()
     with ThreadPoolExecutor() as pool:
         keysets = ["B2C_1A_Sig", "B2C_1A_Sig", "B2C_1A_Empty"]
