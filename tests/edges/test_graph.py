@@ -452,7 +452,7 @@ def ask(line: Line, *, stays: bool = True) -> object:
 def test_read_again_where_that_helps(line: Line, fault: Fault, pauses: list[float], reason: FailureKind) -> None:
     """A read waits as long as the service asks for, else ever longer, and each time somebody is told why."""
     line.tokens().get()
-    line.timeout = 0.5 if fault.what is Kind.HANG else 5
+    line.timeout = 1.5 if fault.what is Kind.HANG else 5
     line.emulator.inject(replace(fault, where=LIST))
     assert ask(line)
     assert line.pauses == pytest.approx(pauses, abs=1.1 if fault.retry_after_as_date else 0.001)
@@ -476,7 +476,7 @@ def test_read_again_where_that_helps(line: Line, fault: Fault, pauses: list[floa
 )
 def test_read_no_more(line: Line, fault: Fault, kind: FailureKind, requests: int) -> None:
     """A read is given up after a few times, at once where waiting is too long, and where it would not help."""
-    line.timeout = 0.5 if fault.what is Kind.HANG else 5
+    line.timeout = 1.5 if fault.what is Kind.HANG else 5
     line.emulator.inject(replace(fault, where=LIST))
     assert kind is failure(lambda: ask(line)).kind
     assert requests == line.count(LIST)

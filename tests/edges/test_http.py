@@ -20,6 +20,9 @@ from rotator.emulator.server import Emulator
 
 DISCOVERY = Operation.DISCOVERY
 
+LONG = 10.0
+"""Seconds that a machine which stands still for a while may add to what takes none."""
+
 
 def ask(line: Line, url: str | None = None, method: str = "GET") -> object:
     """One request."""
@@ -103,9 +106,9 @@ def test_send_tells_what_it_was_like(line: Line) -> None:
         exchange.status,
         exchange.client_request_id,
     )
-    assert 0 < exchange.seconds < 2
+    assert 0 < exchange.seconds < LONG
     assert exchange.skew is not None
-    assert abs(exchange.skew) < 1.5
+    assert abs(exchange.skew) < LONG
 
 
 def test_send_tells_a_failure_too(line: Line) -> None:
@@ -121,7 +124,7 @@ def test_send_skew_is_how_far_we_are_ahead(line: Line, skew: float) -> None:
     """A service whose clock is behind makes a positive skew."""
     line.emulator.inject(Fault(what=Kind.WRONG_DATE, skew=skew))
     ask(line)
-    assert line.exchanges[0].skew == pytest.approx(-skew, abs=1.5)
+    assert line.exchanges[0].skew == pytest.approx(-skew, abs=LONG)
 
 
 @pytest.mark.parametrize(
@@ -133,20 +136,20 @@ def test_send_skew_is_how_far_we_are_ahead(line: Line, skew: float) -> None:
 )
 def test_send_ends_at_its_deadline(line: Line, fault: Fault) -> None:
     """However the bytes come, the whole request ends at the deadline; what it did is not known."""
-    line.timeout = 0.4
+    line.timeout = 1.4
     line.emulator.inject(fault)
     began = time.monotonic()
     error = refused(lambda: ask(line))
-    assert 0.3 < time.monotonic() - began < 3
+    assert 1.3 < time.monotonic() - began < LONG
     assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.UNKNOWN)
-    assert error.failure.message == "localhost did not answer within 0.4s"
+    assert error.failure.message == "localhost did not answer within 1.4s"
 
 
 def test_send_deadline_is_of_one_request(line: Line) -> None:
     """A slow answer that ends in time is taken, and the next request has all its time again."""
     http = line.http()
-    line.timeout = 1.2
-    line.emulator.inject(Fault(what=Kind.SLOW, delay=0.7, times=2))
+    line.timeout = 4.8
+    line.emulator.inject(Fault(what=Kind.SLOW, delay=2.5, times=2))
     for _ in range(2):
         assert http.send("discovery", "GET", line.discovery, headers={}).status == 200
 
@@ -161,12 +164,12 @@ def test_send_deadline_where_nothing_speaks_tls(line: Line) -> None:
 
 def test_send_deadline_is_of_all_addresses_together(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name with many addresses that nobody answers at costs no more than one."""
-    line.timeout = 1.0
+    line.timeout = 3.0
     with unanswered() as port:
         resolve(monkeypatch, lambda: [f"127.0.0.{n}" for n in range(1, 6)], port)
         began = time.monotonic()
         error = refused(lambda: ask(line, f"https://many.example:{port}/"))
-    assert time.monotonic() - began < 1.9
+    assert time.monotonic() - began < 5.9
     assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.NONE)
 
 
@@ -186,7 +189,7 @@ def test_send_deadline_where_the_resolver_hangs(line: Line, monkeypatch: pytest.
     began = time.monotonic()
     error = refused(lambda: ask(line, "https://many.example/"))
     over.set()
-    assert 0.3 < time.monotonic() - began < 3
+    assert 0.3 < time.monotonic() - began < LONG
     assert (error.failure.kind, error.effect) == (FailureKind.TIMEOUT, Effect.NONE)
 
 
@@ -250,7 +253,7 @@ def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> Non
         def relay() -> None:
             near, _ = server.accept()
             with near, socket.create_connection(("127.0.0.1", emulator.port)) as far:
-                far.settimeout(1)
+                far.settimeout(LONG)
                 far.sendall(near.recv(65536))
                 near.sendall(far.recv(65536))
                 near.recv(65536)
@@ -328,7 +331,7 @@ def test_send_deadline_through_a_proxy(line: Line, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         began = time.monotonic()
         error = refused(lambda: ask(line, "https://graph.example/", "POST"))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < LONG
     assert error.failure.kind is FailureKind.TIMEOUT
 
 
@@ -343,15 +346,15 @@ def test_send_proxy_that_refuses(line: Line, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_send_deadline_is_of_one_thread(line: Line) -> None:
     """A request that runs out of time takes none from one beside it."""
-    line.emulator.inject(Fault(what=Kind.SLOW, delay=0.4))
+    line.emulator.inject(Fault(what=Kind.SLOW, delay=2))
     slow, fast = line.http(), line.http()
     outcomes: list[int] = []
     thread = threading.Thread(
         target=lambda: outcomes.append(slow.send("discovery", "GET", line.discovery, headers={}).status)
     )
     thread.start()
-    time.sleep(0.05)
-    line.timeout = 0.1
+    assert line.emulator.wait_for(DISCOVERY)
+    line.timeout = 0.3
     assert failure(lambda: fast.send("discovery", "GET", line.discovery, headers={})).kind is FailureKind.TIMEOUT
     thread.join()
     assert outcomes == [200]
