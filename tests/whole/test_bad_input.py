@@ -480,7 +480,6 @@ def test_tenant_that_cannot_be_looked_at(
     bench.begin(
         Tenant(name="bad", keysets=(due("B2C_1A_One"), due("B2C_1A_Two"))),
         Tenant(name="good", keysets=(due("B2C_1A_Three"),)),
-        request_timeout="1s",
     )
     spoil(bench)
     bench.write()

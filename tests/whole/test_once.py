@@ -285,7 +285,7 @@ def test_once_asks_again_where_nothing_was_done(bench: Bench, fault: Fault) -> N
 def test_once_looks_anew_before_it_asks_again(bench: Bench) -> None:
     """After a refusal that asks to wait, the keyset is read and decided on again before the next write."""
     emulator = bench.begin(Tenant(keysets=(due(),)))
-    emulator.inject(Fault(what=Kind.THROTTLED, retry_after=1, where=GENERATE, times=1))
+    emulator.inject(Fault(what=Kind.THROTTLED, retry_after=4, where=GENERATE, times=1))
     running = bench.start("--once", "--output", "json")
     assert emulator.wait_for(GENERATE, stage=Stage.ANSWERED)
     emulator.tenants[0].add_key("B2C_1A_Due", key(age=-9))
@@ -417,7 +417,7 @@ def test_once_stopped_while_a_write_is_under_way(bench: Bench) -> None:
     running = bench.start("--once", "--output", "json")
     assert emulator.wait_for(GENERATE)
     running.signal(signal.SIGINT)
-    time.sleep(0.2)  # for the signal to be heeded; nothing that could be waited for shows it
+    running.log("rotator.stopping")
     hang.release()
     run = running.wait(10)
     first, second = run.rows

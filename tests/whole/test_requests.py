@@ -22,7 +22,7 @@ def test_requests_of_sweeps_in_which_nothing_is_due(bench: Bench) -> None:
     tenants = [
         Tenant(name=name, keysets=tuple(fresh(f"B2C_1A_Key{number}") for number in range(5))) for name in ("one", "two")
     ]
-    bench.begin(*tenants, check_interval="1s")
+    bench.begin(*tenants, check_interval="3s")  # long enough that none begins between its end and the stop
     daemon = bench.start()
     daemon.log("sweep.finished", count=3)
     daemon.stop()
@@ -36,7 +36,7 @@ def test_requests_of_sweeps_in_which_nothing_is_due(bench: Bench) -> None:
 def test_requests_one_more_for_each_further_page(bench: Bench) -> None:
     """A sweep over a tenant with three pages costs three GETs."""
     others = tuple(KeysetSeed(id=f"B2C_1A_Other{number}", keys=(KeySeed(),)) for number in range(4))
-    bench.begin(Tenant(keysets=(fresh(),), others=others, switches=Switches(page_size=2)), check_interval="1s")
+    bench.begin(Tenant(keysets=(fresh(),), others=others, switches=Switches(page_size=2)), check_interval="3s")
     daemon = bench.start()
     daemon.log("sweep.finished", count=2)
     daemon.stop()
