@@ -549,7 +549,7 @@ def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return play_once(tmp_path_factory, "table", lambda folder: play(folder, lines))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("line", LINES, ids=str)
 def test_fault(stories: dict[Line, Story], line: Line) -> None:
     """What a line of the table says comes true, and in the end there is one successor with the right dates."""
@@ -567,7 +567,7 @@ def test_fault(stories: dict[Line, Story], line: Line) -> None:
     assert not blind_repeats([*first.requests, *then.requests])
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("code", [0, 1])
 def test_exit_code(stories: dict[Line, Story], code: int) -> None:
     """A pass over lines with one exit code ends with that code: nothing that went well in the end is complained of."""

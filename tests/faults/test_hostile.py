@@ -33,7 +33,7 @@ from rotator.emulator.switches import Status, Switches
 VICTIM, BYSTANDER = "B2C_1A_Victim", "B2C_1A_Bystander"
 LIST, GET, GENERATE = Operation.LIST_KEYSETS, Operation.GET_KEYSET, Operation.GENERATE_KEY
 MEBIBYTE = 1 << 20
-TIMEOUT = 6  # seconds for a request
+TIMEOUT = 10  # seconds for a request; enough for whatever is no fault, however busy the machine is
 MINUTE = timedelta(minutes=1)
 PORT = "65432"
 """Stands for the port of a listener that nobody has any business with."""
@@ -446,7 +446,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     return play_once(tmp_path_factory, "hostile", play)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_hostile(played: Played, case: Case) -> None:
     """What is hostile is a clear failure of its own keyset or tenant, or nothing at all; never a crash."""
@@ -463,7 +463,7 @@ def test_hostile(played: Played, case: Case) -> None:
         assert row["reason"] != "internal"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("run", ["once", "plan", "status", "daemon"])
 @pytest.mark.parametrize("stream", ["out", "err"])
 def test_lines_stay_lines(played: Played, run: str, stream: str) -> None:
@@ -477,7 +477,7 @@ def test_lines_stay_lines(played: Played, run: str, stream: str) -> None:
         assert [line[:200] for line in lines if line and not re.match(begins, line)] == []
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_one_line_in_the_table(played: Played) -> None:
     """A keyset that fails has its row in the table and one line that says why; so has it in the status."""
     failed = [(line["tenant"], line["keyset"]) for line in played.once.events("keyset.failed")]
@@ -495,31 +495,31 @@ def told_later(name: str) -> bool:
     return case.faults != () and case.faults[0].where in (GET, GENERATE)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_nobody_abroad_is_asked(played: Played) -> None:
     """No link, redirect or endpoint makes anybody speak to a foreign host, or without TLS."""
     assert played.visits == 0
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_memory_is_bounded(played: Played) -> None:
     """A daemon with eight tenants side by side that send whatever they like stays below 400 MiB."""
     assert played.peak < 400
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_memory_is_bounded_where_an_answer_is_dense(played: Played) -> None:
     """The most that one answer can become once it is read stays below 640 MiB."""
     assert played.dense < 640
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_time_is_bounded(played: Played) -> None:
     """No request takes much longer than its timeout, however slowly the answer drips."""
     assert max(line["seconds"] for line in played.once.events("request.finished")) < 3 * TIMEOUT
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_pages_are_served(played: Played) -> None:
     """The pages show every keyset, and no text of a service as it is."""
     assert len(CASES) * 2 == len(json.loads(played.pages["/status.json"])["keysets"])
