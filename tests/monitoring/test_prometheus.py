@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from monitoring.stack import DASHBOARD, RULES, Alertmanager, Prometheus, Receiver, expressions, hurried, page, promtool
-from whole.bench import Bench, Keyset, Tenant, fresh
+from whole.bench import Bench, Keyset, Tenant, due, fresh
 
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
@@ -74,9 +74,11 @@ def test_alerts_reach_somebody(tmp_path: Path, bench: Bench, webhook: Receiver) 
 
 def test_prometheus_reads_what_is_exposed(tmp_path: Path, bench: Bench) -> None:
     """Prometheus reads both formats to the same series, and exemplars; its linter has nothing to say of ours."""
-    bench.begin(Tenant(keysets=(fresh(), brief("B2C_1A_Turning"))), check_interval="1s", settle="1s")
+    bench.begin(Tenant(keysets=(fresh(), due("B2C_1A_Turned"))), check_interval="1s", settle="1s")
     daemon = bench.start()
     daemon.log("keyset.rotated")
+    # From the next look on no series comes or goes, however long it takes until both scrapes have been made.
+    daemon.log("sweep.finished", count=len(daemon.events("sweep.finished")) + 2)
 
     def as_text() -> tuple[str, str]:
         reply = daemon.get("/metrics", Accept="text/plain")
@@ -91,7 +93,7 @@ def test_prometheus_reads_what_is_exposed(tmp_path: Path, bench: Bench) -> None:
     ):
         prometheus.until("count_over_time(b2c_rotator_build_info[1m]) > 1 and on () count(up == 1) == 2")
         ours = '{__name__=~"b2c_rotator_.+|process_.+|python_.+"}'
-        rotated = 'b2c_rotator_rotations_total{keyset="B2C_1A_Turning",outcome="rotated"} > 0'
+        rotated = 'b2c_rotator_rotations_total{keyset="B2C_1A_Turned",outcome="rotated"} > 0'
         assert {found["metric"]["job"] for found in prometheus.until(rotated)} == {"openmetrics", "text"}
         series: dict[str, set[tuple[tuple[str, str], ...]]] = {"openmetrics": set(), "text": set()}
         for found in prometheus.query(ours):
