@@ -44,7 +44,7 @@ WRITING = (
     Step(
         name="being answered",
         at=POST,
-        fault=Fault(what=Kind.DRIP, where=POST, interval=0.002),
+        fault=Fault(what=Kind.DRIP, where=POST, interval=0.006),
         stage=Stage.ANSWERED,
     ),
     Step(name="read-back", at=GET, fault=hang(GET, skip=1), count=2),
