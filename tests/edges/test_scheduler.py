@@ -1,8 +1,9 @@
 """The scheduler with its real threads."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from threading import Event, Lock
 from typing import Any
 
@@ -29,6 +30,15 @@ def jobs() -> Iterator[Jobs]:
     jobs.scheduler.start()
     yield jobs
     jobs.scheduler.stop()
+
+
+def waiting_for(event: Event) -> Callable[[], None]:
+    """A job that takes until then."""
+
+    def run() -> None:
+        event.wait(20.0)
+
+    return run
 
 
 def test_every_runs_at_once_and_again(jobs: Jobs) -> None:
@@ -60,7 +70,7 @@ def test_every_takes_the_place_of_another(jobs: Jobs) -> None:
 def test_once_comes_when_the_sooner_one_is_due(jobs: Jobs) -> None:
     """Of several with one key the one that is due first runs, whenever it was asked for."""
     for seconds, name in ((3600.0, "late"), (0.1, "soon"), (1800.0, "later")):
-        jobs.scheduler.once("job", seconds, lambda name=name: jobs.noted.append(name))
+        jobs.scheduler.once("job", seconds, partial(jobs.noted.append, name))
     jobs.scheduler.once("another", 0.3, lambda: jobs.noted.append("another"))
     wait_for(lambda: "another" in jobs.noted)
     assert jobs.noted == ["soon", "another"]
@@ -101,7 +111,7 @@ def test_mishap_of_a_job_that_raises(jobs: Jobs) -> None:
 def test_mishap_of_a_job_that_takes_too_long(jobs: Jobs) -> None:
     """Where a job still runs when it is due again, that is told."""
     ended = Event()
-    jobs.scheduler.every("job", timedelta(seconds=0.05), lambda: ended.wait(20.0))
+    jobs.scheduler.every("job", timedelta(seconds=0.05), waiting_for(ended))
     wait_for(lambda: ("job", Mishap.MISSED) in jobs.mishaps)
     ended.set()
 
@@ -138,7 +148,7 @@ def test_silence_is_short_while_it_lives(jobs: Jobs) -> None:
     """The beat goes on whatever the jobs do, and ends with the scheduler's thread."""
     ended = Event()
     for number in range(3):
-        jobs.scheduler.once(f"job {number}", 0.0, lambda: ended.wait(20.0))
+        jobs.scheduler.once(f"job {number}", 0.0, waiting_for(ended))
     silent = jobs.scheduler.silence()
     wait_for(lambda: silent < jobs.scheduler.silence())
     wait_for(lambda: jobs.scheduler.silence() < 0.5)
