@@ -177,7 +177,7 @@ class Loop:
             tenant = replace(asked, may_write=lambda planned: self._may_write(visits, stay, asked, planned))
             for policy in tenant.policies:
                 due = stay.due.get(policy.keyset_id)
-                if due is not None and self._left(due) <= 0:
+                if due is not None and due.policy == policy and self._left(due) <= 0:
                     outcome = reconcile(
                         tenant, policy, due.reason, clock=self._clock, settle=self._settle, chance=self._chance
                     )
