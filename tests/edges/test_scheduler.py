@@ -1,14 +1,14 @@
 """The scheduler with its real threads."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from threading import Event, Lock
 from typing import Any
 
 import pytest
-from waiting import wait_for
+from waiting import held_until, wait_for
 
 from rotator.edges.scheduler import Mishap, Scheduler
 
@@ -30,15 +30,6 @@ def jobs() -> Iterator[Jobs]:
     jobs.scheduler.start()
     yield jobs
     jobs.scheduler.stop()
-
-
-def waiting_for(event: Event) -> Callable[[], None]:
-    """A job that takes until then."""
-
-    def run() -> None:
-        event.wait(20.0)
-
-    return run
 
 
 def test_every_runs_at_once_and_again(jobs: Jobs) -> None:
@@ -111,7 +102,7 @@ def test_mishap_of_a_job_that_raises(jobs: Jobs) -> None:
 def test_mishap_of_a_job_that_takes_too_long(jobs: Jobs) -> None:
     """Where a job still runs when it is due again, that is told."""
     ended = Event()
-    jobs.scheduler.every("job", timedelta(seconds=0.05), waiting_for(ended))
+    jobs.scheduler.every("job", timedelta(seconds=0.05), held_until(ended))
     wait_for(lambda: ("job", Mishap.MISSED) in jobs.mishaps)
     ended.set()
 
@@ -148,7 +139,7 @@ def test_silence_is_short_while_it_lives(jobs: Jobs) -> None:
     """The beat goes on whatever the jobs do, and ends with the scheduler's thread."""
     ended = Event()
     for number in range(3):
-        jobs.scheduler.once(f"job {number}", 0.0, waiting_for(ended))
+        jobs.scheduler.once(f"job {number}", 0.0, held_until(ended))
     silent = jobs.scheduler.silence()
     wait_for(lambda: silent < jobs.scheduler.silence())
     wait_for(lambda: jobs.scheduler.silence() < 0.5)

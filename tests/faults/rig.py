@@ -13,7 +13,6 @@ import json
 import os
 import pickle
 import random
-import re
 import signal
 import socket
 import subprocess
@@ -28,7 +27,7 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from whole.bench import Bench, Finished, Tenant
+from whole.bench import Bench, Finished, Tenant, peak
 
 from rotator.emulator.journal import Seen
 from rotator.emulator.operations import Operation
@@ -125,10 +124,7 @@ class Daemon(Process):
     @property
     def peak(self) -> float:
         """The most memory that it ever had, in MiB."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-        assert found
-        return int(found.group(1)) / 1024
+        return peak(self._process.pid)
 
     def stop(self) -> Finished:
         """End it as a supervisor does."""

@@ -1,7 +1,6 @@
 """What leading and following mean inside one process: sweeps, second looks, the gate, metrics and settings."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +13,7 @@ import yaml
 from core.builders import DAY, KEYSET_ID, POLICY, T0, key, keyset
 from lease.fake import Kubernetes
 from simulation.simulator import SimulatedClock, SimulatedScheduler, SimulatedTenant
+from waiting import wait_for
 
 from rotator.board import Board
 from rotator.candidacy import Candidacy
@@ -92,13 +92,6 @@ class Replica:
 @pytest.fixture
 def replica() -> Replica:
     return Replica()
-
-
-def wait_for(reached: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 # --- sweeps begin and end

@@ -378,6 +378,13 @@ def instant(seconds: float) -> str:
     return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def peak(process: int) -> float:
+    """The most memory that a process ever had, in MiB (proc(5), VmHWM)."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) / 1024
+
+
 def _check(finished: Finished, *, may_raise: bool = False) -> None:
     for text in (finished.out, finished.err):
         assert SECRET not in text, "a secret was printed"

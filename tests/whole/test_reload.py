@@ -133,7 +133,7 @@ def test_reload_of_a_bad_file_changes_nothing(bench: Bench) -> None:
     assert [fault.partition(":")[0] for fault in rejected["faults"]] == ["settle", "tenants[0].keysets[0]"]
     metrics = daemon.get("/metrics").text
     assert "b2c_rotator_config_last_reload_successful 0.0" in metrics
-    assert 'b2c_rotator_config_reloads_total{outcome="rejected"} 0.0' not in metrics
+    assert 'b2c_rotator_config_reloads_total{outcome="rejected"} 1.0' in metrics
     assert "b2c_rotator_keyset_info" in metrics
     bench.content["settle"] = "0s"
     del bench.content["tenants"][0]["keysets"][0]["rotate_every"]
