@@ -9,8 +9,8 @@ NEWEST   = $(shell for python in $(PYTHONS); do \
 	  done | sort --version-sort | tail -n 1 | cut -d " " -f 2)
 WORKERS ?= 4
 # What says in three minutes whether a change holds, and the long proofs: faults, crashes, rivals, a real Prometheus.
-FAST    := tests/core tests/shell tests/simulation tests/edges tests/views tests/emulator tests/whole tests/lease tests/test_docs.py
-PROOFS  := tests/soak tests/machine tests/crash tests/replicas tests/faults tests/demo tests/monitoring
+FAST    := tests/core tests/shell tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/test_docs.py
+PROOFS  := tests/fault_storm tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
 
 .PHONY: demo test check unit test-newest coverage prove bench lock manifests test-image clean

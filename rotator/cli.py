@@ -123,23 +123,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _emulate(root, options)
     path = getattr(options, "config", None) or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
     if options.command == "config":
-        from rotator import validate  # noqa: PLC0415 - help, version and a bad command line answer without it
+        from rotator.commands import check  # noqa: PLC0415 - help, version and a bad command line answer without it
 
-        return validate.print_schema() if options.verb == "schema" else validate.check(path)
-    from rotator import app  # noqa: PLC0415 - as above
-
+        return check.print_schema() if options.verb == "schema" else check.check(path)
     as_json = getattr(options, "output", "table") == "json"
-    if options.command == "status":
-        return app.status(path, as_json=as_json)
-    if options.dry_run:
-        return app.dry_run(path, as_json=as_json, detailed=options.detailed_exitcode)
-    return app.once(path, as_json=as_json) if options.once else app.daemon(path)
+    if options.dry_run or options.command == "status":
+        from rotator.commands import inspect  # noqa: PLC0415 - as above
+
+        if options.dry_run:
+            return inspect.dry_run(path, as_json=as_json, detailed=options.detailed_exitcode)
+        return inspect.status(path, as_json=as_json)
+    if options.once:
+        from rotator.commands.once import once  # noqa: PLC0415 - as above
+
+        return once(path, as_json=as_json)
+    from rotator.commands.serve import daemon  # noqa: PLC0415 - as above
+
+    return daemon(path)
 
 
 def _emulate(root: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         if options.command == "demo":
-            from rotator import demo  # noqa: PLC0415 - only here are the emulator's own libraries needed
+            from rotator.commands import demo  # noqa: PLC0415 - only here are the emulator's own libraries needed
 
             return demo.run(forever=options.forever)
         from rotator.emulator import command  # noqa: PLC0415

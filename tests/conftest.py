@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lease.fake import Kubernetes
-from whole.bench import Bench
+from end_to_end.harness import Bench
+from kubernetes.fake_api import Kubernetes
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from rotator import cli
-from rotator.board import Board
 from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit
 from rotator.core.rotation import Mode, NoteKind, Reason, RotationPolicy
 from rotator.core.text import format_span
 from rotator.edges.metrics import PREFIX, Metrics, Registry
 from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.shell.status_store import Board
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -35,6 +35,8 @@ _FOREIGN = ("httpx", "httpcore", "apscheduler", "msal", "urllib3")
 
 Event = MutableMapping[str, Any]
 
+Logger = FilteringBoundLogger
+
 
 class Secrets:
     """What must never be printed. Values are learnt when they are read."""

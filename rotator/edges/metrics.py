@@ -30,11 +30,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from rotator import __version__
-from rotator.board import Board, Name
 from rotator.core.errors import FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.edges.series import keyset_series
+from rotator.shell.status_store import Board, Name
 
 Registry = CollectorRegistry
 """What holds the metrics of a daemon."""

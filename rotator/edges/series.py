@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from rotator.board import Entry, Name
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Sight, outcome_name, reason_name
 from rotator.core.rotation import Outlook
+from rotator.shell.status_store import Entry, Name
 
 _Read = Callable[[Sight, Outlook, datetime], datetime | None]
 """Reads an instant from the last sight, its outlook, and now."""

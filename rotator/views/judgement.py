@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.board import Entry, Name
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.rotation import Decision, decide
+from rotator.shell.status_store import Entry, Name
 from rotator.views.signs import Level, Sign, calm, signs
 from rotator.views.words import about, remaining
 

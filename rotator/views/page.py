@@ -14,10 +14,10 @@ from html import escape
 from itertools import groupby
 from urllib.parse import quote
 
-from rotator.board import Entry, Name
 from rotator.core.outcome import Failed
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import draw
+from rotator.shell.status_store import Entry, Name
 from rotator.views.judgement import Case, judge, troubles
 from rotator.views.program import About, faults, notices
 from rotator.views.signs import Level, Sign

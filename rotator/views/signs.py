@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.board import Entry
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
 from rotator.core.rotation import Decision, Hold, Mode, Note, NoteKind, Outlook, Reason, Rotate, RotationPolicy
+from rotator.shell.status_store import Entry
 from rotator.views.words import NOTES, about, has_window, remaining
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow

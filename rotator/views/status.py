@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from rotator.board import Entry, Name
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import Outcome, outcome_name
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import Bar, Span, Timeline, draw, rows
+from rotator.shell.status_store import Entry, Name
 from rotator.views.judgement import Case, judge, troubles, urgency
 from rotator.views.signs import Level, Sign
 from rotator.views.table import wrapped

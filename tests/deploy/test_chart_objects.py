@@ -17,10 +17,10 @@ from deploy.crds import SCHEMAS
 from deploy.variants import EXAMPLES, configuration, documented, example, kinds, only, pod_templates
 
 from rotator import __version__
-from rotator.assembly import STOP_TIMEOUT
-from rotator.candidacy import LONGEST_END
 from rotator.core.text import parse_span
 from rotator.edges.config import _Loader
+from rotator.service.leader import LONGEST_END
+from rotator.wiring import STOP_TIMEOUT
 
 VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
 REQUESTS_AFTER_A_STOP = 17

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from edges.bench import Line, connected
+from edges.harness import Line, connected
 
 from rotator.emulator.seed import KeysetSeed, Seed, TenantSeed
 from rotator.emulator.server import Emulator

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from edges.bench import Line, failure, refused
+from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
 from rotator.core.keyset import Key

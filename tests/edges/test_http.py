@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from edges.bench import Line, failure, refused
+from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
 from rotator.edges.http import LONGEST_ANSWER, trust

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from rotator.board import Board, Name
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Planned
 from rotator.core.rotation import KeySpec, Reason
 from rotator.edges.series import keyset_series
-from rotator.reconcile import Tenant, look
+from rotator.shell.reconcile import Tenant, look
+from rotator.shell.status_store import Board, Name
 
 KEYS = (
     key("old", T0 - 100 * DAY, T0 - 9 * DAY),

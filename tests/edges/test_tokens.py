@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from edges.bench import Line, failure
+from edges.harness import Line, failure
 
 from rotator.core.errors import FailureKind, RequestError
 from rotator.edges.tokens import Certificate, ClientSecret, FederatedToken

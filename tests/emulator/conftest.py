@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from emulator.bench import Bench, MovingClock, contoso
+from emulator.harness import Bench, MovingClock, contoso
 
 from rotator.emulator.seed import Seed, TenantSeed
 from rotator.emulator.server import Emulator

@@ -1,7 +1,7 @@
 """The control endpoints."""
 
 import pytest
-from emulator.bench import DAY, NOW
+from emulator.harness import DAY, NOW
 
 TENANT = "/_emulator/tenants/contoso.onmicrosoft.com"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from emulator.bench import DAY, KEYSETS, NOW
+from emulator.harness import DAY, KEYSETS, NOW
 
 from rotator.emulator.faults import Fault, FaultError, Kind, Moment
 from rotator.emulator.operations import Operation

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
-from emulator.bench import DAY, KEYSETS, NOW
+from emulator.harness import DAY, KEYSETS, NOW
 
 from rotator.emulator.history import KeyAdded
 from rotator.emulator.seed import KeySeed

@@ -3,7 +3,7 @@
 """What relying parties see of a policy's keys."""
 
 import pytest
-from emulator.bench import DAY, NOW
+from emulator.harness import DAY, NOW
 
 from rotator.emulator.faults import Fault
 from rotator.emulator.seed import KeySeed, KeysetSeed, TenantSeed

@@ -5,7 +5,7 @@
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from emulator.bench import DAY, NOW
+from emulator.harness import DAY, NOW
 
 from rotator.emulator.demo_seed import demo_seed
 from rotator.emulator.operations import READ_ROLE, WRITE_ROLE

@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from emulator.bench import NOW
+from emulator.harness import NOW
 from waiting import wait_for
 
 import rotator.emulator

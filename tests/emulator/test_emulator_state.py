@@ -4,7 +4,7 @@ import json
 import stat
 
 import pytest
-from emulator.bench import DAY, NOW
+from emulator.harness import DAY, NOW
 
 from rotator.emulator.seed import App, FederatedCredential, KeySeed, Secret
 from rotator.emulator.state import StateError

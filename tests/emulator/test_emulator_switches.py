@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from emulator.bench import DAY, NOW
+from emulator.harness import DAY, NOW
 
 from rotator.emulator.seed import KeySeed
 from rotator.emulator.switches import Status, SwitchError, Switches, TieBreak, changed

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from whole.bench import Bench, Finished, Tenant, peak
+from end_to_end.harness import Bench, Finished, Tenant, peak
 
 from rotator.emulator.journal import Seen
 from rotator.emulator.operations import Operation

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from end_to_end.harness import DAY, LIFE, Bench, Finished, Running, Tenant, due, instant, lapsed
 from faults.rig import (
     blind_repeats,
     by_tenant,
@@ -28,7 +29,6 @@ from faults.rig import (
     spoken,
     wait_for_all,
 )
-from whole.bench import DAY, LIFE, Bench, Finished, Running, Tenant, due, instant, lapsed
 
 from rotator.core.keyset import Key, Keyset
 from rotator.core.rotation import Hold, Reason, decide

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from end_to_end.harness import DAY, LIFE, Bench, Tenant, due
 from faults.rig import blind_repeats, by_tenant, configure, lines_of, once, play_once, posts, rows_of, wait_for_all
-from whole.bench import DAY, LIFE, Bench, Tenant, due
 
 from rotator.emulator.faults import Fault, Kind, Moment
 from rotator.emulator.journal import Seen, Stage

@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 from core import builders
+from end_to_end.harness import DAY, LIFE, Bench, Finished, Keyset, Tenant, key
 from faults.rawserver import raw_server
 from faults.rig import Daemon, Process, configure, lines_of, listening, once, play_once, rows_of, wait_for_all
-from whole.bench import DAY, LIFE, Bench, Finished, Keyset, Tenant, key
 
 from rotator.core.rotation import decide
 from rotator.emulator.faults import Fault, Kind

@@ -22,9 +22,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from end_to_end.harness import SECRET, Bench, Tenant, due, fresh
 from faults.rawserver import RawServer, raw_server, token_of
 from faults.rig import Daemon, Process, configure, play_once
-from whole.bench import SECRET, Bench, Tenant, due, fresh
 
 from rotator.emulator import server
 from rotator.emulator.faults import Fault, Kind
@@ -87,17 +87,17 @@ LAYERS = {
     "graph": "rotator.edges.graph:GraphKeysets._send",
     "page": "rotator.edges.graph:parse_page",
     "keyset": "rotator.edges.graph:parse_keyset",
-    "decide": "rotator.reconcile:decide",
+    "decide": "rotator.shell.reconcile:decide",
     "generate": "rotator.edges.graph:GraphKeysets.generate",
-    "confirm": "rotator.confirm:Confirmation.see",
+    "confirm": "rotator.shell.confirm:Confirmation.see",
 }
 """Where an exception is forced in a pass."""
 
-AT_THE_END = {"exit": "rotator.app:exit_code"}
+AT_THE_END = {"exit": "rotator.commands.inspect:exit_code"}
 """Where else an exception is forced in a pass, so that it ends at once."""
 
 IN_A_DAEMON = {
-    "sweep": "rotator.loop:Loop.sweep",
+    "sweep": "rotator.shell.loop:Loop.sweep",
     "outcome": "rotator.edges.metrics:Metrics.outcome",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }

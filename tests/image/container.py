@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from end_to_end.harness import Running
 from programs import need
-from whole.bench import Running
 
 ROOT = Path(__file__).parents[2]
 SUITE = os.environ.get("DEBIAN", "trixie")  # another one has another Python

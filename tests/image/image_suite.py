@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from end_to_end.harness import Bench, Tenant, due, fresh
 from image.container import BASE, CREATED, IMAGE, REVISION, SOURCE, USER, VERSION, Engine, engine, make_root
-from whole.bench import Bench, Tenant, due, fresh
 
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
@@ -144,7 +144,7 @@ def test_image_is_compiled(image: Engine) -> None:
     """Whatever a daemon imports has its bytecode already: a read-only root could not keep it."""
     script = """
 import importlib.util, pathlib, sys
-import rotator.app, rotator.cli, rotator.daemon, msal, cryptography.x509
+import rotator.wiring, rotator.cli, rotator.service.daemon, msal, cryptography.x509
 files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
 sources = [file for file in files if file.endswith(".py")]
 print(len(sources), [s for s in sources if not pathlib.Path(importlib.util.cache_from_source(s)).exists()])

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from end_to_end.harness import DAY, SECRET, Bench, Keyset, Tenant, due, lapsed
 from monitoring.stack import RUNBOOK
 from programs import need
-from whole.bench import DAY, SECRET, Bench, Keyset, Tenant, due, lapsed
 
 from rotator.emulator.seed import DEMO_CLIENT_ID, KeySeed, Seed
 from rotator.emulator.server import Emulator

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
+from end_to_end.harness import Bench, Keyset, Tenant, due, fresh
 from monitoring.stack import DASHBOARD, RULES, Alertmanager, Prometheus, Receiver, expressions, hurried, page, promtool
-from whole.bench import Bench, Keyset, Tenant, due, fresh
 
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from end_to_end.harness import Bench, Keyset, Tenant, due, fresh, key
 from monitoring.stack import (
     DASHBOARD,
     RULE_TESTS,
@@ -24,7 +25,6 @@ from monitoring.stack import (
     promtool,
 )
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from whole.bench import Bench, Keyset, Tenant, due, fresh, key
 
 from rotator import cli
 from rotator.core.errors import FailureKind
@@ -33,7 +33,7 @@ from rotator.core.rotation import NoteKind, Reason
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
 from rotator.emulator.switches import Status
-from rotator.gates import LARGEST_SKEW, NOTABLE_SKEW
+from rotator.shell.gates import LARGEST_SKEW, NOTABLE_SKEW
 
 ALERTS = alerts()
 RULE_CASES: list[dict[str, Any]] = yaml.safe_load(RULE_TESTS.read_text(encoding="utf-8"))["tests"]

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import yaml
-from lease.fake import Kubernetes
-from whole.bench import SECRET, Bench, Keyset, Running, Tenant
+from end_to_end.harness import SECRET, Bench, Keyset, Running, Tenant
+from kubernetes.fake_api import Kubernetes
 
 from rotator.emulator.history import KeyAdded
 from rotator.emulator.journal import Stage

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from lease import fake
-from lease.fake import Kubernetes
+from end_to_end.harness import Bench, Keyset, Running, Tenant, due, fresh, key
+from end_to_end.scrape import PREFIX, scrape
+from kubernetes import fake_api as fake
+from kubernetes.fake_api import Kubernetes
 from replicas.fleet import PERIODS
-from whole.bench import Bench, Keyset, Running, Tenant, due, fresh, key
-from whole.scrape import PREFIX, scrape
 
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import READ_ROLE, Operation
@@ -45,7 +45,7 @@ def work():
     orders = pathlib.Path({orders!r})
     while not (orders / "raise").exists():
         time.sleep(0.05)
-    loop = sys.modules["rotator.loop"]
+    loop = sys.modules["rotator.shell.loop"]
     look, wait, loop.look = loop.look, loop.wait, bug
     while not (orders / "hang").exists():
         time.sleep(0.05)

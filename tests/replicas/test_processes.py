@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 import yaml
-from lease.fake import Fault, Kind, Kubernetes, Moment
+from end_to_end.fake_clock import FakeClock
+from end_to_end.harness import Bench, Tenant, due, fresh
+from kubernetes.fake_api import Fault, Kind, Kubernetes, Moment
 from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
 from replicas.relay import Relay
-from whole.bench import Bench, Tenant, due, fresh
-from whole.fake_clock import FakeClock
 
 from rotator.emulator import faults
 from rotator.emulator.operations import Operation
@@ -418,11 +418,9 @@ def happens(event: str, fleet: Fleet, leader: Replica, random: Random) -> None:
 
 def test_without_an_election(bench: Bench) -> None:
     """Where it is off nothing of it is imported, and the process leads."""
-    imported = (
-        "import sys, rotator.app, rotator.daemon; print([name for name in sys.modules if name.startswith('rotator')])"
-    )
+    imported = "import sys, rotator.commands.once, rotator.service.daemon; print([n for n in sys.modules if n.startswith('rotator')])"
     found = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, check=True).stdout
-    assert "rotator.daemon" in found
+    assert "rotator.service.daemon" in found
     assert [name for name in ("election", "candidacy", "lease") if name in found] == []
     bench.begin(Tenant(keysets=(fresh(),)), leader_election={"enabled": False})
     daemon = bench.start(env={"KUBERNETES_SERVICE_HOST": "127.0.0.1"})

@@ -9,7 +9,7 @@ from rotator.core.exchange import Exchange
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
 from rotator.core.rotation import KeySpec, Reason, decide
-from rotator.gates import RunawayGate, SkewGate, first_refusal
+from rotator.shell.gates import RunawayGate, SkewGate, first_refusal
 
 DUE = T0 + 74 * DAY
 OURS = keyset(key("ours", T0, T0 + POLICY.validity))

@@ -16,14 +16,14 @@ import pytest
 from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, key, policy
 from simulation.simulator import Crash, Fault, SimulatedClock, SimulatedScheduler, SimulatedTenant, refusal
 
-from rotator.board import Board
 from rotator.core.errors import Effect, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome
 from rotator.core.rotation import Reason, RotationPolicy
-from rotator.gates import RunawayGate, first_refusal, not_stopping
-from rotator.loop import Loop, Rhythm
-from rotator.reconcile import Tenant
+from rotator.shell.gates import RunawayGate, first_refusal, not_stopping
+from rotator.shell.loop import Loop, Rhythm
+from rotator.shell.reconcile import Tenant
+from rotator.shell.status_store import Board
 
 STEP = 6 * HOUR
 RHYTHM = Rhythm(check_interval=STEP, settle=timedelta(minutes=2), concurrency=1, dry_run=False)

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rotator.board import Entry, Name
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
 from rotator.core.rotation import Mode, Rotate, RotationPolicy, decide
+from rotator.shell.status_store import Entry, Name
 from rotator.views.program import About
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

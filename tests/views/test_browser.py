@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from end_to_end.harness import Bench, Tenant, due, fresh, lapsed
 from PIL import Image
 from programs import need
 from views.cases import ABOUT, NOW, many
-from whole.bench import Bench, Tenant, due, fresh, lapsed
 
 from rotator.edges.web import Page, Server
 from rotator.views.page import page

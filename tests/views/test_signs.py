@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from views.cases import DAY, HOUR, NOW, entry, failed, key, looked_at, policy, refused
 
-from rotator.board import Board, Entry
 from rotator.core.outcome import Held, Planned, Rotated
 from rotator.core.rotation import Mode, Reason
+from rotator.shell.status_store import Board, Entry
 from rotator.views.judgement import Case, judge, troubles
 from rotator.views.program import About, faults
 from rotator.views.signs import Level

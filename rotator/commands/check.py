@@ -1,0 +1,41 @@
+"""Saying what is wrong with a configuration, without loading what only work needs."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rotator.core.errors import ConfigError
+from rotator.core.outcome import Exit
+from rotator.edges import config
+from rotator.edges.stdout import say
+
+
+def check(path: Path) -> int:
+    """Say whether the configuration makes sense."""
+    with faults_told():
+        settings = config.load(path)
+        keysets = sum(len(tenant.keysets) for tenant in settings.tenants)
+        say(f"{path}: nothing is wrong; {_count(len(settings.tenants), 'tenant')}, {_count(keysets, 'keyset')}")
+    return Exit.OK
+
+
+def print_schema() -> int:
+    """Print the JSON Schema of the configuration."""
+    say(json.dumps(config.schema(), indent=2))
+    return Exit.OK
+
+
+@contextlib.contextmanager
+def faults_told() -> Iterator[None]:
+    """A configuration that makes no sense ends the program with a line for each fault."""
+    try:
+        yield
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(Exit.CONFIG)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

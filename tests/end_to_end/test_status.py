@@ -1,0 +1,104 @@
+"""The status: every keyset with its keys, what happens next, and that it only reads."""
+
+import time
+
+import pytest
+from end_to_end.harness import DAY, Bench, Keyset, Tenant, due, fresh, instant, key, lapsed, overdue
+
+from rotator.emulator.operations import READ_ROLE, Operation
+from rotator.emulator.seed import KeySeed
+from rotator.emulator.switches import Status
+
+
+def test_status_shows_every_key_with_its_state(bench: Bench) -> None:
+    """Each key stands in a line of its own, in the order of activation, with its state and its dates."""
+    begin = int(time.time())
+    keys = (
+        KeySeed(nbf=begin - 10 * DAY, exp=begin + 81 * DAY, kid="now"),
+        KeySeed(nbf=begin - 100 * DAY, exp=begin - 9 * DAY, kid="past"),
+        KeySeed(nbf=begin - 99 * DAY, exp=begin + 1 * DAY, kid="before"),
+        KeySeed(nbf=begin + 70 * DAY, exp=begin + 170 * DAY, kid="next"),
+        KeySeed(nbf=begin - 5 * DAY, exp=begin + 80 * DAY, kid="off", status=Status.DISABLED),
+        KeySeed(kid="net"),
+    )
+    bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_All", keys=keys),)))
+    out = bench.run("status").out
+    lines = [line.split() for line in out.splitlines()]
+    header = lines.index(["KID", "STATE", "ACTIVE", "FROM", "EXPIRES"])
+    dates = {seed.kid: [instant(seed.nbf), instant(seed.exp)] for seed in keys if seed.nbf and seed.exp}
+    assert lines[header + 1 : header + 7] == [
+        ["net", "undated", "-", "-"],
+        ["past", "expired", *dates["past"]],
+        ["before", "retained", *dates["before"]],
+        ["now", "active", *dates["now"]],
+        ["off", "disabled", *dates["off"]],
+        ["next", "upcoming", *dates["next"]],
+    ]
+    assert "contoso/B2C_1A_All  RSA sig, rotate" in out
+    assert f"covered until  {instant(begin + 170 * DAY)}" in out
+    assert out.endswith("1 keyset: 1 held\n")
+
+
+def test_status_json_is_the_same_document(bench: Bench) -> None:
+    """The rows are those of a dry run, whether the option stands before or after the command."""
+    bench.begin(Tenant(keysets=(fresh(), due(), Keyset(id="B2C_1A_Missing", is_there=False))))
+    runs = [
+        bench.run(*arguments)
+        for arguments in (
+            ("--dry-run", "--output", "json"),
+            ("status", "--output", "json"),
+            ("--output", "json", "status"),
+        )
+    ]
+    assert [run.code for run in runs] == [1, 1, 1]
+    assert runs[0].rows == runs[1].rows == runs[2].rows
+    assert {name: runs[1].document[name] for name in ("schema", "dry_run")} == {"schema": 1, "dry_run": True}
+
+
+@pytest.mark.parametrize(
+    ("keysets", "code"),
+    [
+        pytest.param((fresh(), due()), 0, id="nothing is wrong"),
+        pytest.param((overdue(),), 3, id="overdue"),
+        pytest.param((lapsed(), Keyset(id="B2C_1A_Missing", is_there=False)), 1, id="a keyset is missing"),
+    ],
+)
+def test_status_exit_code(bench: Bench, keysets: tuple[Keyset, ...], code: int) -> None:
+    """The exit code tells what is wrong, as that of a dry run does."""
+    bench.begin(Tenant(keysets=keysets))
+    assert bench.run("status").code == code
+
+
+def test_status_reads_only(bench: Bench) -> None:
+    """One GET for each tenant, with the permission to read alone."""
+    bench.begin(Tenant(keysets=(due(), overdue()), roles=(READ_ROLE,)))
+    assert bench.run("status").code == 3
+    assert [seen.operation for seen in bench.emulator.requests] == [
+        Operation.DISCOVERY,
+        Operation.TOKEN,
+        Operation.LIST_KEYSETS,
+    ]
+
+
+def test_status_says_what_happens_next(bench: Bench) -> None:
+    """Under each keyset stand the instants of the plan and what would be generated."""
+    old = key(age=80 - 1 / 48)  # half an hour of room for the words that count hours
+    bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_Due", keys=(old,)), Keyset(id="B2C_1A_Empty"))))
+    out = bench.run("status").out
+    activation = (old.nbf or 0) + 90 * DAY
+    for line in (
+        f"  next key due   {instant(activation - 16 * DAY)}  5d23h ago\n",
+        f"  publish by     {instant(activation - 2 * DAY)}  in 8d\n",
+        f"  takes over     {instant(activation)}  in 10d\n",
+        f"  to be generated: RSA sig key, active from {instant(activation)}, ",
+        "  no keys\n",
+    ):
+        assert line in out, line
+
+
+def test_status_kid_that_would_steer_a_terminal(bench: Bench) -> None:
+    """What a service says is printed so that no terminal obeys it."""
+    bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_X", keys=(key(age=10, kid="\x1b[2Jgone\nnew line"),)),)))
+    run = bench.run("status")
+    assert "\\x1b[2Jgone\\nnew line" in run.out
+    assert "\x1b" not in run.out + run.err
