@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from end_to_end.fake_clock import FakeClock
-from end_to_end.harness import Bench, Tenant, due, fresh
+from end_to_end.harness import Bench, Tenant, due
 from kubernetes.fake_api import Fault, Kind, Kubernetes, Moment
 from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
 from replicas.relay import Relay
@@ -421,7 +421,15 @@ def test_without_an_election(bench: Bench) -> None:
     imported = "import sys, rotator.commands.serve, rotator.commands.once; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, check=True).stdout.split()
     assert "rotator.service.daemon" in found
-    assert [name for name in ("election", "leader", "lease") if any(name in each for each in found if each.startswith("rotator."))] == ["lease"]
+    assert {"rotator.edges.lease", "rotator.service.leader", "rotator.shell.election"} & set(found) == set()
+    bench.begin(Tenant(keysets=(fresh(),)), leader_election={"enabled": False})
+    daemon = bench.start(env={"KUBERNETES_SERVICE_HOST": "127.0.0.1"})
+    daemon.log("sweep.finished")
+    assert "b2c_rotator_leader 1.0\n" in daemon.get("/metrics").text
+    assert "leader" not in daemon.get("/status.json").text
+    assert daemon.stop().code == 0
+
+
 def test_election_without_a_cluster(bench: Bench) -> None:
     """Switched on where there is no cluster, it is a fault of the configuration."""
     bench.begin(Tenant(keysets=(due(),)), leader_election={"enabled": True}, request_timeout="10s")
