@@ -1,62 +1,33 @@
 """The command `--once`: one sweep that generates what is due, then exits."""
 
-import random
-from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 
 from rotator.commands.check import faults_told
-from rotator.commands.report import print_report
-from rotator.commands.signals import heed_signals
-from rotator.core.outcome import Held, Outcome, Planned, Sight, exit_code
-from rotator.core.rotation import Reason
-from rotator.shell.reconcile import Tenant, look, reconcile
+from rotator.commands.one_shot import OneShot
+from rotator.core.outcome import Outcome, Planned, exit_code
+from rotator.service.inbox import heed_signals
 from rotator.views.table import table
-from rotator.wiring import Runtime, sweep_told, wire
 
 
 def once(path: Path, *, as_json: bool) -> int:
-    """One sweep that generates what is due, after a second look."""
+    """
+    Look at every keyset, ask for what is due `settle` later, and print what came of it; the exit code.
+
+    A stop that is asked for meanwhile lets a write finish that has begun, and begins none.
+    """
     with faults_told():
-        runtime = wire(path, table=not as_json)
-        heed_signals(runtime)
-        now = runtime.clock.now()
-
-        def visit(tenant: Tenant) -> Iterable[Outcome]:
-            return _not_now(tenant, now) if runtime.clock.is_stopping else look(tenant, now)
-
-        outcomes = sweep_told(runtime, visit)
-        if not runtime.settings.dry_run:
-            outcomes = _second_looks(runtime, outcomes)
-        print_report(runtime, table, outcomes, now, as_json=as_json, dry_run=runtime.settings.dry_run)
+        run = OneShot(path, as_json=as_json)
+        heed_signals(run.stop)
+        outcomes = run.sweep()
+        if not run.settings.dry_run:
+            _settle(run, outcomes)
+            outcomes = run.finish()
+        run.report(table, outcomes, as_json=as_json, dry_run=run.settings.dry_run)
         return exit_code(outcomes, detailed=False)
 
 
-def _not_now(tenant: Tenant, now: datetime) -> Iterator[Outcome]:
-    """What comes of a tenant that is not looked at, since the program is to stop."""
-    for policy in tenant.policies:
-        yield Held(sight=Sight(tenant=tenant.name, policy=policy, now=now), reason=Reason.STOPPING)
-
-
-def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
-    """*outcomes* with what became of those that were planned."""
-    planned = {each.sight.name: each for each in outcomes if isinstance(each, Planned)}
-    if not planned:
-        return outcomes
-    settle = runtime.settings.settle.total_seconds()
-    runtime.log.info("sweep.settling", seconds=settle, keysets=len(planned))
-    runtime.clock.sleep(settle)
-
-    def visit(tenant: Tenant) -> Iterator[Outcome]:
-        for policy in tenant.policies:
-            first = planned.get((tenant.name, policy.keyset_id))
-            if first is None:
-                continue
-            if runtime.clock.is_stopping:
-                yield Held(sight=first.sight, reason=Reason.STOPPING)
-            else:
-                yield reconcile(tenant, policy, first.reason, clock=runtime.clock, settle=settle, chance=random.random)
-
-    seconds = sweep_told(runtime, visit)
-    became = {each.sight.name: each for each in seconds}
-    return [became.get(each.sight.name, each) for each in outcomes]
+def _settle(run: OneShot, outcomes: list[Outcome]) -> None:
+    planned = sum(isinstance(outcome, Planned) for outcome in outcomes)
+    if planned:
+        seconds = run.settings.settle.total_seconds()
+        run.program.log.info("sweep.settling", seconds=seconds, keysets=planned)

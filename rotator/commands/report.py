@@ -9,21 +9,21 @@ from datetime import datetime
 from rotator.core.outcome import Outcome
 from rotator.edges.stdout import say
 from rotator.views.document import document
-from rotator.wiring import Runtime
+from rotator.wiring import Program
 
 Render = Callable[[Sequence[Outcome], datetime, int | None], str]
 """Renders outcomes as text: outcomes, the instant of the pass, and the terminal's width; None where there is none."""
 
 
 def print_report(
-    runtime: Runtime, render: Render, outcomes: Sequence[Outcome], now: datetime, *, as_json: bool, dry_run: bool
+    program: Program, render: Render, outcomes: Sequence[Outcome], now: datetime, *, as_json: bool, dry_run: bool
 ) -> None:
     """Print *outcomes*, redacted: as JSON, or as *render* writes them."""
     if as_json:
         text = json.dumps(document(outcomes, now, dry_run=dry_run), indent=2)
     else:
         text = render(outcomes, now, shutil.get_terminal_size().columns if is_terminal() else None)
-    say(runtime.secrets.strike(text))
+    say(program.secrets.strike(text))
 
 
 def is_terminal() -> bool:

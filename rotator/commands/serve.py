@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from rotator.commands.check import faults_told
-from rotator.commands.signals import heed_signals
+from rotator.edges import logs
 from rotator.service.daemon import Daemon
 from rotator.wiring import wire
 
 
 def daemon(path: Path) -> int:
-    """Run until somebody asks to stop."""
+    """Run until a stop is asked for; the exit code."""
     with faults_told():
-        runtime = wire(path, table=False)
-        running = Daemon(runtime)
-        heed_signals(runtime, running.reload)
-        return running.run()
+        program = wire(path)
+        logs.log_crashes(program.log)
+        return Daemon(program).run()

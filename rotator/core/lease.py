@@ -1,5 +1,5 @@
 """
-A lease, and what is told of the election that it decides.
+A lease, and the events of the leader election that it decides.
 
 The record stands in the Kubernetes API (coordination.k8s.io/v1), or wherever else
 something can be replaced by its version alone.
@@ -30,7 +30,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Periods:
+class LeaseTimings:
     """Seconds; retry_period < renew_deadline < lease_duration."""
 
     lease_duration: float
@@ -38,7 +38,7 @@ class Periods:
     retry_period: float
 
 
-class End(StrEnum):
+class LossReason(StrEnum):
     """Why a term ends."""
 
     DEADLINE = "deadline"  # it could not be renewed in time
@@ -49,8 +49,9 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquired:
-    """The replica leads now; *before*: who held the lease last, empty where nobody did."""
+    """The replica *identity* leads now; *before*: who held the lease last, empty where nobody did."""
 
+    identity: str
     before: str
 
 
@@ -61,24 +62,30 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """It leads no more, and nothing may be begun; a write may still be under way."""
+    """The replica stopped leading: it begins no write; one that it began may still be under way."""
 
-    end: End
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Over:
-    """Nothing is under way any more; *released*: the lease was handed back, so that another can take it at once."""
-
-    released: bool
+    identity: str
+    reason: LossReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """A request about the lease failed; *again*: as the one before it did."""
+class Released:
+    """
+    The term has ended, and no write is under way.
+
+    was_handed_over: the lease was given back, so that another replica can take it at once
+    """
+
+    identity: str
+    was_handed_over: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRequestFailed:
+    """A request about the lease failed; *is_repeated*: in the same way as the one before it."""
 
     failure: Failure
-    again: bool
+    is_repeated: bool
 
 
-News: TypeAlias = Acquired | Renewed | Lost | Over | Trouble
+ElectionEvent: TypeAlias = Acquired | Renewed | Lost | Released | LeaseRequestFailed

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from rotator.core.errors import Failure
 from rotator.core.keyset import Keyset
 from rotator.core.rotation import KeySpec, Outlook, Reason, RotationPolicy
+from rotator.core.tenant import TenantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +22,12 @@ class Sight:
     """
     A keyset as it was seen: which one, when, what was there, and what follows from it.
 
-    `keyset` and `outlook` are None together, where it could not be read.
+    `tenant` is the name that the configuration gives it. `keyset` and `outlook` are None
+    together, where it could not be read.
     """
 
     tenant: str
+    tenant_id: TenantId
     policy: RotationPolicy
     now: datetime
     keyset: Keyset | None = None
@@ -34,6 +37,11 @@ class Sight:
     def name(self) -> tuple[str, str]:
         """Tenant and keyset, as configured."""
         return self.tenant, self.policy.keyset_id
+
+    @property
+    def identity(self) -> tuple[TenantId, str]:
+        """Which keyset it is, whatever the tenant is called."""
+        return self.tenant_id, self.policy.keyset_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

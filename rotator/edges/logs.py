@@ -19,10 +19,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from rotator.core.exchange import Exchange
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import KeySpec, Reason
-from rotator.core.text import format_instant, printable
+from rotator.core.text import printable
 
 STRUCK = "[secret]"
 SHORTEST = 8  # characters
@@ -135,66 +132,6 @@ def log_crashes(log: FilteringBoundLogger) -> None:
 
     sys.excepthook = crashed
     threading.excepthook = lambda found: crashed(found.exc_type, found.exc_value, found.exc_traceback)
-
-
-def log_outcome(log: FilteringBoundLogger, outcome: Outcome) -> None:
-    """One line for one keyset and look."""
-    about = _about(outcome.sight)
-    match outcome:
-        case Held(reason=reason):
-            hurt = outcome.sight.outlook is not None and outcome.sight.outlook.is_hurt
-            emit = log.warning if hurt or reason is Reason.RUNAWAY_GUARD else log.debug
-            emit("keyset.held", **about, reason=reason)
-        case Planned(reason=reason, spec=spec):
-            log.info("keyset.planned", **about, reason=reason, **_key(spec))
-        case Rotated(reason=reason, spec=spec, kid=kid, remark=remark):
-            emit = log.warning if remark else log.info
-            remarked = {"remark": remark} if remark else {}
-            emit("keyset.rotated", **about, reason=reason, **_key(spec), kid=kid, **remarked)
-        case Failed(failure=failure, spec=spec, bug=bug):
-            told = {
-                "kind": failure.kind,
-                "message": failure.message,
-                "status": failure.status,
-                "code": failure.code,
-                "request_id": failure.request_id,
-                "client_request_id": failure.client_request_id,
-            }
-            given = {name: value for name, value in told.items() if value is not None}
-            log.error("keyset.failed", **about, **given, **(_key(spec) if spec else {}), exc_info=bug)
-
-
-def log_exchange(log: FilteringBoundLogger, tenant: str, exchange: Exchange) -> None:
-    """One line for one request."""
-    log.debug(
-        "request.finished",
-        tenant=tenant,
-        operation=exchange.operation,
-        status=exchange.status,
-        seconds=round(exchange.seconds, 3),
-        client_request_id=exchange.client_request_id,
-    )
-
-
-def log_skew(log: FilteringBoundLogger, tenant: str, seconds: float) -> None:
-    """One line where the local clock begins or ends to differ notably from a service's."""
-    log.warning(
-        "clock.skewed", tenant=tenant, seconds=round(seconds, 1), advice="see to the time of this machine (NTP)"
-    )
-
-
-def _about(sight: Sight) -> dict[str, object]:
-    about: dict[str, object] = {"tenant": sight.tenant, "keyset": sight.policy.keyset_id}
-    if sight.outlook is not None:
-        about["covered_until"] = format_instant(sight.outlook.covered_until)
-        about["renewal_due"] = format_instant(sight.outlook.plan.renewal_due)
-        if sight.outlook.notes:
-            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in sight.outlook.notes]
-    return about
-
-
-def _key(spec: KeySpec) -> dict[str, str]:
-    return {"nbf": format_instant(spec.nbf), "exp": format_instant(spec.exp)}
 
 
 def _in_order(logger: object, name: str, event: Event) -> Event:

@@ -74,7 +74,7 @@ class Scheduler:
         )
         self._scheduler.add_listener(self._listen, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
 
-    def every(self, key: str, span: timedelta, job: Callable[[], None]) -> None:
+    def every(self, key: str, span: timedelta, job: Callable[[], object]) -> None:
         """
         Run *job* at once, and then every *span*, instead of what had that *key*.
 
@@ -95,7 +95,7 @@ class Scheduler:
                 id=self._number(key),
             )
 
-    def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
+    def once(self, key: str, seconds: float, job: Callable[[], object]) -> None:
         """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
         when = datetime.now(UTC) + timedelta(seconds=seconds)
         with self._lock:

@@ -1,7 +1,7 @@
 """
 The series of the keysets, as lines of an exposition.
 
-They are read from the board when somebody scrapes. There are more than a dozen for
+They are read from the status store when somebody scrapes. There are more than a dozen for
 each keyset, and prometheus-client's encoder takes 5 to 10 us for each: 0.2 s of the
 processor for a thousand keysets, every time. A gauge looks the same in both formats,
 and is written here in a tenth of that.
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Sight, outcome_name, reason_name
 from rotator.core.rotation import Outlook
-from rotator.shell.status_store import Entry, Name
+from rotator.core.status import KeysetStatus, Name
 
 _Read = Callable[[Sight, Outlook, datetime], datetime | None]
 """Reads an instant from the last sight, its outlook, and now."""
@@ -43,9 +43,9 @@ _Labels = tuple[str, str]
 """`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
 
 
-def keyset_series(prefix: str, entries: Mapping[Name, Entry], now: datetime, stale: timedelta) -> Iterator[str]:
+def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime, stale: timedelta) -> Iterator[str]:
     """
-    The lines, each with its end, of every metric of the keysets that are on the board.
+    The lines, each with its end, of every metric of the keysets that are on the status store.
 
     prefix: of every metric's name
     stale:  how old a sight may be; a keyset that was not seen for longer has no more than its name
@@ -73,7 +73,7 @@ def keyset_series(prefix: str, entries: Mapping[Name, Entry], now: datetime, sta
     yield from family("consecutive_failures", "How many looks in a row have failed.", _failures(known))
 
 
-def _info(known: Iterable[tuple[_Labels, Entry]]) -> Iterator[tuple[str, float]]:
+def _info(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), entry in known:
         policy = entry.policy
         yield f'{keyset},kty="{policy.kty}",mode="{policy.mode}",{tenant},use="{policy.use}"', 1
@@ -101,15 +101,15 @@ def _notes(fresh: Iterable[tuple[_Labels, Sight]]) -> Iterator[tuple[str, float]
             yield f'{keyset},note="{kind}",{tenant}', number
 
 
-def _outcomes(known: Iterable[tuple[_Labels, Entry]]) -> Iterator[tuple[str, float]]:
+def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
-        if entry.standing is not None:
-            outcome, reason = outcome_name(entry.standing), reason_name(entry.standing)
+        if entry.effective_outcome is not None:
+            outcome, reason = outcome_name(entry.effective_outcome), reason_name(entry.effective_outcome)
             yield f'{keyset},outcome="{outcome}",reason="{reason}",{tenant}', 1
 
 
-def _failures(known: Iterable[tuple[_Labels, Entry]]) -> Iterator[tuple[str, float]]:
+def _failures(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.outcome is not None:
             yield ",".join(labels), entry.failures

@@ -46,7 +46,11 @@ class SystemClock:
 
     def now(self) -> datetime:
         """The instant: aware, UTC, cut to the second."""
-        return datetime.now(UTC).replace(microsecond=0)
+        return self.exact().replace(microsecond=0)
+
+    def exact(self) -> datetime:
+        """The instant with its fraction."""
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         """Seconds that only ever grow; on Linux also while the machine is suspended, when leases run out as well."""

@@ -46,7 +46,17 @@ from enum import Enum, auto
 from typing import Protocol
 
 from rotator.core.errors import Failure, FailureKind, RequestError
-from rotator.core.lease import Acquired, End, Lease, Lost, News, Over, Periods, Renewed, Trouble
+from rotator.core.lease import (
+    Acquired,
+    ElectionEvent,
+    Lease,
+    LeaseRequestFailed,
+    LeaseTimings,
+    LossReason,
+    Lost,
+    Released,
+    Renewed,
+)
 from rotator.shell.clock import Clock
 
 GLANCE = 1.5  # seconds between a follower's looks at most, so that a lease that was released is taken in under two
@@ -55,7 +65,7 @@ ASIDE = 600.0  # seconds between two times that a leader steps aside at least: t
 RELEASED = 1.0  # seconds; what a lease that nobody holds says of its duration, since 0 is refused
 
 
-OF_OWN_WILL = (End.STOPPING, End.CLOCK)
+VOLUNTARY = (LossReason.STOPPING, LossReason.CLOCK)
 
 
 class Leases(Protocol):
@@ -86,13 +96,14 @@ class Elector:
     def __init__(
         self,
         leases: Leases,
-        periods: Periods,
+        periods: LeaseTimings,
         *,
         identity: str,
         clock: Clock,
         chance: Callable[[], float],
-        tell: Callable[[News], None],
+        tell: Callable[[ElectionEvent], None],
         bug: Callable[[Exception], None],
+        is_confirming: Callable[[], bool] = lambda: False,
     ) -> None:
         """
         A follower, which has not looked yet.
@@ -101,6 +112,7 @@ class Elector:
         chance:   draws from [0, 1)
         tell:     hears what happens, in the thread of `run`; must not wait
         bug:      hears of an error that is none of a request
+        is_confirming: whether a key was asked for that no look has shown yet; it ends by itself
         """
         self.identity = identity
         self._leases = leases
@@ -109,11 +121,12 @@ class Elector:
         self._chance = chance
         self._tell = tell
         self._bug = bug
+        self._is_confirming = is_confirming
         self._changed = threading.Condition()
         # Guarded by it:
         self._state = _State.FOLLOWING
         self._deadline = 0.0
-        self._writing: set[int] = set()
+        self._writes = 0
         self._stopping = False
         self._stepping_aside = False
         self._may_step_aside = 0.0  # from when on
@@ -121,7 +134,7 @@ class Elector:
         self._holder = ""
         self._has_followed = False
         # Of the elector's thread alone:
-        self._end = End.STOPPING
+        self._loss = LossReason.STOPPING
         self._is_in_doubt = False  # whether a claim of ours may stand in the record, although its answer was lost
         self._next = 0.0  # when to renew
         self._ours: Lease | None = None  # the record as we wrote it; None where that is in doubt
@@ -148,18 +161,23 @@ class Elector:
             return self.identity if self._left() > 0 else self._holder or None
 
     def begin_write(self, seconds: float) -> bool:
-        """Whether this thread may begin what takes at most *seconds*; if so, the lease is kept until `end_write`."""
+        """Whether a write may begin that takes at most *seconds*; if so, the lease is kept until `end_write`."""
         with self._changed:
             allowed = self._left() > seconds and not (self._stopping or self._stepping_aside)
             if allowed:
-                self._writing.add(threading.get_ident())
+                self._writes += 1
             return allowed
 
     def end_write(self) -> None:
-        """What this thread began has ended; also called where it began nothing."""
+        """A write that was begun has ended; each call belongs to one `begin_write` that was allowed."""
         with self._changed:
-            if threading.get_ident() in self._writing:
-                self._writing.remove(threading.get_ident())
+            self._writes -= 1
+            self._nudge()
+
+    def wake(self) -> None:
+        """Look again at whether the term can end: keys that were asked for were seen, or given up."""
+        with self._changed:
+            if self._state is _State.LOSING:
                 self._nudge()
 
     def stop(self) -> None:
@@ -233,66 +251,66 @@ class Elector:
         with self._changed:
             self._deadline = started + self._periods.renew_deadline
             self._state, self._holder = _State.LEADING, ""
-        self._tell(Acquired(before=lease.holder))
+        self._tell(Acquired(identity=self.identity, before=lease.holder))
         return 0.0
 
     def _lead(self) -> float:
         now = self._clock.monotonic()
         if self._stopping:
-            return self._lose_it(End.STOPPING)
+            return self._end_term(LossReason.STOPPING)
         if now >= self._deadline:
-            return self._lose_it(End.DEADLINE)
+            return self._end_term(LossReason.DEADLINE)
         if self._stepping_aside:
-            return self._lose_it(End.CLOCK)
+            return self._end_term(LossReason.CLOCK)
         if now < self._next:
             return min(self._next, self._deadline) - now
         end = self._renew(now, self._deadline)
-        return 0.0 if end is None else self._lose_it(end)
+        return 0.0 if end is None else self._end_term(end)
 
-    def _lose_it(self, end: End) -> float:
-        self._end = end
+    def _end_term(self, reason: LossReason) -> float:
+        self._loss = reason
         with self._changed:
             self._state = _State.LOSING
             self._stepping_aside = False
-        self._tell(Lost(end=end))
+        self._tell(Lost(identity=self.identity, reason=reason))
         return 0.0
 
     def _lose(self) -> float | None:
         with self._changed:
-            is_writing = bool(self._writing)
-        if is_writing:
+            is_writing = self._writes > 0
+        if is_writing or self._is_confirming():
             now = self._clock.monotonic()
-            if self._end in OF_OWN_WILL and now >= self._next:
+            if self._loss in VOLUNTARY and now >= self._next:
                 # Nobody took it from us: it is kept until the write has ended, however long that takes.
-                self._end = self._renew(now, None) or self._end
-            return max(self._next - self._clock.monotonic(), 0.0) if self._end in OF_OWN_WILL else PATIENCE
+                self._loss = self._renew(now, None) or self._loss
+            return max(self._next - self._clock.monotonic(), 0.0) if self._loss in VOLUNTARY else PATIENCE
         released = self._release()  # after a 409, too: it may have been no replica that changed the record
         self._ours = None
         with self._changed:
             self._state = _State.FOLLOWING
             self._has_followed = True
-        self._tell(Over(released=released))
+        self._tell(Released(identity=self.identity, was_handed_over=released))
         # Whoever could not renew in time lets others try first.
         return None if self._stopping else self._soon(self._periods.retry_period)
 
-    def _renew(self, started: float, deadline: float | None) -> End | None:
+    def _renew(self, started: float, deadline: float | None) -> LossReason | None:
         """Renew once, before *deadline* if there is one; why the term is over, if it is."""
         self._next = started + self._soon(self._periods.retry_period)
         try:
             lease = self._ours or self._leases.read(self._patience(deadline))
             if lease.holder != self.identity:
-                return End.TAKEN
+                return LossReason.TAKEN
             self._ours = None
             ours = self._leases.write(self._claimed(lease), self._patience(deadline))
         except RequestError as error:
             if error.failure.kind is FailureKind.CONFLICT:
-                return End.TAKEN
+                return LossReason.TAKEN
             self._fail(error.failure)
             return None
         self._ours = ours
         self._trouble = None
         if deadline is not None and self._clock.monotonic() >= deadline:
-            return End.DEADLINE  # it was renewed, but nobody may have written since; hard is hard
+            return LossReason.DEADLINE  # it was renewed, but nobody may have written since; hard is hard
         with self._changed:
             self._deadline = started + self._periods.renew_deadline
         self._tell(Renewed())
@@ -350,7 +368,7 @@ class Elector:
     def _fail(self, failure: Failure) -> None:
         trouble = (failure.kind, failure.status)
         again, self._trouble = trouble == self._trouble, trouble
-        self._tell(Trouble(failure=failure, again=again))
+        self._tell(LeaseRequestFailed(failure=failure, is_repeated=again))
 
     def _nudge(self) -> None:
         self._nudged = True

@@ -1,36 +1,75 @@
 """
 Reasons not to write that lie outside of the decision. Each is asked right before a key is.
 
-A gate answers None where it has nothing against it, a `Reason` where the keyset is
-to be held, and a `Failure` where something is wrong that somebody must mend.
+A gate answers None where it has nothing against the write, a `Reason` where the keyset
+is to be held, and a `Failure` where something is wrong that somebody must fix.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from typing import Protocol
 
 from rotator.core.errors import Failure, FailureKind
-from rotator.core.exchange import Exchange
+from rotator.core.events import ClockSkewed, Event, Looked, RequestFinished
 from rotator.core.guard import is_runaway
 from rotator.core.outcome import Failed, Outcome, Planned, Rotated
 from rotator.core.rotation import Reason
+from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
+from rotator.shell.tenant import Refusal, Writing
 
-NOTABLE_SKEW = 60.0  # seconds, from which on it is told
-LARGEST_SKEW = 300.0  # seconds, from which on no key is generated: every date in it would be wrong
+NOTABLE_SKEW = 60.0  # seconds, from which on it is logged
+MAX_SKEW = 300.0  # seconds, from which on no key is generated: every date in it would be wrong
 
-Gate = Callable[[Planned], Reason | Failure | None]
+Gate = Callable[[Planned], Refusal | None]
 
 
-def first_refusal(gates: Sequence[Gate]) -> Gate:
-    """Ask one gate after the other."""
+def guarded(gates: Sequence[Gate]) -> Writing:
+    """Writes to which no gate objects; the gates are asked in turn."""
 
-    def ask(planned: Planned) -> Reason | Failure | None:
-        return next((refusal for gate in gates if (refusal := gate(planned)) is not None), None)
+    @contextmanager
+    def writing(planned: Planned) -> Iterator[Refusal | None]:
+        yield next((refusal for gate in gates if (refusal := gate(planned)) is not None), None)
 
-    return ask
+    return writing
+
+
+class Lead(Protocol):
+    """The lead over other replicas."""
+
+    def begin_write(self, seconds: float) -> bool:
+        """Whether this replica leads, and goes on to for *seconds*; if so, it keeps the lease until `end_write`."""
+        ...
+
+    def end_write(self) -> None:
+        """Say that a write that was begun has ended."""
+        ...
+
+
+def led(writing: Writing, lead: Lead, max_seconds: Callable[[], float]) -> Writing:
+    """
+    *writing*, for the leader alone.
+
+    max_seconds: how long a request may take; a write begins only if the lead lasts longer than that
+    """
+
+    @contextmanager
+    def writing_as_leader(planned: Planned) -> Iterator[Refusal | None]:
+        with writing(planned) as refusal:
+            if refusal is not None:
+                yield refusal
+            elif not lead.begin_write(max_seconds()):
+                yield Reason.NOT_LEADER
+            else:
+                try:
+                    yield None
+                finally:
+                    lead.end_write()
+
+    return writing_as_leader
 
 
 def not_stopping(clock: Clock) -> Gate:
@@ -40,59 +79,64 @@ def not_stopping(clock: Clock) -> Gate:
 
 def is_wrong(skew: float) -> bool:
     """Whether a clock that differs by so many seconds from a service's is too wrong for a key to be generated."""
-    return abs(skew) > LARGEST_SKEW
+    return abs(skew) > MAX_SKEW
 
 
 class SkewGate:
-    """Compares the local clock with those of the services, by what their answers say."""
+    """Compares the local clock with those of the services, by the Date header of their answers."""
 
-    def __init__(self, told: Callable[[str, float], None]) -> None:
-        """*told* hears of a tenant's skew, in seconds, when it becomes notable, and when it is none any more."""
-        self._told = told
-        self._skews: dict[str, float] = {}
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        """*tell* gets a `ClockSkewed` when a tenant's skew becomes notable, and when it ceases to be."""
+        self._tell = tell
+        self._skews: dict[TenantId, float] = {}
 
-    def note(self, tenant: str, exchange: Exchange) -> None:
-        """Take note of an answer."""
-        if exchange.skew is None:
+    def on_event(self, event: Event) -> None:
+        """Take note of each answer."""
+        if not isinstance(event, RequestFinished) or event.exchange.skew is None:
             return
-        before = abs(self._skews.get(tenant, 0.0)) > NOTABLE_SKEW
-        self._skews[tenant] = exchange.skew
-        if before != (abs(exchange.skew) > NOTABLE_SKEW):
-            self._told(tenant, exchange.skew)
+        skew = event.exchange.skew
+        before = abs(self._skews.get(event.tenant_id, 0.0)) > NOTABLE_SKEW
+        self._skews[event.tenant_id] = skew
+        if before != (abs(skew) > NOTABLE_SKEW):
+            self._tell(ClockSkewed(tenant=event.tenant, seconds=skew))
 
     def __call__(self, planned: Planned) -> Failure | None:
         """Refuse while the clocks differ too much."""
-        skew = self._skews.get(planned.sight.tenant, 0.0)
+        skew = self._skews.get(planned.sight.tenant_id, 0.0)
         if not is_wrong(skew):
             return None
         direction = "ahead of" if skew > 0 else "behind"
         message = (
             f"the local clock is {abs(skew):.0f}s {direction} the service's, so every date would be wrong; "
-            "no key is generated until it is mended (NTP)"
+            "no key is generated until the clock is fixed (check NTP)"
         )
         return Failure(kind=FailureKind.CLOCK_SKEW, message=message)
 
 
 class RunawayGate:
-    """Remembers what was generated, and holds a keyset that wants too much."""
+    """Remembers which keys were generated, and holds a keyset that wants too many."""
 
     def __init__(self) -> None:
-        """Nothing was generated yet, as far as this process knows."""
-        self._lock = threading.Lock()
-        self._generated: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
-        self._unnamed = count(1)  # no two keys that nobody named are the same, whatever was forgotten since
+        """No key was generated yet, as far as this process knows."""
+        self._lock = threading.Lock()  # of the keys: tenants are visited by several threads
+        self._generated: dict[tuple[TenantId, str], list[tuple[datetime, str]]] = {}
+        self._unnamed = count(1)  # no two keys without a kid are the same, whatever was forgotten since
 
-    def note(self, outcome: Outcome) -> None:
+    def on_event(self, event: Event) -> None:
         """
         Take note of a key that was generated, whether the keyset shows it or not.
 
         A request of which nobody knows what it did does not count: a service that is
-        down for days would else leave no room for the one key that it owes.
+        down for days would otherwise leave no room for the one key that it owes.
         """
+        if isinstance(event, Looked):
+            self._note(event.outcome)
+
+    def _note(self, outcome: Outcome) -> None:
         match outcome:
             case Rotated(kid=kid) | Failed(generated=str(kid)):
                 with self._lock:
-                    born = self._generated.setdefault(outcome.sight.name, [])
+                    born = self._generated.setdefault(outcome.sight.identity, [])
                     born.append((outcome.sight.now, kid or f"unnamed {next(self._unnamed)}"))
             case _:
                 pass
@@ -103,7 +147,7 @@ class RunawayGate:
         if sight.keyset is None or sight.outlook is None:
             return None
         with self._lock:
-            born = self._generated.get(sight.name, [])
+            born = self._generated.get(sight.identity, [])
             born[:] = [(when, kid) for when, kid in born if when > sight.now - policy.rotate_every]
             generated = [kid for _, kid in born]
         runaway = is_runaway(
@@ -115,39 +159,3 @@ class RunawayGate:
             generated=generated,
         )
         return Reason.RUNAWAY_GUARD if runaway else None
-
-
-class Lead(Protocol):
-    """The lead over other replicas; `begin_write` and `end_write` are called by the thread that writes."""
-
-    def begin_write(self, seconds: float) -> bool:
-        """Whether this replica leads, and goes on to for *seconds*; if so, the lead is kept until `end_write`."""
-        ...
-
-    def end_write(self) -> None:
-        """Nothing that was begun is under way any more."""
-        ...
-
-
-class LeaderGate:
-    """
-    Only the leader writes. Asked last: where it has nothing against it, the write counts as begun.
-
-    It counts as ended once its outcome is told, since looking for the key and enabling
-    it belong to it.
-    """
-
-    def __init__(self, lead: Lead, longest: Callable[[], float]) -> None:
-        """*longest*: seconds that a request may take at most."""
-        self._lead = lead
-        self._longest = longest
-
-    def note(self, outcome: Outcome) -> None:
-        """Take note that what this thread was about has come to an end; to be told after everybody else."""
-        del outcome
-        self._lead.end_write()
-
-    def __call__(self, planned: Planned) -> Reason | None:
-        """Hold where another replica leads, or could before the request has ended."""
-        del planned
-        return None if self._lead.begin_write(self._longest()) else Reason.NOT_LEADER

@@ -1,129 +1,117 @@
 """
-Running for long.
+When each tenant is visited.
 
-A sweep at once and then every `check_interval`, second looks when they are due,
-and another look where one failed.
+A sweep at once and then every `check_interval`; a second look when a keyset has settled;
+looks for a key that was asked for; another look where one failed. What each look leads to
+is decided in `core.lifecycle`; the requests are made in `visit`.
 
-Who is due is remembered here and nowhere else; a process that starts anew knows
-nothing, and so looks twice before it writes.
+Threads: the scheduler's only hand visits to pools, so none of them waits for a service.
+There are two pools of `concurrency` threads each: one for looks, one for visits that act.
+A key whose time has come therefore waits for no tenant that is only looked at, however many
+of those hang; with a single pool it would wait for all of them. A tenant is visited by one
+thread at a time, and no thread sleeps in a visit: to wait is a stage of a keyset.
 
-Each tenant is visited by one thread at a time. A stop is a state of the clock:
-nothing new begins, and what is under way finishes. `rest` is the same for a while:
-whoever does not lead looks at nothing. What was due before it is forgotten, since
-others may have written meanwhile.
+`configure`, `pause` and `resume` replace the snapshot; one thread calls them (the daemon's
+main thread), and visits only read it.
 """
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Protocol
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 
-from rotator.core.errors import Failure
-from rotator.core.outcome import Failed, Outcome, Planned
-from rotator.core.pace import next_look
-from rotator.core.rotation import Reason, RotationPolicy, is_called_for
+from rotator.core.events import Event, JobFailed, SweepFinished
+from rotator.core.outcome import Outcome
+from rotator.core.rotation import Reason
+from rotator.core.stages import Timing
+from rotator.core.tenant import TenantId
+from rotator.shell.agenda import Agenda, Booked, Kind, Result
 from rotator.shell.clock import Clock
-from rotator.shell.reconcile import Tenant, look, reconcile
-from rotator.shell.status_store import Board, Entry
+from rotator.shell.jobs import Scheduler
+from rotator.shell.snapshot import Snapshot
+from rotator.shell.tenant import Tenant
+from rotator.shell.visit import Visit
 
-PATIENCE = 0.9  # of a check interval: after that a sweep waits for nobody, so that the next one begins in time
+SWEEP_WAIT_SHARE = 0.9  # of a check interval: after that a sweep waits for no tenant, so that the next begins in time
+STOP_GRACE = 5.0  # seconds that are given to looking for keys once the program was asked to stop
+STOP_PAUSE = 0.5  # seconds between two looks then
 
-
-class Scheduler(Protocol):
-    """Runs jobs in threads of its own."""
-
-    def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
-        """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """
-    A sweep that has ended: how long it took, in seconds, and what came of each keyset.
-
-    late: how many tenants were not done in time; theirs are not among the outcomes
-    """
-
-    seconds: float
-    outcomes: tuple[Outcome, ...]
-    late: int
+Pools = Callable[[int, str], Executor]
+"""Makes a pool of so many threads, with that name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rhythm:
-    """How often and how carefully; spans, and how many tenants side by side."""
-
-    check_interval: timedelta
-    settle: timedelta
-    concurrency: int
-    dry_run: bool
+def thread_pool(threads: int, name: str) -> Executor:
+    """A pool of real threads."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=name)
 
 
 class Loop:
-    """The jobs of a daemon; the scheduler decides when they run."""
+    """The visits to all tenants; the scheduler decides when they begin, the pools' threads make them."""
 
     def __init__(
         self,
         tenants: Sequence[Tenant],
-        rhythm: Rhythm,
+        timing: Timing,
         *,
+        concurrency: int,
         clock: Clock,
         scheduler: Scheduler,
-        board: Board,
-        observe: Callable[[Outcome], None],
-        swept: Callable[[Swept], None],
-        raised: Callable[[BaseException], None],
-        chance: Callable[[], float],
+        tell: Callable[[Event], None],
+        jitter: Callable[[], float],
+        on_swept: Callable[[SweepFinished], None] = lambda _: None,
+        on_confirmed: Callable[[], None] = lambda: None,
+        pools: Pools = thread_pool,
     ) -> None:
         """
         Nothing is looked at yet.
 
-        observe: is told each outcome, from several threads
-        swept:   is told each sweep that ended
-        raised:  is told a bug that ended a look, since a sweep may not have waited for it
+        tell:         gets each outcome, from several threads, and each bug
+        jitter:       draws from [0, 1)
+        on_swept:     gets each sweep that ended under the lead that it began with
+        on_confirmed: called when a tenant has no key left that was asked for and not seen
         """
-        self._rhythm = rhythm
         self._clock = clock
         self._scheduler = scheduler
-        self._board = board
-        self._observe = observe
-        self._swept = swept
-        self._raised = raised
-        self._chance = chance
-        self._pool = ThreadPoolExecutor(rhythm.concurrency, thread_name_prefix="tenant")
-        self._visits = {tenant.name: _Visits(tenant) for tenant in tenants}
-        self._sweeping = threading.Lock()  # of two sweeps at once the second would find everybody busy
-        self._next = threading.Lock()  # whose holder sweeps next
-        self._resting = False
-        self._rests = 0
+        self._tell = tell
+        self._jitter = jitter
+        self._on_swept = on_swept
+        self._on_confirmed = on_confirmed
+        self._pools = pools
+        self._concurrency = concurrency
+        self._looks = pools(concurrency, "look")
+        self._acts = pools(concurrency, "act")
+        self._snapshot = Snapshot(timing=timing).configured(tenants, timing)
+        self._agendas: dict[TenantId, Agenda] = {}
+        self._opening = threading.Lock()  # of the agendas: several threads may visit a new tenant first
+        # Of several sweeps that come while one runs, one waits: it holds `_next`, and then takes `_sweeping`.
+        self._next = threading.Lock()
+        self._sweeping = threading.Lock()
 
-    def rest(self) -> None:
-        """Look at nothing until `wake`; a write that is under way finishes."""
-        self._resting = True
-        self._rests += 1
+    # --- what is wanted
 
-    def wake(self) -> None:
+    def configure(self, tenants: Sequence[Tenant], timing: Timing) -> None:
+        """Take another configuration: what is known of keysets that stay as they are is kept."""
+        self._snapshot = self._snapshot.configured(tenants, timing)
+
+    def pause(self) -> None:
+        """Look at no keyset until `resume`, except for keys that were asked for."""
+        self._snapshot = self._snapshot.paused()
+
+    def resume(self) -> None:
         """Begin anew, as a process does that has just started."""
-        self._resting = False
+        self._snapshot = self._snapshot.resumed()
 
-    def configure(self, tenants: Sequence[Tenant], rhythm: Rhythm) -> None:
-        """Take another configuration: keysets that stay as they are are due as they were, others no more."""
-        self._rhythm = rhythm
-        configured = {tenant.name: tenant for tenant in tenants}
-        for name, visits in self._visits.items():
-            visits.configure(configured.pop(name, None))
-        self._visits = self._visits | {name: _Visits(tenant) for name, tenant in configured.items()}
+    def is_confirming(self) -> bool:
+        """Whether a key was asked for that no look has shown yet."""
+        return any(agenda.is_confirming for agenda in tuple(self._agendas.values()))
+
+    # --- sweeps
 
     def sweep(self) -> None:
         """
-        Look at every keyset of every tenant.
+        Look at every keyset of every tenant, and wait for that.
 
         A tenant that takes nearly as long as `check_interval` is not waited for, and is not
-        looked at anew before it is done: it costs its own slot, and nobody else's look.
-        Of several sweeps that come while one runs, one follows it.
+        looked at again before it is done: it costs its own thread, and nobody else's look.
         """
         if not self._next.acquire(blocking=False):
             return
@@ -132,168 +120,124 @@ class Loop:
             self._sweep()
 
     def _sweep(self) -> None:
-        if self._is_idle:
+        snapshot, began = self._snapshot, self._clock.monotonic()
+        if self._is_idle(snapshot):
             return
-        began, rests = self._clock.monotonic(), self._rests
-        tenants = [visits for visits in self._visits.values() if visits.stay is not None]
-        looks = [self._pool.submit(self._look_in_turn, visits) for visits in tenants if visits.take_turn()]
-        done, _ = wait(looks, timeout=self._rhythm.check_interval.total_seconds() * PATIENCE)
-        outcomes = [outcome for each in looks if each in done for outcome in each.result()]
-        if not self._is_idle and rests == self._rests:
-            late = len(tenants) - len(done)
-            self._swept(Swept(seconds=self._clock.monotonic() - began, outcomes=tuple(outcomes), late=late))
+        timing = snapshot.timing
+        patience = None if timing.is_one_shot else timing.check_interval.total_seconds() * SWEEP_WAIT_SHARE
+        visits = [self._begin(self._agenda(tenant), Kind.SWEEP) for tenant in snapshot.tenants.values()]
+        done, _ = wait(visits, timeout=patience)
+        outcomes = [outcome for visit in visits if visit in done for outcome in visit.result()]
+        if not self._is_idle(self._snapshot) and self._snapshot.term == snapshot.term:
+            seconds = self._clock.monotonic() - began
+            late = len(visits) - len(done)
+            self._on_swept(SweepFinished(seconds=seconds, outcomes=tuple(outcomes), late=late))
+
+    # --- the end
 
     def close(self) -> None:
-        """Wait for the looks that are under way; none begins any more."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """
+        End what is under way, once the program was asked to stop.
 
-    def _look_in_turn(self, visits: "_Visits") -> list[Outcome]:
+        Visits that run are waited for. Then keys that were asked for are looked for, for
+        `STOP_GRACE` seconds at most: a key that is not enabled now would look as if a person
+        had disabled it. Then what is known is told.
+        """
+        for pool in (self._looks, self._acts):
+            pool.shutdown(wait=True)
+        agendas = tuple(self._agendas.values())
+        until = self._clock.monotonic() + STOP_GRACE
+        while (asked := [each for each in agendas if each.is_confirming]) and self._clock.monotonic() <= until:
+            pool = self._pools(self._concurrency, "stop")
+            for agenda in asked:
+                pool.submit(self._last_look, agenda)
+            pool.shutdown(wait=True)
+            if any(agenda.is_confirming for agenda in asked):
+                self._clock.linger(STOP_PAUSE)
+        for agenda in agendas:
+            self._visit_of(agenda, self._snapshot).give_up()
+
+    def _last_look(self, agenda: Agenda) -> None:
+        self._visit_of(agenda, self._snapshot).look_for_keys(is_urgent=True)
+
+    # --- visits
+
+    def _agenda(self, tenant: Tenant) -> Agenda:
+        with self._opening:
+            return self._agendas.setdefault(tenant.id, Agenda(tenant))
+
+    def _begin(self, agenda: Agenda, kind: Kind) -> Result:
+        """Have a thread visit the tenant, at once or when the visit that runs has ended."""
+        visit, is_new = agenda.book(kind)
+        if is_new:
+            self._submit(agenda, visit)
+        return visit.result
+
+    def _submit(self, agenda: Agenda, visit: Booked) -> None:
+        """Hand *visit* to a pool; one to a tenant that does not answer is none that others should wait for."""
+        pool = self._acts if visit.kind is Kind.ACT and not agenda.is_failing else self._looks
         try:
-            return self._look(visits)
-        except Exception as error:  # noqa: BLE001 - whoever is waited for or not: a bug is told, and costs this look alone
-            self._raised(error)
+            pool.submit(self._visit, agenda, visit)
+        except RuntimeError:  # the pool is closed: the program ends
+            visit.result.set_result([])
+
+    def _visit(self, agenda: Agenda, visit: Booked) -> None:
+        outcomes: list[Outcome] = []
+        was_confirming = agenda.is_confirming
+        try:
+            outcomes = self._carry_out(agenda, visit.kind)
+            self._plan(agenda)
+        except Exception as error:  # noqa: BLE001 - a bug costs this visit alone, whoever waits for it
+            self._tell(JobFailed(job=visit.kind, error=error))
+        following = agenda.end()
+        visit.result.set_result(outcomes)
+        if was_confirming and not agenda.is_confirming:
+            self._on_confirmed()
+        if following is not None:
+            self._submit(agenda, following)
+
+    def _carry_out(self, agenda: Agenda, kind: Kind) -> list[Outcome]:
+        snapshot = self._snapshot
+        agenda.revise(snapshot)
+        visit = self._visit_of(agenda, snapshot)
+        if self._clock.is_stopping:
+            return []  # `close` looks for keys
+        if snapshot.is_paused or agenda.tenant.id not in snapshot.tenants:
+            visit.look_for_keys()
             return []
-        finally:
-            visits.end_turn()
+        if kind is Kind.ACT:
+            visit.act()
+            return []
+        retry_at = agenda.retry_at()
+        if kind is Kind.RETRY and (retry_at is None or retry_at > self._clock.monotonic()):
+            return []  # a look since then has succeeded
+        return visit.look()
 
-    def _look(self, visits: "_Visits") -> list[Outcome]:
-        with visits.lock:
-            stay = self._begin(visits)
-            if stay is None:
-                return []
-            outcomes = look(stay.tenant, self._clock.now())
-            for outcome in outcomes:
-                self._note(visits, stay, outcome)
-            self._plan_second_look(visits, stay)
-            return outcomes
+    def _visit_of(self, agenda: Agenda, snapshot: Snapshot) -> Visit:
+        return Visit(
+            agenda,
+            snapshot,
+            objection=lambda: self._objection(snapshot),
+            clock=self._clock,
+            jitter=self._jitter,
+            tell=self._tell,
+        )
 
-    def _second_look(self, visits: "_Visits") -> None:
-        """Reconcile one keyset whose first look is `settle` ago; others of its tenant have theirs after that."""
-        with visits.lock:
-            stay = self._begin(visits)
-            if stay is None or self._rhythm.dry_run:
-                return
-            asked = stay.tenant
-            tenant = replace(asked, may_write=lambda planned: self._may_write(visits, stay, asked, planned))
-            for policy in tenant.policies:
-                due = stay.due.get(policy.keyset_id)
-                if due is not None and due.policy == policy and self._left(due) <= 0:
-                    outcome = reconcile(
-                        tenant, policy, due.reason, clock=self._clock, settle=self._settle, chance=self._chance
-                    )
-                    self._note(visits, stay, outcome)
-                    break
-            self._plan_second_look(visits, stay)
-
-    def _may_write(self, visits: "_Visits", stay: "_Stay", asked: Tenant, planned: Planned) -> Reason | Failure | None:
-        """The tenant's own word, unless the lead was lost or another configuration took over meanwhile."""
-        if stay.rests != self._rests:
-            return Reason.NOT_LEADER  # and may be back: that takes two looks
-        if self._rhythm.dry_run or visits.stay is not stay or stay.tenant is not asked:
-            return Reason.RECONFIGURED
-        return asked.may_write(planned)
-
-    def _note(self, visits: "_Visits", stay: "_Stay", outcome: Outcome) -> None:
-        """See to the next look, and tell what came of this one."""
-        is_open = isinstance(outcome, Planned) and not self._rhythm.dry_run
-        entry = self._board.record(outcome, is_open=is_open)
-        policy = outcome.sight.policy
-        match outcome:
-            case Planned(reason=reason):
-                due = stay.due.get(policy.keyset_id)
-                if due is None or not is_called_for(due.reason, reason):
-                    stay.due[policy.keyset_id] = _Due(since=self._clock.monotonic(), reason=reason, policy=policy)
-            case Failed():
-                stay.due.pop(policy.keyset_id, None)
-                self._plan_another(visits, outcome, entry)
-            case _:
-                stay.due.pop(policy.keyset_id, None)
-        self._observe(outcome)
-
-    def _plan_second_look(self, visits: "_Visits", stay: "_Stay") -> None:
-        if stay.due and not self._rhythm.dry_run:
-            soonest = max(min(map(self._left, stay.due.values())), 0.0)
-            self._scheduler.once(f"second:{visits.name}", soonest, lambda: self._second_look(visits))
-
-    def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
-        left = None
-        if entry.sight is not None and entry.sight.outlook is not None:
-            left = entry.sight.outlook.covered_until - self._clock.now()
-        pause = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
-        if pause is not None:
-            self._scheduler.once(f"again:{visits.name}", pause.total_seconds(), lambda: self._again(visits))
-
-    def _again(self, visits: "_Visits") -> None:
-        self._look(visits)
-
-    def _begin(self, visits: "_Visits") -> "_Stay | None":
-        """The tenant to look at, if any, after what is due no more was forgotten."""
-        stay = visits.stay
-        if stay is None or self._is_idle:
+    def _objection(self, snapshot: Snapshot) -> Reason | None:
+        """Why nothing may be written any more that was planned under *snapshot*."""
+        current = self._snapshot
+        if current is snapshot:
             return None
-        before, stay.rests = stay.rests, self._rests
-        kept = stay.tenant.policies if stay.rests == before else ()
-        stay.due = {keyset_id: due for keyset_id, due in stay.due.items() if due.policy in kept}
-        return stay
+        return Reason.NOT_LEADER if current.term != snapshot.term else Reason.RECONFIGURED
 
-    @property
-    def _is_idle(self) -> bool:
-        return self._clock.is_stopping or self._resting
+    def _plan(self, agenda: Agenda) -> None:
+        """See to the next visit."""
+        now, key = self._clock.monotonic(), agenda.tenant.id
+        act_at, retry_at = agenda.act_at(self._snapshot.timing), agenda.retry_at()
+        if act_at is not None:
+            self._scheduler.once(f"act:{key}", max(act_at - now, 0.0), lambda: self._begin(agenda, Kind.ACT))
+        if retry_at is not None:
+            self._scheduler.once(f"retry:{key}", max(retry_at - now, 0.0), lambda: self._begin(agenda, Kind.RETRY))
 
-    @property
-    def _settle(self) -> float:
-        return self._rhythm.settle.total_seconds()
-
-    def _left(self, due: "_Due") -> float:
-        return due.since + self._settle - self._clock.monotonic()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Due:
-    """Since when (monotonic) a keyset calls for a key, why, and by which policy."""
-
-    since: float
-    reason: Reason
-    policy: RotationPolicy
-
-
-class _Stay:
-    """
-    A tenant, for as long as it is configured and stays where it is.
-
-    tenant: as configured now
-    due:    which of its keysets call for a key; changed by whoever has the lock of the visits
-    rests:  how many the loop had had when `due` was begun
-    """
-
-    def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
-        self.due: dict[str, _Due] = {}
-        self.rests = 0
-
-
-class _Visits:
-    """The looks at the tenant of one name, of which one has its turn; `stay` is None where there is no such tenant."""
-
-    def __init__(self, tenant: Tenant) -> None:
-        self.name = tenant.name
-        self.stay: _Stay | None = _Stay(tenant)
-        self.lock = threading.Lock()
-        self._turn = threading.Lock()
-
-    def configure(self, tenant: Tenant | None) -> None:
-        """Take another configuration; whoever comes back, or is elsewhere now, begins anew."""
-        if tenant is None:
-            self.stay = None
-        elif self.stay is None or self.stay.tenant.place != tenant.place:
-            self.stay = _Stay(tenant)
-        else:
-            self.stay.tenant = tenant
-
-    def take_turn(self) -> bool:
-        """Whether a sweep may queue a look; not while one that was queued before is not done."""
-        return self._turn.acquire(blocking=False)
-
-    def end_turn(self) -> None:
-        """The look is done."""
-        self._turn.release()
+    def _is_idle(self, snapshot: Snapshot) -> bool:
+        return self._clock.is_stopping or snapshot.is_paused

@@ -1,97 +1,70 @@
 """
-The last outcome of every keyset: what metrics, status and pace read.
+What is known of every configured keyset: what metrics, status and page read.
 
-Written by one side, read by others at any time; every read is a copy.
+Written by the threads that look, read by others at any time; every read is a copy.
 """
 
 import threading
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from rotator.core.outcome import Failed, Held, Outcome, Sight
-from rotator.core.rotation import Reason, RotationPolicy
-
-Name = tuple[str, str]  # tenant and keyset, as configured
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """
-    What is known of one keyset.
-
-    policy:   as configured now
-    outcome:  of the last look; None before the first
-    standing: what to go by: the outcome or, while a plan is open, the trouble that it may not have ended
-    sight:    the last one that showed the keyset, however long ago; None before that
-    failures: how many looks in a row have failed
-    """
-
-    policy: RotationPolicy
-    outcome: Outcome | None = None
-    standing: Outcome | None = None
-    sight: Sight | None = None
-    failures: int = 0
+from rotator.core.events import Changed, Event, Looked
+from rotator.core.outcome import Outcome
+from rotator.core.status import KeysetStatus, Name
+from rotator.core.tenant import TenantId
+from rotator.shell.tenant import Tenant
 
 
-class Board:
-    """Entries by name, in the order of the configuration."""
+class StatusStore:
+    """The status of each keyset, in the order of the configuration."""
 
-    def __init__(self, policies: Sequence[tuple[str, RotationPolicy]]) -> None:
-        """*policies* are the tenants' names with their rotation policies; nothing is known yet."""
-        self._lock = threading.Lock()
-        self._entries: dict[Name, Entry] = {}
-        self.configure(policies)
+    def __init__(self, tell: Callable[[Event], None], tenants: Sequence[Tenant] = ()) -> None:
+        """*tell* gets a `Changed` for each look that shows something else than the one before."""
+        self._tell = tell
+        self._lock = threading.Lock()  # of both; held for no longer than it takes to copy them
+        self._names: dict[tuple[TenantId, str], Name] = {}
+        self._statuses: dict[Name, KeysetStatus] = {}
+        self.configure(tenants)
 
-    def configure(self, policies: Sequence[tuple[str, RotationPolicy]], *, anew: Collection[str] = ()) -> None:
-        """
-        Take another configuration: what is known of keysets that stay is kept, the rest forgotten.
-
-        anew: the names of tenants that are others now, of which nothing is known
-        """
+    def configure(self, tenants: Sequence[Tenant]) -> None:
+        """Take another configuration: what is known of keysets that stay is kept, the rest forgotten."""
         with self._lock:
-            known = self._entries
-            self._entries = {}
-            for tenant, policy in policies:
-                name = (tenant, policy.keyset_id)
-                entry = Entry(policy=policy) if tenant in anew else known.get(name, Entry(policy=policy))
-                self._entries[name] = replace(entry, policy=policy)
+            known = {identity: self._statuses[name] for identity, name in self._names.items()}
+            self._names, self._statuses = {}, {}
+            for tenant in tenants:
+                for policy in tenant.policies:
+                    identity, name = (tenant.id, policy.keyset_id), (tenant.name, policy.keyset_id)
+                    self._names[identity] = name
+                    self._statuses[name] = replace(known.get(identity, KeysetStatus(policy=policy)), policy=policy)
 
-    def record(self, outcome: Outcome, *, is_open: bool = False) -> Entry:
-        """
-        Take note of *outcome*, if its keyset is still configured; what is known of the keyset now.
-
-        is_open: it is not the end of it, since the look that may write is still to come.
-            It neither begins nor ends a row of failures, nor what a guard holds back.
-        """
-        sight = outcome.sight
-        name = sight.name
+    def on_event(self, event: Event) -> None:
+        """Take note of what came of a look, if its keyset is still configured."""
+        if not isinstance(event, Looked):
+            return
+        outcome = event.outcome
         with self._lock:
-            entry = self._entries.get(name, Entry(policy=sight.policy))
-            entry = replace(
-                entry,
-                outcome=outcome,
-                standing=entry.standing if is_open and _is_trouble(entry.standing) else outcome,
-                sight=sight if sight.keyset is not None else entry.sight,
-                failures=entry.failures + 1 if isinstance(outcome, Failed) else entry.failures if is_open else 0,
-            )
-            if name in self._entries:
-                self._entries[name] = entry
-        return entry
+            name = self._names.get(outcome.sight.identity)
+            if name is None:
+                return
+            before = self._statuses[name]
+            after = before.updated(outcome, is_preliminary=event.is_preliminary, failures=event.failures)
+            self._statuses[name] = after
+        if _content(before.outcome) != _content(outcome):
+            self._tell(Changed(tenant=name[0], before=before, after=after))
 
-    def entries(self) -> dict[Name, Entry]:
+    def statuses(self) -> dict[Name, KeysetStatus]:
         """A copy of everything."""
         with self._lock:
-            return dict(self._entries)
+            return dict(self._statuses)
 
     def outcomes(self) -> list[Outcome]:
         """The last outcome of each keyset that was looked at."""
-        return [entry.outcome for entry in self.entries().values() if entry.outcome is not None]
+        return [status.outcome for status in self.statuses().values() if status.outcome is not None]
 
 
-def _is_trouble(outcome: Outcome | None) -> bool:
-    """Whether only a look that has an end can tell that it is over."""
-    match outcome:
-        case Failed() | Held(reason=Reason.RUNAWAY_GUARD):
-            return True
-        case _:
-            return False
+def _content(outcome: Outcome | None) -> object:
+    """What matters of an outcome besides the instant at which it came."""
+    if outcome is None:
+        return None
+    reason = getattr(outcome, "reason", None) or getattr(getattr(outcome, "failure", None), "kind", None)
+    return type(outcome), reason, outcome.sight.keyset

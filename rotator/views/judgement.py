@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.rotation import Decision, decide
-from rotator.shell.status_store import Entry, Name
+from rotator.core.status import KeysetStatus, Name
 from rotator.views.signs import Level, Sign, calm, signs
 from rotator.views.words import about, remaining
 
@@ -26,7 +26,7 @@ class Case:
     signs:    the gravest first, at least one
     """
 
-    entry: Entry
+    entry: KeysetStatus
     now: datetime
     keyset: Keyset | None
     decision: Decision | None
@@ -76,7 +76,7 @@ class Case:
         return f"no valid key, {self.time_left()}" if self.has_no_key else self.time_left()
 
 
-def judge(entry: Entry, now: datetime, stale: timedelta, *, dry_run: bool) -> Case:
+def judge(entry: KeysetStatus, now: datetime, stale: timedelta, *, dry_run: bool) -> Case:
     """How the keyset of *entry* is at *now*; *stale* is how old a sight may be."""
     keyset = entry.sight.keyset if entry.sight is not None else None
     decision = decide(entry.policy, keyset, now) if keyset is not None else None

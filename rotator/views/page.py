@@ -15,9 +15,9 @@ from itertools import groupby
 from urllib.parse import quote
 
 from rotator.core.outcome import Failed
+from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import draw
-from rotator.shell.status_store import Entry, Name
 from rotator.views.judgement import Case, judge, troubles
 from rotator.views.program import About, faults, notices
 from rotator.views.signs import Level, Sign
@@ -34,7 +34,7 @@ _SIGNS = {
 }
 
 
-def page(entries: Mapping[Name, Entry], now: datetime, about: About) -> str:
+def page(entries: Mapping[Name, KeysetStatus], now: datetime, about: About) -> str:
     """The whole document."""
     cases = {name: judge(entry, now, about.stale, dry_run=about.dry_run) for name, entry in entries.items()}
     wrong = list(faults(about, now))
@@ -149,7 +149,7 @@ def _next(case: Case) -> Iterator[str]:
 
 
 def _notes(case: Case) -> Iterator[str]:
-    outcome = case.entry.standing
+    outcome = case.entry.effective_outcome
     if outcome is None:
         return
     told = {sign.sentence for sign in case.signs}

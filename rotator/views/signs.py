@@ -14,7 +14,7 @@ from enum import StrEnum
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
 from rotator.core.rotation import Decision, Hold, Mode, Note, NoteKind, Outlook, Reason, Rotate, RotationPolicy
-from rotator.shell.status_store import Entry
+from rotator.core.status import KeysetStatus
 from rotator.views.words import NOTES, about, has_window, remaining
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
@@ -47,7 +47,7 @@ class Sign:
 
 
 def signs(
-    entry: Entry,
+    entry: KeysetStatus,
     keyset: Keyset | None,
     decision: Decision | None,
     now: datetime,
@@ -61,7 +61,7 @@ def signs(
     keyset, decision: as last seen, and what is to be done with that now; None together
     stale: how old a sight may be
     """
-    outcome = entry.standing
+    outcome = entry.effective_outcome
     if keyset is not None and decision is not None and decision.outlook.active is None:
         deed = _deed(entry.policy, outcome, decision, dry_run=dry_run)
         yield _no_valid_key(keyset, now, deed)
@@ -124,7 +124,7 @@ def _ahead(outlook: Outlook, now: datetime, deed: str) -> Iterator[Sign]:
         yield Sign(level=Level.BAD, word="overdue", sentence=sentence, advice=deed, section="B2CRotationOverdue")
 
 
-def _due(entry: Entry, decision: Decision, now: datetime, *, dry_run: bool) -> Iterator[Sign]:
+def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: bool) -> Iterator[Sign]:
     plan = decision.outlook.plan
     if isinstance(decision, Rotate):
         sentence = "its next key is to be generated"
@@ -132,17 +132,19 @@ def _due(entry: Entry, decision: Decision, now: datetime, *, dry_run: bool) -> I
             sentence = f"its key in use has no expiry, so it is never replaced; {sentence}"
         if dry_run:
             sentence = "its next key would be generated; this is a dry run"
-        elif isinstance(entry.standing, Held) and entry.standing.reason in _WAITING:
-            yield Sign(level=Level.DUE, word="waiting", sentence=f"{sentence}, but {_WAITING[entry.standing.reason]}")
+        elif isinstance(entry.effective_outcome, Held) and entry.effective_outcome.reason in _WAITING:
+            yield Sign(
+                level=Level.DUE, word="waiting", sentence=f"{sentence}, but {_WAITING[entry.effective_outcome.reason]}"
+            )
             return
         yield Sign(level=Level.DUE, word="due", sentence=sentence)
     elif entry.policy.mode is Mode.OBSERVE and has_window(plan) and plan.renewal_due <= now:
         yield Sign(level=Level.DUE, word="due", sentence="its next key is due", advice=_OBSERVES)
 
 
-def calm(entry: Entry, now: datetime) -> Sign:
+def calm(entry: KeysetStatus, now: datetime) -> Sign:
     """The sign of a keyset that shows no other."""
-    match entry.standing:
+    match entry.effective_outcome:
         case Rotated(sight=sight):
             told = "rotated", f"its next key was generated {remaining(sight.now, now)}"
         case _ if entry.policy.mode is Mode.OBSERVE:

@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import Outcome, outcome_name
+from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import Bar, Span, Timeline, draw, rows
-from rotator.shell.status_store import Entry, Name
 from rotator.views.judgement import Case, judge, troubles, urgency
 from rotator.views.signs import Level, Sign
 from rotator.views.table import wrapped
@@ -44,7 +44,7 @@ def status(outcomes: Sequence[Outcome], now: datetime, width: int | None, *, col
 
 def _judge(outcome: Outcome, now: datetime) -> Case:
     sight = outcome.sight if outcome.sight.keyset is not None else None
-    entry = Entry(policy=outcome.sight.policy, outcome=outcome, standing=outcome, sight=sight)
+    entry = KeysetStatus(policy=outcome.sight.policy, outcome=outcome, effective_outcome=outcome, sight=sight)
     return judge(entry, now, timedelta.max, dry_run=False)
 
 

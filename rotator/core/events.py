@@ -1,0 +1,143 @@
+"""
+What happens, as values: one stream for everything that logs, counts, remembers or shows it.
+
+Made where it happens; consumers take what they know with `match` and ignore the rest. The
+order of consumers has no meaning. The events of the leader election are in `lease`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from rotator.core.errors import ConfigError, FailureKind
+from rotator.core.exchange import Exchange
+from rotator.core.lease import ElectionEvent
+from rotator.core.outcome import Outcome
+from rotator.core.status import KeysetStatus
+from rotator.core.tenant import TenantId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """
+    A keyset was looked at, or its rotation came to an end.
+
+    is_preliminary: the look that may write is still to come
+    failures:       how many looks or rotations in a row have failed by now
+    """
+
+    outcome: Outcome
+    is_preliminary: bool
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What is known of a keyset is not what was known before; *before*: never looked at where its outcome is None."""
+
+    tenant: str
+    before: KeysetStatus
+    after: KeysetStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFinished:
+    """
+    All tenants were looked at.
+
+    seconds: how long it took
+    late:    how many tenants were not done in time; theirs are not among the outcomes
+    """
+
+    seconds: float
+    outcomes: tuple[Outcome, ...]
+    late: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFinished:
+    """A request to a service of a tenant got an answer, or none."""
+
+    tenant: str
+    tenant_id: TenantId
+    exchange: Exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRetried:
+    """A request to Graph is sent again, since it failed like this."""
+
+    kind: FailureKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequested:
+    """An access token was asked for."""
+
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialRead:
+    """A tenant's credential was read; *expires*: None where nobody knows."""
+
+    tenant: str
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSkewed:
+    """The local clock begins, or ends, to differ notably from a service's; *seconds*: how far it is ahead."""
+
+    tenant: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    """A bug ended *job*, or a consumer of events failed."""
+
+    job: str
+    error: BaseException = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMissed:
+    """The time of *job* came while it still ran."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReloaded:
+    """
+    Another configuration is in force.
+
+    data: what is to be logged of it
+    """
+
+    data: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRejected:
+    """The configuration on disk has faults, so the one before it stays in force."""
+
+    error: ConfigError
+
+
+Event: TypeAlias = (
+    Looked
+    | Changed
+    | SweepFinished
+    | RequestFinished
+    | RequestRetried
+    | TokenRequested
+    | CredentialRead
+    | ClockSkewed
+    | JobFailed
+    | JobMissed
+    | ConfigReloaded
+    | ConfigRejected
+    | ElectionEvent
+)

@@ -1,0 +1,52 @@
+"""What is known of a keyset, and how an outcome changes it."""
+
+from dataclasses import dataclass, replace
+
+from rotator.core.outcome import Failed, Held, Outcome, Sight
+from rotator.core.rotation import Reason, RotationPolicy
+
+Name = tuple[str, str]
+"""The names of a tenant and of a keyset, as configured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetStatus:
+    """
+    All that is known of one keyset.
+
+    policy:            as configured now
+    outcome:           of the last look; None before the first
+    effective_outcome: the outcome; a failed or guarded one stays in force until a look that
+                       could have rotated the keyset disproves it
+    sight:             the last one that showed the keyset, however long ago; None before that
+    failures:          how many looks or rotations in a row have failed
+    """
+
+    policy: RotationPolicy
+    outcome: Outcome | None = None
+    effective_outcome: Outcome | None = None
+    sight: Sight | None = None
+    failures: int = 0
+
+    def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
+        """
+        The status after *outcome*.
+
+        is_preliminary: the look that may write is still to come, so it disproves nothing
+        """
+        stays = is_preliminary and _is_trouble(self.effective_outcome)
+        return replace(
+            self,
+            outcome=outcome,
+            effective_outcome=self.effective_outcome if stays else outcome,
+            sight=outcome.sight if outcome.sight.keyset is not None else self.sight,
+            failures=failures,
+        )
+
+
+def _is_trouble(outcome: Outcome | None) -> bool:
+    match outcome:
+        case Failed() | Held(reason=Reason.RUNAWAY_GUARD):
+            return True
+        case _:
+            return False

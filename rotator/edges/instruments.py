@@ -1,0 +1,147 @@
+"""
+The instruments: every metric but the series of the keysets, with name, help and labels.
+
+Counters whose labels are known are there at 0 from the start, so that the first change is one.
+"""
+
+import platform
+from collections.abc import Iterator
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from rotator import __version__
+from rotator.core.errors import FailureKind
+
+PREFIX = "b2c_rotator_"
+
+ROTATIONS = ("rotated", "failed")
+OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+CODES = ("200", "401", "403", "429", "500", "503", "error")
+"""What most requests are answered with, `error` where they are not: there at 0, so that the first one is a change."""
+
+
+class SweepOutcome(StrEnum):
+    """What came of a sweep."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # it ended, and at least one keyset failed, or a tenant took too long
+    RAISED = "raised"  # a bug ended it
+    MISSED = "missed"  # it did not begin, since the one before it still ran
+
+
+class Instruments:
+    """All instruments of a daemon, registered."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Each is at its first value."""
+        self._registry = registry
+        self._configuration()
+        self._outcomes()
+        self._requests()
+        self._election()
+
+    def _configuration(self) -> None:
+        info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
+        info.labels(__version__, platform.python_version()).set(1)
+        self.dry_run = self._gauge("dry_run", "1 where the program never writes, whatever is due.")
+        self.check_interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
+        self.reload_successful = self._gauge(
+            "config_last_reload_successful", "1 where the configuration was last read without a fault."
+        )
+        self.reload_success = self._instant("config_last_reload_success", "When the configuration in force was read.")
+        self.reloads = self._counter(
+            "config_reloads", "How often the configuration was read again, by what came of it.", "outcome"
+        )
+        for outcome in ("accepted", "rejected"):
+            self.reloads.labels(outcome)
+
+    def _outcomes(self) -> None:
+        self.rotations = self._counter(
+            "rotations", "Keys asked for, by what came of it.", "tenant", "keyset", "outcome"
+        )
+        self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
+        for kind in FailureKind:
+            self.failures.labels(kind.value)
+        self.sweeps = self._counter("sweeps", "Passes over all keysets, by what came of them.", "outcome")
+        for swept in SweepOutcome:
+            self.sweeps.labels(swept.value)
+        self.sweep_seconds = self._histogram(
+            "sweep_duration_seconds", "How long a pass over all keysets takes.", (0.1, 0.5, 1, 5, 15, 60, 300)
+        )
+        self.last_sweep = self._instant("last_sweep", "When the last sweep ended.")
+        self.last_success = self._instant("last_success", "When the last sweep ended in which nothing failed.")
+
+    def _requests(self) -> None:
+        self.requests = self._counter("graph_requests", "Requests to Graph, by HTTP status.", "operation", "code")
+        self.request_seconds = self._histogram(
+            "graph_request_duration_seconds",
+            "How long Graph takes to answer.",
+            (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            "operation",
+        )
+        for operation in OPERATIONS:
+            for code in CODES:
+                self.requests.labels(operation, code)
+            self.request_seconds.labels(operation)
+        self.requests.labels("enable_key", "204")
+        self.retries = self._counter(
+            "graph_retries", "Requests to Graph that were sent again, by error.kind.", "reason"
+        )
+        for kind in (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE):
+            self.retries.labels(kind.value)
+        self.tokens = self._counter("token_requests", "Requests for an access token, by what came of them.", "outcome")
+        for outcome in ("granted", "failed"):
+            self.tokens.labels(outcome)
+        self.credentials = self._gauge(
+            "credential_expiration_timestamp_seconds",
+            "When the certificate, or the client secret whose end is configured, expires.",
+            "tenant",
+        )
+        self.skew = self._gauge(
+            "clock_skew_seconds", "How far the local clock is ahead of the service's Date header.", "tenant"
+        )
+
+    def _election(self) -> None:
+        self.leader = self._gauge("leader", "1 where this process is the one that works, or there is no election.")
+        self.leader.set(1)
+        self.transitions = self._counter("leader_transitions", "How often this process became the leader.")
+        self.renew_failures = self._counter("lease_renew_failures", "Requests about the lease that failed.")
+        self.last_renew = self._instant("lease_last_renew", "When this process last renewed the lease.")
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(PREFIX + name, text, labels, registry=self._registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(PREFIX + name, text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self._registry)
+
+    def _instant(self, name: str, text: str) -> "_Instant":
+        instant = _Instant(f"{PREFIX}{name}_timestamp_seconds", text)
+        self._registry.register(instant)
+        return instant
+
+
+class _Instant(Collector):
+    """A gauge that is absent until it is set for the first time: 0 would look like 1970."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        self._value = value
+
+    def clear(self) -> None:
+        self._value = None
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(self._name, self._text, value=self._value)
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(self._name, self._text)

@@ -1,0 +1,134 @@
+"""
+The log lines: one for each event that people read or filter on.
+
+Their names are `noun.past_participle` and part of the interface, as are `tenant` and
+`keyset` on every line about a keyset.
+"""
+
+from rotator.core.events import (
+    ClockSkewed,
+    ConfigRejected,
+    ConfigReloaded,
+    Event,
+    JobFailed,
+    JobMissed,
+    Looked,
+    RequestFinished,
+    SweepFinished,
+)
+from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, Released
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
+from rotator.core.rotation import KeySpec, Reason
+from rotator.core.text import format_instant
+from rotator.edges.logs import Logger
+
+
+class EventLog:
+    """Writes a line for each event."""
+
+    def __init__(self, log: Logger, *, without_outcomes: bool = False) -> None:
+        """*without_outcomes*: a person at a terminal is spared the lines that a table repeats."""
+        self._log = log
+        self._without_outcomes = without_outcomes
+
+    def on_event(self, event: Event) -> None:
+        """Write the line of *event*, if it has one."""
+        log = self._log
+        match event:
+            case Looked(outcome=outcome):
+                if not self._without_outcomes:
+                    _outcome(log, outcome)
+            case RequestFinished():
+                _request(log, event)
+            case SweepFinished():
+                _sweep(log, event)
+            case ClockSkewed(tenant=tenant, seconds=seconds):
+                advice = "see to the time of this machine (NTP)"
+                log.warning("clock.skewed", tenant=tenant, seconds=round(seconds, 1), advice=advice)
+            case ConfigReloaded(data=data):
+                log.info("config.reloaded", **data)
+            case ConfigRejected(error=error):
+                log.error("config.rejected", config=error.source, faults=[str(fault) for fault in error.faults])
+            case JobFailed(job=job, error=error):
+                log.error("job.raised", job=job, exc_info=error)
+            case JobMissed(job=job):
+                log.warning("job.missed", job=job, advice="it still runs; is check_interval too short?")
+            case _:
+                _election(log, event)
+
+
+def _election(log: Logger, event: Event) -> None:
+    match event:
+        case Acquired(identity=identity, before=before):
+            log.info("lease.acquired", identity=identity, before=before or None)
+        case Lost(identity=identity, reason=reason):
+            emit = log.info if reason is LossReason.STOPPING else log.warning
+            emit("lease.lost", identity=identity, reason=reason)
+        case Released(identity=identity, was_handed_over=True):
+            log.info("lease.released", identity=identity)
+        case LeaseRequestFailed(failure=failure, is_repeated=False):
+            log.warning("lease.failed", kind=failure.kind, message=failure.message, status=failure.status)
+        case _:
+            pass
+
+
+def _request(log: Logger, event: RequestFinished) -> None:
+    exchange = event.exchange
+    log.debug(
+        "request.finished",
+        tenant=event.tenant,
+        operation=exchange.operation,
+        status=exchange.status,
+        seconds=round(exchange.seconds, 3),
+        client_request_id=exchange.client_request_id,
+    )
+
+
+def _sweep(log: Logger, event: SweepFinished) -> None:
+    counts = {
+        kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in event.outcomes)
+        for kind in (Held, Planned, Rotated, Failed)
+    }
+    late = {"late": event.late} if event.late else {}
+    log.info("sweep.finished", seconds=round(event.seconds, 3), keysets=len(event.outcomes), **counts, **late)
+
+
+def _outcome(log: Logger, outcome: Outcome) -> None:
+    """One line for one keyset and look."""
+    about = _about(outcome.sight)
+    match outcome:
+        case Held(reason=reason):
+            hurt = outcome.sight.outlook is not None and outcome.sight.outlook.is_hurt
+            emit = log.warning if hurt or reason is Reason.RUNAWAY_GUARD else log.debug
+            emit("keyset.held", **about, reason=reason)
+        case Planned(reason=reason, spec=spec):
+            log.info("keyset.planned", **about, reason=reason, **_key(spec))
+        case Rotated(reason=reason, spec=spec, kid=kid, remark=remark):
+            emit = log.warning if remark else log.info
+            remarked = {"remark": remark} if remark else {}
+            emit("keyset.rotated", **about, reason=reason, **_key(spec), kid=kid, **remarked)
+        case Failed(failure=failure, spec=spec, bug=bug):
+            told = {
+                "kind": failure.kind,
+                "message": failure.message,
+                "status": failure.status,
+                "code": failure.code,
+                "request_id": failure.request_id,
+                "client_request_id": failure.client_request_id,
+            }
+            given = {name: value for name, value in told.items() if value is not None}
+            log.error("keyset.failed", **about, **given, **(_key(spec) if spec else {}), exc_info=bug)
+
+
+def _about(sight: Sight) -> dict[str, object]:
+    about: dict[str, object] = {"tenant": sight.tenant, "keyset": sight.policy.keyset_id}
+    if sight.outlook is not None:
+        about["covered_until"] = format_instant(sight.outlook.covered_until)
+        about["renewal_due"] = format_instant(sight.outlook.plan.renewal_due)
+        if sight.outlook.notes:
+            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in sight.outlook.notes]
+    return about
+
+
+def _key(spec: KeySpec) -> dict[str, str]:
+    return {"nbf": format_instant(spec.nbf), "exp": format_instant(spec.exp)}

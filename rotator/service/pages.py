@@ -1,0 +1,113 @@
+"""What the daemon serves over HTTP: metrics, health, readiness, and the status page."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+from rotator import __version__
+from rotator.edges.logs import Secrets
+from rotator.edges.metrics import STALE, Metrics
+from rotator.edges.settings import Settings
+from rotator.edges.web import Page
+from rotator.service.leader import Leadership
+from rotator.shell.status_store import StatusStore
+from rotator.views.document import document
+from rotator.views.page import page
+from rotator.views.program import About
+from rotator.views.style import POLICY
+
+MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """
+    The state of the daemon as the pages show it. Replaced as a whole by the main thread.
+
+    began:     since when keysets are looked at
+    swept:     when the last sweep ended; None before the first, and while another replica leads
+    is_active: this process looks at keysets
+    """
+
+    settings: Settings
+    began: datetime
+    swept: datetime | None = None
+    is_active: bool = True
+
+
+class Pages:
+    """The pages; each is rendered in the thread of its request, from values that do not change."""
+
+    def __init__(
+        self,
+        shown: Callable[[], Shown],
+        *,
+        store: StatusStore,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        silence: Callable[[], float],
+        secrets: Secrets,
+        leadership: Leadership | None,
+    ) -> None:
+        """*silence*: seconds since the scheduler's last heartbeat."""
+        self._shown = shown
+        self._store = store
+        self._metrics = metrics
+        self._now = now
+        self._silence = silence
+        self._secrets = secrets
+        self._leadership = leadership
+
+    def routes(self) -> Mapping[str, Callable[[str], Page]]:
+        """What answers each path; each takes the Accept header."""
+        return {
+            "/metrics": lambda accept: Page(*self._metrics.render(accept)),
+            "/healthz": lambda _: self._health(),
+            "/readyz": lambda _: self._ready(),
+            "/status.json": lambda _: self._status_json(),
+            "/": lambda _: self._status_page(),
+        }
+
+    def _health(self) -> Page:
+        silence = self._silence()
+        if silence > MAX_SILENCE:
+            text = f"no heartbeat from the scheduler for {silence:.0f} s\n"
+            return Page(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return Page(b"ok\n")
+
+    def _ready(self) -> Page:
+        has_followed = self._leadership is not None and self._leadership.has_followed
+        if self._shown().swept is not None or has_followed:
+            return Page(b"ok\n")
+        return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _status_json(self) -> Page:
+        found = document(self._store.outcomes(), self._now(), dry_run=self._shown().settings.dry_run)
+        if self._leadership is not None:
+            found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
+        return self._redacted(json.dumps(found, indent=2), "application/json")
+
+    def _status_page(self) -> Page:
+        text = page(self._store.statuses(), self._now(), self._about(self._shown()))
+        return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
+
+    def _about(self, shown: Shown) -> About:
+        silence, leadership = self._silence(), self._leadership
+        check_interval = shown.settings.check_interval
+        return About(
+            version=__version__,
+            refresh=max(5, min(60, int(check_interval.total_seconds()))),
+            stale=check_interval * STALE,
+            began=shown.began,
+            swept=shown.swept,
+            silence=timedelta(seconds=silence) if silence > MAX_SILENCE else None,
+            dry_run=shown.settings.dry_run,
+            is_idle=not shown.is_active,
+            leader=leadership.leader() if leadership is not None else None,
+            election=leadership.line() if leadership is not None else None,
+        )
+
+    def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
+        return Page(self._secrets.strike(text).encode(), content_type, security=security)

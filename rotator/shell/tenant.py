@@ -1,0 +1,61 @@
+"""A tenant as the shell sees it: what is wanted of its keysets, and the means to look and to write."""
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from rotator.core.errors import Failure, RequestError
+from rotator.core.keyset import Keyset
+from rotator.core.outcome import Planned
+from rotator.core.rotation import KeySpec, Reason, RotationPolicy
+from rotator.core.tenant import TenantId
+
+Refusal: TypeAlias = Reason | Failure
+"""Why a write must not begin: a reason to hold the keyset, or a failure that somebody must fix."""
+
+Writing: TypeAlias = Callable[[Planned], AbstractContextManager[Refusal | None]]
+"""
+Entered around each write: `with writing(planned) as refusal`. Nothing may be sent where there is a
+refusal; where there is none, the write counts as under way until the block is left, however it is left.
+"""
+
+
+class Keysets(Protocol):
+    """The keysets of one tenant. Each method raises `RequestError`."""
+
+    def list_keysets(self, wanted: Collection[str]) -> Mapping[str, Keyset | RequestError]:
+        """The wanted keysets that the tenant has, by id."""
+        ...
+
+    def fetch(self, keyset_id: str) -> Keyset:
+        """One keyset as it is now."""
+        ...
+
+    def prepare(self) -> None:
+        """Do whatever takes time before a write, so that nothing does between the gates and its first byte."""
+        ...
+
+    def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
+        """Ask once for a key; its kid, where the service names it."""
+        ...
+
+    def enable(self, keyset_id: str, kid: str) -> None:
+        """Enable one key."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """
+    One tenant.
+
+    name: what the configuration calls it; a label, which may come to mean another tenant
+    id:   which tenant it is
+    """
+
+    name: str
+    id: TenantId
+    policies: tuple[RotationPolicy, ...]
+    keysets: Keysets
+    writing: Writing

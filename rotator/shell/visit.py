@@ -1,0 +1,179 @@
+"""
+One visit to one tenant: requests, and what each answer leads to.
+
+A visit either *looks* at all keysets of the tenant with one request, or *acts*: it looks for
+keys that were asked for, with one request for all of them, and asks for the keys that are
+called for, each right after a look of its own. What follows from an answer is decided in
+`core.lifecycle` alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rotator.core.errors import RequestError
+from rotator.core.events import Event, Looked
+from rotator.core.keyset import Keyset
+from rotator.core.lifecycle import advance, enabled, generated, given_up, not_generated, refused
+from rotator.core.look import Look, failed, judge
+from rotator.core.outcome import Outcome, Planned, Sight
+from rotator.core.rotation import Reason
+from rotator.core.stages import Ask, Asked, Called, Enable, Progress, Step, is_preliminary
+from rotator.shell.agenda import Agenda
+from rotator.shell.clock import Clock
+from rotator.shell.snapshot import Snapshot
+from rotator.shell.tenant import Tenant
+
+
+class Visit:
+    """Visits one tenant under one snapshot; whoever makes it owns the agenda meanwhile."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        snapshot: Snapshot,
+        *,
+        objection: Callable[[], Reason | None],
+        clock: Clock,
+        jitter: Callable[[], float],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """*objection* says why nothing may be written under the snapshot any more; None while it is in force."""
+        self._agenda = agenda
+        self._snapshot = snapshot
+        self._objection = objection
+        self._clock = clock
+        self._jitter = jitter
+        self._tell = tell
+
+    @property
+    def _tenant(self) -> Tenant:
+        return self._agenda.tenant
+
+    def look(self) -> list[Outcome]:
+        """Look at every keyset with one request; what is to be asked for is left to `act`."""
+        keysets = tuple(self._agenda.progress)
+        return [outcome for step in self._list(keysets) if (outcome := self._take(step)) is not None]
+
+    def act(self) -> None:
+        """Look for keys that were asked for, and ask for those whose time has come."""
+        self.look_for_keys()
+        for progress in tuple(self._agenda.progress.values()):
+            if self._clock.is_stopping or self._objection() is not None:
+                return
+            if isinstance(progress.stage, Called) and self._is_due(progress):
+                self._rotate(progress)
+
+    def look_for_keys(self, *, is_urgent: bool = False) -> None:
+        """Look, with one request, for all keys that were asked for, if the time of any has come or it *is_urgent*."""
+        asked = tuple(each for each, progress in self._agenda.progress.items() if isinstance(progress.stage, Asked))
+        if not any(is_urgent or self._is_due(self._agenda.progress[each]) for each in asked):
+            return
+        if len(asked) > 1:
+            steps = self._list(asked)
+        else:
+            (keyset_id,) = asked
+            steps = [self._fetch(self._agenda.progress[keyset_id])]
+        for step in steps:
+            self._take(step)
+
+    def give_up(self) -> None:
+        """Tell what is under way as it is now."""
+        for progress in tuple(self._agenda.progress.values()):
+            self._take(given_up(progress, self._clock.monotonic(), self._snapshot.timing))
+
+    def _is_due(self, progress: Progress) -> bool:
+        at = progress.act_at(self._snapshot.timing)
+        return at is not None and at <= self._clock.monotonic()
+
+    # --- looks
+
+    def _list(self, keyset_ids: tuple[str, ...]) -> list[Step]:
+        sight_now = self._clock.now()
+        found: Mapping[str, Keyset | RequestError] | None = None
+        error: Exception | None = None
+        try:
+            found = self._tenant.keysets.list_keysets(keyset_ids)
+        except Exception as raised:  # noqa: BLE001 - one tenant's bug must not cost the others their keys
+            error = raised
+        at = self._clock.monotonic()
+        steps = []
+        for keyset_id in keyset_ids:
+            progress = self._agenda.progress[keyset_id]
+            sight = replace(self._sight(progress), now=sight_now)
+            look = judge(sight, error if found is None else found.get(keyset_id), progress.minimum_lead)
+            steps.append(self._advanced(progress, look, at))
+        return steps
+
+    def _fetch(self, progress: Progress) -> Step:
+        sight = self._sight(progress)
+        try:
+            keyset = self._tenant.keysets.fetch(progress.policy.keyset_id)
+        except Exception as error:  # noqa: BLE001 - a bug here is one keyset's failure
+            look: Look = failed(sight, error)
+        else:
+            look = judge(replace(sight, now=self._clock.now()), keyset, progress.minimum_lead)
+        return self._advanced(progress, look, self._clock.monotonic())
+
+    def _sight(self, progress: Progress) -> Sight:
+        stage = progress.stage
+        policy = stage.planned.sight.policy if isinstance(stage, Asked) else progress.policy
+        return Sight(tenant=self._tenant.name, tenant_id=self._tenant.id, policy=policy, now=self._clock.now())
+
+    # --- requests that change something
+
+    def _rotate(self, progress: Progress) -> None:
+        """Make the look right before the write, and the write if it still calls for one."""
+        step = self._fetch(progress)
+        if isinstance(step.action, Ask):
+            step = self._ask(step.progress, step.action.planned)
+        self._take(step)
+
+    def _ask(self, progress: Progress, planned: Planned) -> Step:
+        """Ask once for the key, if no gate objects."""
+        timing = self._snapshot.timing
+        try:
+            self._tenant.keysets.prepare()
+        except Exception as error:  # noqa: BLE001 - as above
+            return not_generated(progress, planned, error, self._clock.monotonic(), timing, self._jitter)
+        with self._tenant.writing(planned) as gate:
+            refusal = self._objection() or gate
+            if refusal is not None:
+                return refused(progress, planned, refusal, self._clock.monotonic(), timing)
+            step = self._send(progress, planned)
+            self._keep(step.progress)  # before the write counts as ended: from here on the stage says so
+            return step
+
+    def _send(self, progress: Progress, planned: Planned) -> Step:
+        timing = self._snapshot.timing
+        try:
+            kid = self._tenant.keysets.generate(planned.sight.policy.keyset_id, planned.spec)
+        except Exception as error:  # noqa: BLE001 - as above
+            return not_generated(progress, planned, error, self._clock.monotonic(), timing, self._jitter)
+        return generated(progress, planned, kid, self._clock.monotonic())
+
+    def _enable(self, progress: Progress, kid: str) -> Progress:
+        error: Exception | None = None
+        try:
+            self._tenant.keysets.enable(progress.policy.keyset_id, kid)
+        except Exception as raised:  # noqa: BLE001 - as above
+            error = raised
+        return enabled(progress, error, self._clock.monotonic())
+
+    # --- what follows
+
+    def _advanced(self, progress: Progress, look: Look, at: float) -> Step:
+        return advance(progress, look, at, self._snapshot.timing)
+
+    def _take(self, step: Step) -> Outcome | None:
+        """Remember where the keyset stands, do what is to be done at once, and tell the outcome."""
+        progress = step.progress
+        self._keep(progress)
+        if isinstance(step.action, Enable):
+            self._keep(self._enable(progress, step.action.kid))
+        if step.outcome is not None:
+            preliminary = is_preliminary(step.outcome, self._snapshot.timing)
+            self._tell(Looked(outcome=step.outcome, is_preliminary=preliminary, failures=progress.failures))
+        return step.outcome
+
+    def _keep(self, progress: Progress) -> None:
+        self._agenda.keep(progress)
