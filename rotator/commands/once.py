@@ -8,8 +8,8 @@ from pathlib import Path
 from rotator.commands.check import faults_told
 from rotator.commands.report import print_report
 from rotator.commands.signals import heed_signals
-from rotator.core.outcome import Held, Outcome, Planned, Sight, exit_code
-from rotator.core.rotation import Reason
+from rotator.core.outcome import Held, Observation, Outcome, Planned, exit_code
+from rotator.core.reasons import Refusal
 from rotator.shell.reconcile import Tenant, look, reconcile
 from rotator.views.table import table
 from rotator.wiring import Runtime, sweep_told, wire
@@ -35,12 +35,12 @@ def once(path: Path, *, as_json: bool) -> int:
 def _not_now(tenant: Tenant, now: datetime) -> Iterator[Outcome]:
     """What comes of a tenant that is not looked at, since the program is to stop."""
     for policy in tenant.policies:
-        yield Held(sight=Sight(tenant=tenant.name, policy=policy, now=now), reason=Reason.STOPPING)
+        yield Held(observation=Observation(tenant=tenant.name, policy=policy, now=now), reason=Refusal.STOPPING)
 
 
 def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
     """*outcomes* with what became of those that were planned."""
-    planned = {each.sight.name: each for each in outcomes if isinstance(each, Planned)}
+    planned = {each.observation.name: each for each in outcomes if isinstance(each, Planned)}
     if not planned:
         return outcomes
     settle = runtime.settings.settle.total_seconds()
@@ -53,10 +53,10 @@ def _second_looks(runtime: Runtime, outcomes: list[Outcome]) -> list[Outcome]:
             if first is None:
                 continue
             if runtime.clock.is_stopping:
-                yield Held(sight=first.sight, reason=Reason.STOPPING)
+                yield Held(observation=first.observation, reason=Refusal.STOPPING)
             else:
                 yield reconcile(tenant, policy, first.reason, clock=runtime.clock, settle=settle, chance=random.random)
 
     seconds = sweep_told(runtime, visit)
-    became = {each.sight.name: each for each in seconds}
-    return [became.get(each.sight.name, each) for each in outcomes]
+    became = {each.observation.name: each for each in seconds}
+    return [became.get(each.observation.name, each) for each in outcomes]

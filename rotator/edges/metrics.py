@@ -142,7 +142,7 @@ class Metrics:
 
     def outcome(self, outcome: Outcome) -> None:
         """Count what came of one look; that of a keyset that has left the configuration meanwhile leaves no series."""
-        labels = outcome.sight.name
+        labels = outcome.observation.name
         with self._naming:
             match outcome:
                 case Rotated() if labels in self._counted:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rotator import __version__
 from rotator.core.errors import ConfigError, Fault
 from rotator.core.outcome import Exit, Failed, Held, Planned, Rotated
-from rotator.core.rotation import RotationPolicy
+from rotator.core.policy import RotationPolicy
 from rotator.core.text import format_span
 from rotator.edges.metrics import STALE, Metrics, Registry, SweepOutcome
 from rotator.edges.scheduler import Mishap, Scheduler

@@ -44,7 +44,7 @@ class Confirmation:
         self._asked = asked
         self._clock = clock
         self._settle = settle
-        self._before = asked.sight.keyset.kids if asked.sight.keyset else frozenset()
+        self._before = asked.observation.keyset.kids if asked.observation.keyset else frozenset()
         self._trouble = "the keyset does not show it"
         self._last_look: float | None = None  # by monotonic time, once the program is to stop
         self._enabled_once = False
@@ -87,7 +87,7 @@ class Confirmation:
         until = self._clock.monotonic() + self._settle
         for pause in ladder(first=1.0, longest=LONGEST_PAUSE):
             try:
-                yield self._keysets.fetch(self._asked.sight.policy.keyset_id)
+                yield self._keysets.fetch(self._asked.observation.policy.keyset_id)
             except RequestError as error:
                 self._trouble = f"it could not be looked at ({error.failure.message})"
             if self._enabled_now:
@@ -118,18 +118,20 @@ class Confirmation:
         if key.kid is None:
             return
         try:
-            self._keysets.enable(self._asked.sight.policy.keyset_id, key.kid)
+            self._keysets.enable(self._asked.observation.policy.keyset_id, key.kid)
             self._enabled_now = not self._enabled_once
             self._enabled_once = True
         except RequestError as error:
             self._trouble += f", and enabling it failed ({error.failure.message})"
 
     def _rotated(self, keyset: Keyset, key: Key, remark: str | None) -> Rotated:
-        policy, now = self._asked.sight.policy, self._clock.now()
-        after = replace(self._asked.sight, now=now, keyset=keyset, outlook=decide(policy, keyset, now).outlook)
+        policy, now = self._asked.observation.policy, self._clock.now()
+        after = replace(
+            self._asked.observation, now=now, keyset=keyset, assessment=decide(policy, keyset, now).assessment
+        )
         return Rotated(
-            before=self._asked.sight,
-            sight=after,
+            before=self._asked.observation,
+            observation=after,
             reason=self._asked.reason,
             spec=self._asked.spec,
             kid=key.kid,
@@ -137,4 +139,4 @@ class Confirmation:
         )
 
     def _failed(self, failure: Failure, generated: str | None = None) -> Failed:
-        return Failed(sight=self._asked.sight, failure=failure, spec=self._asked.spec, generated=generated)
+        return Failed(observation=self._asked.observation, failure=failure, spec=self._asked.spec, generated=generated)

@@ -15,19 +15,19 @@ from rotator.core.errors import Failure, FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.guard import is_runaway
 from rotator.core.outcome import Failed, Outcome, Planned, Rotated
-from rotator.core.rotation import Reason
+from rotator.core.reasons import Refusal
 from rotator.shell.clock import Clock
 
 NOTABLE_SKEW = 60.0  # seconds, from which on it is told
 LARGEST_SKEW = 300.0  # seconds, from which on no key is generated: every date in it would be wrong
 
-Gate = Callable[[Planned], Reason | Failure | None]
+Gate = Callable[[Planned], Refusal | Failure | None]
 
 
 def first_refusal(gates: Sequence[Gate]) -> Gate:
     """Ask one gate after the other."""
 
-    def ask(planned: Planned) -> Reason | Failure | None:
+    def ask(planned: Planned) -> Refusal | Failure | None:
         return next((refusal for gate in gates if (refusal := gate(planned)) is not None), None)
 
     return ask
@@ -35,7 +35,7 @@ def first_refusal(gates: Sequence[Gate]) -> Gate:
 
 def not_stopping(clock: Clock) -> Gate:
     """Nothing new begins once the program was asked to stop."""
-    return lambda _: Reason.STOPPING if clock.is_stopping else None
+    return lambda _: Refusal.STOPPING if clock.is_stopping else None
 
 
 def is_wrong(skew: float) -> bool:
@@ -62,7 +62,7 @@ class SkewGate:
 
     def __call__(self, planned: Planned) -> Failure | None:
         """Refuse while the clocks differ too much."""
-        skew = self._skews.get(planned.sight.tenant, 0.0)
+        skew = self._skews.get(planned.observation.tenant, 0.0)
         if not is_wrong(skew):
             return None
         direction = "ahead of" if skew > 0 else "behind"
@@ -92,29 +92,29 @@ class RunawayGate:
         match outcome:
             case Rotated(kid=kid) | Failed(generated=str(kid)):
                 with self._lock:
-                    born = self._generated.setdefault(outcome.sight.name, [])
-                    born.append((outcome.sight.now, kid or f"unnamed {next(self._unnamed)}"))
+                    born = self._generated.setdefault(outcome.observation.name, [])
+                    born.append((outcome.observation.now, kid or f"unnamed {next(self._unnamed)}"))
             case _:
                 pass
 
-    def __call__(self, planned: Planned) -> Reason | None:
+    def __call__(self, planned: Planned) -> Refusal | None:
         """Hold where one more key would be one too many."""
-        sight, policy = planned.sight, planned.sight.policy
-        if sight.keyset is None or sight.outlook is None:
+        observation, policy = planned.observation, planned.observation.policy
+        if observation.keyset is None or observation.assessment is None:
             return None
         with self._lock:
-            born = self._generated.get(sight.name, [])
-            born[:] = [(when, kid) for when, kid in born if when > sight.now - policy.rotate_every]
+            born = self._generated.get(observation.name, [])
+            born[:] = [(when, kid) for when, kid in born if when > observation.now - policy.rotate_every]
             generated = [kid for _, kid in born]
         runaway = is_runaway(
             policy,
-            sight.keyset,
+            observation.keyset,
             planned.reason,
-            now=sight.now,
-            covered_until=sight.outlook.covered_until,
+            now=observation.now,
+            covered_until=observation.assessment.covered_until,
             generated=generated,
         )
-        return Reason.RUNAWAY_GUARD if runaway else None
+        return Refusal.RUNAWAY_GUARD if runaway else None
 
 
 class Lead(Protocol):
@@ -147,7 +147,7 @@ class LeaderGate:
         del outcome
         self._lead.end_write()
 
-    def __call__(self, planned: Planned) -> Reason | None:
+    def __call__(self, planned: Planned) -> Refusal | None:
         """Hold where another replica leads, or could before the request has ended."""
         del planned
-        return None if self._lead.begin_write(self._longest()) else Reason.NOT_LEADER
+        return None if self._lead.begin_write(self._longest()) else Refusal.NOT_LEADER

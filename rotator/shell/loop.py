@@ -23,7 +23,8 @@ from typing import Protocol
 from rotator.core.errors import Failure
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.pace import next_look
-from rotator.core.rotation import Reason, RotationPolicy, is_called_for
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Reason, Refusal, confirms
 from rotator.shell.clock import Clock
 from rotator.shell.reconcile import Tenant, look, reconcile
 from rotator.shell.status_store import Board, Entry
@@ -185,23 +186,23 @@ class Loop:
                     break
             self._plan_second_look(visits, stay)
 
-    def _may_write(self, visits: "_Visits", stay: "_Stay", asked: Tenant, planned: Planned) -> Reason | Failure | None:
+    def _may_write(self, visits: "_Visits", stay: "_Stay", asked: Tenant, planned: Planned) -> Refusal | Failure | None:
         """The tenant's own word, unless the lead was lost or another configuration took over meanwhile."""
         if stay.rests != self._rests:
-            return Reason.NOT_LEADER  # and may be back: that takes two looks
+            return Refusal.NOT_LEADER  # and may be back: that takes two looks
         if self._rhythm.dry_run or visits.stay is not stay or stay.tenant is not asked:
-            return Reason.RECONFIGURED
+            return Refusal.RECONFIGURED
         return asked.may_write(planned)
 
     def _note(self, visits: "_Visits", stay: "_Stay", outcome: Outcome) -> None:
         """See to the next look, and tell what came of this one."""
         is_open = isinstance(outcome, Planned) and not self._rhythm.dry_run
         entry = self._board.record(outcome, is_open=is_open)
-        policy = outcome.sight.policy
+        policy = outcome.observation.policy
         match outcome:
             case Planned(reason=reason):
                 due = stay.due.get(policy.keyset_id)
-                if due is None or not is_called_for(due.reason, reason):
+                if due is None or not confirms(due.reason, reason):
                     stay.due[policy.keyset_id] = _Due(since=self._clock.monotonic(), reason=reason, policy=policy)
             case Failed():
                 stay.due.pop(policy.keyset_id, None)
@@ -217,8 +218,8 @@ class Loop:
 
     def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
         left = None
-        if entry.sight is not None and entry.sight.outlook is not None:
-            left = entry.sight.outlook.covered_until - self._clock.now()
+        if entry.observation is not None and entry.observation.assessment is not None:
+            left = entry.observation.assessment.covered_until - self._clock.now()
         pause = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
         if pause is not None:
             self._scheduler.once(f"again:{visits.name}", pause.total_seconds(), lambda: self._again(visits))

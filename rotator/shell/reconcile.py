@@ -32,18 +32,11 @@ from typing import Protocol, TypeVar
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Keyset
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
+from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
+from rotator.core.policy import KNOWN_MINIMUM_LEAD, KeySpec, RotationPolicy
+from rotator.core.reasons import Reason, Refusal, confirms
 from rotator.core.retry import backoff, bounded
-from rotator.core.rotation import (
-    KNOWN_MINIMUM_LEAD,
-    Hold,
-    KeySpec,
-    Reason,
-    Rotate,
-    RotationPolicy,
-    decide,
-    is_called_for,
-)
+from rotator.core.rotation import Hold, Rotate, decide
 from rotator.core.text import format_span
 from rotator.shell.clock import Clock
 from rotator.shell.confirm import Confirmation
@@ -88,7 +81,7 @@ class Tenant:
     place: str
     policies: tuple[RotationPolicy, ...]
     keysets: Keysets
-    may_write: Callable[[Planned], Reason | Failure | None]
+    may_write: Callable[[Planned], Refusal | Failure | None]
 
 
 T = TypeVar("T")
@@ -96,12 +89,12 @@ T = TypeVar("T")
 
 def look(tenant: Tenant, now: datetime) -> list[Outcome]:
     """The first look at every keyset of *tenant*: one request, nothing written."""
-    sights = [Sight(tenant=tenant.name, policy=policy, now=now) for policy in tenant.policies]
+    observations = [Observation(tenant=tenant.name, policy=policy, now=now) for policy in tenant.policies]
     try:
         listed = tenant.keysets.list_keysets([policy.keyset_id for policy in tenant.policies])
     except Exception as error:  # noqa: BLE001 - one tenant's bug must not cost the others their keys
-        return [_failed(sight, error) for sight in sights]
-    return [_judge(sight, listed.get(sight.policy.keyset_id)) for sight in sights]
+        return [_failed(observation, error) for observation in observations]
+    return [_judge(observation, listed.get(observation.policy.keyset_id)) for observation in observations]
 
 
 def reconcile(
@@ -120,11 +113,11 @@ def reconcile(
         reason, it is planned again, and nothing is written
     settle: also bounds, in seconds, how long the new key is looked for
     """
-    sight = Sight(tenant=tenant.name, policy=policy, now=clock.now())
+    observation = Observation(tenant=tenant.name, policy=policy, now=clock.now())
     try:
-        return _reconcile(tenant, sight, first, clock, settle, chance)
+        return _reconcile(tenant, observation, first, clock, settle, chance)
     except Exception as error:  # noqa: BLE001 - as above: a bug here is one keyset's failure
-        return _failed(sight, error)
+        return _failed(observation, error)
 
 
 def sweep(tenants: Sequence[T], visit: Callable[[T], list[Outcome]], concurrency: int) -> list[Outcome]:
@@ -134,33 +127,33 @@ def sweep(tenants: Sequence[T], visit: Callable[[T], list[Outcome]], concurrency
 
 
 def _judge(
-    sight: Sight, found: Keyset | RequestError | None, minimum_lead: timedelta | None = None
+    observation: Observation, found: Keyset | RequestError | None, minimum_lead: timedelta | None = None
 ) -> Held | Planned | Failed:
     if found is None:
-        message = f"the tenant has no keyset {sight.policy.keyset_id}; check its id, tenant_id and cloud"
-        return Failed(sight=sight, failure=Failure(kind=FailureKind.NOT_FOUND, message=message))
+        message = f"the tenant has no keyset {observation.policy.keyset_id}; check its id, tenant_id and cloud"
+        return Failed(observation=observation, failure=Failure(kind=FailureKind.NOT_FOUND, message=message))
     if isinstance(found, RequestError):
-        return Failed(sight=sight, failure=found.failure)
+        return Failed(observation=observation, failure=found.failure)
     try:
-        decision = decide(sight.policy, found, sight.now, minimum_lead=minimum_lead)
+        decision = decide(observation.policy, found, observation.now, minimum_lead=minimum_lead)
     except Exception as error:  # noqa: BLE001 - as above
-        return _failed(sight, error)
-    seen = replace(sight, keyset=found, outlook=decision.outlook)
+        return _failed(observation, error)
+    seen = replace(observation, keyset=found, assessment=decision.assessment)
     match decision:
         case Hold(reason=reason):
-            return Held(sight=seen, reason=reason)
+            return Held(observation=seen, reason=reason)
         case Rotate(reason=reason, spec=spec):
-            return Planned(sight=seen, reason=reason, spec=spec)
+            return Planned(observation=seen, reason=reason, spec=spec)
 
 
 def _reconcile(
-    tenant: Tenant, sight: Sight, first: Reason, clock: Clock, settle: float, chance: Callable[[], float]
+    tenant: Tenant, observation: Observation, first: Reason, clock: Clock, settle: float, chance: Callable[[], float]
 ) -> Outcome:
     minimum_lead = None
     for attempt in count(1):
-        keyset = tenant.keysets.fetch(sight.policy.keyset_id)
-        outcome = _judge(replace(sight, now=clock.now()), keyset, minimum_lead)
-        if not isinstance(outcome, Planned) or not is_called_for(first, outcome.reason):
+        keyset = tenant.keysets.fetch(observation.policy.keyset_id)
+        outcome = _judge(replace(observation, now=clock.now()), keyset, minimum_lead)
+        if not isinstance(outcome, Planned) or not confirms(first, outcome.reason):
             return outcome
         came = _ask(tenant, outcome, Confirmation(tenant.keysets, outcome, clock, settle), minimum_lead)
         if not isinstance(came, Failure):
@@ -170,7 +163,7 @@ def _reconcile(
             continue
         pause = _pause(came, attempt, chance)
         if pause is None or not clock.sleep(pause):
-            return Failed(sight=outcome.sight, failure=came, spec=outcome.spec)
+            return Failed(observation=outcome.observation, failure=came, spec=outcome.spec)
     raise AssertionError  # count() has no end
 
 
@@ -183,14 +176,14 @@ def _ask(
     except RequestError as error:
         return error.failure
     match tenant.may_write(planned):
-        case Reason() as reason:
-            return Held(sight=planned.sight, reason=reason)
+        case Refusal() as reason:
+            return Held(observation=planned.observation, reason=reason)
         case Failure() as failure:
-            return Failed(sight=planned.sight, failure=failure, spec=planned.spec)
+            return Failed(observation=planned.observation, failure=failure, spec=planned.spec)
         case None:
             pass
     try:
-        kid = tenant.keysets.generate(planned.sight.policy.keyset_id, planned.spec)
+        kid = tenant.keysets.generate(planned.observation.policy.keyset_id, planned.spec)
     except RequestError as error:
         return confirmation.settle_doubt(error.failure) if error.effect is Effect.UNKNOWN else error.failure
     return confirmation.see(kid, _TOO_EARLY if minimum_lead else None)
@@ -205,7 +198,7 @@ _TOO_EARLY = (
 def _came_too_early(asked: Planned, failure: Failure) -> bool:
     """Whether a request that was late anyway may have been refused because its nbf was too soon."""
     late = asked.reason in (Reason.NO_VALID_KEY, Reason.OVERDUE)
-    soon = asked.spec.nbf < asked.sight.now + KNOWN_MINIMUM_LEAD
+    soon = asked.spec.nbf < asked.observation.now + KNOWN_MINIMUM_LEAD
     return late and soon and failure.kind is FailureKind.BAD_REQUEST and failure.status == HTTPStatus.BAD_REQUEST
 
 
@@ -220,8 +213,8 @@ def _pause(failure: Failure, attempt: int, chance: Callable[[], float]) -> float
     return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
 
 
-def _failed(sight: Sight, error: Exception) -> Failed:
+def _failed(observation: Observation, error: Exception) -> Failed:
     if isinstance(error, RequestError):
-        return Failed(sight=sight, failure=error.failure)
+        return Failed(observation=observation, failure=error.failure)
     message = f"a bug of this program ({type(error).__name__}); please report it with the traceback in the log"
-    return Failed(sight=sight, failure=Failure(kind=FailureKind.INTERNAL, message=message), bug=error)
+    return Failed(observation=observation, failure=Failure(kind=FailureKind.INTERNAL, message=message), bug=error)

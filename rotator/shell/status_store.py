@@ -8,8 +8,9 @@ import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from rotator.core.outcome import Failed, Held, Outcome, Sight
-from rotator.core.rotation import Reason, RotationPolicy
+from rotator.core.outcome import Failed, Held, Observation, Outcome
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Refusal
 
 Name = tuple[str, str]  # tenant and keyset, as configured
 
@@ -22,14 +23,14 @@ class Entry:
     policy:   as configured now
     outcome:  of the last look; None before the first
     standing: what to go by: the outcome or, while a plan is open, the trouble that it may not have ended
-    sight:    the last one that showed the keyset, however long ago; None before that
+    observation:    the last one that showed the keyset, however long ago; None before that
     failures: how many looks in a row have failed
     """
 
     policy: RotationPolicy
     outcome: Outcome | None = None
     standing: Outcome | None = None
-    sight: Sight | None = None
+    observation: Observation | None = None
     failures: int = 0
 
 
@@ -63,15 +64,15 @@ class Board:
         is_open: it is not the end of it, since the look that may write is still to come.
             It neither begins nor ends a row of failures, nor what a guard holds back.
         """
-        sight = outcome.sight
-        name = sight.name
+        observation = outcome.observation
+        name = observation.name
         with self._lock:
-            entry = self._entries.get(name, Entry(policy=sight.policy))
+            entry = self._entries.get(name, Entry(policy=observation.policy))
             entry = replace(
                 entry,
                 outcome=outcome,
                 standing=entry.standing if is_open and _is_trouble(entry.standing) else outcome,
-                sight=sight if sight.keyset is not None else entry.sight,
+                observation=observation if observation.keyset is not None else entry.observation,
                 failures=entry.failures + 1 if isinstance(outcome, Failed) else entry.failures if is_open else 0,
             )
             if name in self._entries:
@@ -91,7 +92,7 @@ class Board:
 def _is_trouble(outcome: Outcome | None) -> bool:
     """Whether only a look that has an end can tell that it is over."""
     match outcome:
-        case Failed() | Held(reason=Reason.RUNAWAY_GUARD):
+        case Failed() | Held(reason=Refusal.RUNAWAY_GUARD):
             return True
         case _:
             return False
