@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from rotator import cli
 from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit
-from rotator.core.rotation import Mode, NoteKind, Reason, RotationPolicy
+from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import NoteKind
 from rotator.core.text import format_span
 from rotator.edges.metrics import PREFIX, Metrics, Registry
 from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
@@ -39,7 +41,7 @@ def first_cells(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("title", "words"),
     [
-        ("Outcomes and reasons", Reason),
+        ("Outcomes and reasons", [*Reason, *Refusal]),
         ("Notes", NoteKind),
         ("Failures", FailureKind),
     ],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rotator.commands.report import Render, print_report
 from rotator.core.events import Event, Looked
-from rotator.core.outcome import Held, Outcome, Planned, Sight
-from rotator.core.rotation import Reason
+from rotator.core.outcome import Held, Observation, Outcome, Planned
+from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
 from rotator.edges.settings import Settings
@@ -71,18 +71,20 @@ class OneShot:
 
     def _outcomes(self) -> list[Outcome]:
         """The last outcome of each keyset, in the order of the configuration; one that was not looked at is held."""
-        sights = (
-            Sight(tenant=tenant.name, tenant_id=tenant.id, policy=policy, now=self.began)
+        observations = (
+            Observation(tenant=tenant.name, tenant_id=tenant.id, policy=policy, now=self.began)
             for tenant in self._tenants
             for policy in tenant.policies
         )
-        return [self._latest.get(each.identity, Held(sight=each, reason=Reason.STOPPING)) for each in sights]
+        return [
+            self._latest.get(each.identity, Held(observation=each, reason=Refusal.STOPPING)) for each in observations
+        ]
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Looked):
-            self._latest[event.outcome.sight.identity] = event.outcome
+            self._latest[event.outcome.observation.identity] = event.outcome
 
 
 def _final(outcome: Outcome) -> Outcome:
     """What has not come to its end, since a stop was asked for, is held."""
-    return Held(sight=outcome.sight, reason=Reason.STOPPING) if isinstance(outcome, Planned) else outcome
+    return Held(observation=outcome.observation, reason=Refusal.STOPPING) if isinstance(outcome, Planned) else outcome

@@ -29,7 +29,7 @@ def look_for_key(progress: Progress, stage: Asked, look: Look, at: float, timing
     looks = stage.looks + 1
     pause = min(2.0 ** min(looks - 1, 10), MAX_PAUSE, max(until - at, 0.0))
     stage = replace(stage, until=until, looks=looks, next_look=at + pause)
-    keyset = look.sight.keyset
+    keyset = look.observation.keyset
     if keyset is None:
         message = look.failure.message if isinstance(look, Failed) else ""
         stage = replace(stage, trouble=f"it could not be looked at ({message})")
@@ -65,7 +65,7 @@ def _find(stage: Asked, keyset: Keyset) -> Key | None:
     if stage.kid is not None:
         return next((key for key in keyset.keys if key.kid == stage.kid), None)
     asked = stage.planned
-    before = asked.sight.keyset.kids if asked.sight.keyset else frozenset()
+    before = asked.observation.keyset.kids if asked.observation.keyset else frozenset()
     fresh = (key for key in keyset.keys if key.kid not in before)
     return next((key for key in fresh if not asked.spec.differences(key)), None)
 
@@ -86,12 +86,17 @@ def not_seen(stage: Asked, timing: Timing) -> Failed:
 
 
 def _failed(stage: Asked, failure: Failure, generated: str | None = None) -> Failed:
-    return Failed(sight=stage.planned.sight, failure=failure, spec=stage.planned.spec, generated=generated)
+    return Failed(observation=stage.planned.observation, failure=failure, spec=stage.planned.spec, generated=generated)
 
 
 def _rotated(stage: Asked, look: Look, key: Key) -> Rotated:
     asked = stage.planned
     remark = f"adopted: {stage.doubt.message}, but the key is there" if stage.doubt is not None else stage.remark
     return Rotated(
-        before=asked.sight, sight=look.sight, reason=asked.reason, spec=asked.spec, kid=key.kid, remark=remark
+        before=asked.observation,
+        observation=look.observation,
+        reason=asked.reason,
+        spec=asked.spec,
+        kid=key.kid,
+        remark=remark,
     )

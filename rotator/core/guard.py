@@ -16,9 +16,10 @@ from collections.abc import Collection
 from datetime import datetime
 
 from rotator.core.keyset import Keyset
-from rotator.core.rotation import Reason, RotationPolicy
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Reason
 
-MOST_KEYS = 2
+MAX_KEYS = 2
 
 
 def is_runaway(
@@ -40,8 +41,8 @@ def is_runaway(
     """
     if reason is Reason.NO_VALID_KEY:
         return False
-    pending = [key for key in keyset.keys if policy.shaped(key) and key.activates > now]
+    pending = [key for key in keyset.keys if policy.matches_shape(key) and key.activates > now]
     if any(key.enabled and key.activates <= covered_until for key in pending):
         return True
     undone = (key.kid for key in pending if not key.enabled)
-    return len({*generated, *undone}) >= MOST_KEYS
+    return len({*generated, *undone}) >= MAX_KEYS

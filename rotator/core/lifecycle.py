@@ -30,8 +30,9 @@ from rotator.core.confirmation import look_for_key, not_seen
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.look import Look, failed
 from rotator.core.outcome import Failed, Held, Outcome, Planned
+from rotator.core.policy import KNOWN_MINIMUM_LEAD
+from rotator.core.reasons import Reason, Refusal, confirms
 from rotator.core.retry import backoff, bounded
-from rotator.core.rotation import KNOWN_MINIMUM_LEAD, Reason, is_called_for
 from rotator.core.stages import Ask, Asked, Called, Idle, Progress, Step, Timing, tell
 from rotator.core.text import format_span
 
@@ -60,7 +61,7 @@ def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
         case Failed():
             return tell(progress, stage, look, at, timing)
         case Planned(reason=reason):
-            if isinstance(stage, Idle) or not is_called_for(stage.reason, reason):
+            if isinstance(stage, Idle) or not confirms(stage.reason, reason):
                 stage = Called(since=at, reason=reason)
             step = tell(progress, stage, look, at, timing)
             act_at = step.progress.act_at(timing)
@@ -82,14 +83,14 @@ def not_generated(
     jitter: draws from [0, 1)
     """
     if not isinstance(error, RequestError):
-        blind = replace(planned.sight, keyset=None, outlook=None)
+        blind = replace(planned.observation, keyset=None, assessment=None)
         return tell(progress, Idle(), failed(blind, error), at, timing)
     failure = error.failure
     if error.effect is Effect.UNKNOWN:
         return Step(
             progress=_asked(progress, Asked(planned=planned, kid=None, doubt=failure, remark=None, next_look=at))
         )
-    came_of_it = Failed(sight=planned.sight, failure=failure, spec=planned.spec)
+    came_of_it = Failed(observation=planned.observation, failure=failure, spec=planned.spec)
     stage = progress.stage if isinstance(progress.stage, Called) else Called(since=at, reason=planned.reason)
     if stage.minimum_lead is None and _was_too_soon(planned, failure):
         again = replace(stage, minimum_lead=KNOWN_MINIMUM_LEAD, not_before=at, refused=came_of_it)
@@ -101,12 +102,12 @@ def not_generated(
     return Step(progress=replace(progress, stage=again))
 
 
-def refused(progress: Progress, planned: Planned, refusal: Reason | Failure, at: float, timing: Timing) -> Step:
+def refused(progress: Progress, planned: Planned, objection: Refusal | Failure, at: float, timing: Timing) -> Step:
     """A gate had something against the request, so it was not sent; the two looks begin anew."""
-    if isinstance(refusal, Failure):
-        outcome: Outcome = Failed(sight=planned.sight, failure=refusal, spec=planned.spec)
+    if isinstance(objection, Failure):
+        outcome: Outcome = Failed(observation=planned.observation, failure=objection, spec=planned.spec)
     else:
-        outcome = Held(sight=planned.sight, reason=refusal)
+        outcome = Held(observation=planned.observation, reason=objection)
     return tell(progress, Idle(), outcome, at, timing)
 
 
@@ -140,7 +141,7 @@ def _asked(progress: Progress, stage: Asked) -> Progress:
 def _was_too_soon(planned: Planned, failure: Failure) -> bool:
     """Whether a request that was late anyway may have been refused because its nbf was too soon."""
     late = planned.reason in (Reason.NO_VALID_KEY, Reason.OVERDUE)
-    soon = planned.spec.nbf < planned.sight.now + KNOWN_MINIMUM_LEAD
+    soon = planned.spec.nbf < planned.observation.now + KNOWN_MINIMUM_LEAD
     return late and soon and failure.kind is FailureKind.BAD_REQUEST and failure.status == HTTPStatus.BAD_REQUEST
 
 

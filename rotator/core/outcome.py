@@ -13,16 +13,18 @@ from typing import TypeAlias
 
 from rotator.core.errors import Failure
 from rotator.core.keyset import Keyset
-from rotator.core.rotation import KeySpec, Outlook, Reason, RotationPolicy
+from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import Assessment
 from rotator.core.tenant import TenantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Observation:
     """
     A keyset as it was seen: which one, when, what was there, and what follows from it.
 
-    `tenant` is the name that the configuration gives it. `keyset` and `outlook` are None
+    `tenant` is the name that the configuration gives it. `keyset` and `assessment` are None
     together, where it could not be read.
     """
 
@@ -31,7 +33,7 @@ class Sight:
     policy: RotationPolicy
     now: datetime
     keyset: Keyset | None = None
-    outlook: Outlook | None = None
+    assessment: Assessment | None = None
 
     @property
     def name(self) -> tuple[str, str]:
@@ -48,15 +50,15 @@ class Sight:
 class Held:
     """Nothing is to be done, or nothing may be done."""
 
-    sight: Sight
-    reason: Reason
+    observation: Observation
+    reason: Reason | Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A key is called for, and this look did not ask for it."""
 
-    sight: Sight
+    observation: Observation
     reason: Reason
     spec: KeySpec
 
@@ -66,12 +68,12 @@ class Rotated:
     """
     A key was generated, and the keyset shows it as it was asked for.
 
-    before: the sight that called for it; `sight` shows the keyset with the key
+    before: the observation that called for it; `observation` shows the keyset with the key
     remark: what somebody should know of it besides
     """
 
-    before: Sight
-    sight: Sight
+    before: Observation
+    observation: Observation
     reason: Reason
     spec: KeySpec
     kid: str | None
@@ -88,7 +90,7 @@ class Failed:
     named none. `bug` is the exception where the failure is `internal`, for the log alone.
     """
 
-    sight: Sight
+    observation: Observation
     failure: Failure
     spec: KeySpec | None = None
     generated: str | None = None
@@ -114,7 +116,7 @@ class Exit(IntEnum):
     OK = 0
     FAILED = 1
     DUE = 2
-    HURT = 3
+    AT_RISK = 3
     USAGE = 64
     CONFIG = 78
 
@@ -124,16 +126,16 @@ def exit_code(outcomes: Iterable[Outcome], *, detailed: bool) -> Exit:
     codes = {_exit(outcome) for outcome in outcomes}
     if not detailed:
         codes.discard(Exit.DUE)
-    return next((code for code in (Exit.FAILED, Exit.HURT, Exit.DUE) if code in codes), Exit.OK)
+    return next((code for code in (Exit.FAILED, Exit.AT_RISK, Exit.DUE) if code in codes), Exit.OK)
 
 
 def _exit(outcome: Outcome) -> Exit:
     match outcome:
-        case Failed() | Held(sight=Sight(keyset=None)):
+        case Failed() | Held(observation=Observation(keyset=None)):
             return Exit.FAILED
         case Rotated():
             return Exit.OK
-        case Held(sight=sight) | Planned(sight=sight):
-            if sight.outlook is not None and sight.outlook.is_hurt:
-                return Exit.HURT
+        case Held(observation=observation) | Planned(observation=observation):
+            if observation.assessment is not None and observation.assessment.at_risk:
+                return Exit.AT_RISK
             return Exit.DUE if isinstance(outcome, Planned) else Exit.OK

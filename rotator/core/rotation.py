@@ -30,49 +30,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from rotator.core.keyset import Key, Keyset
-from rotator.core.text import format_instant, format_span
-
-ZERO = timedelta()
-
-KNOWN_MINIMUM_LEAD = timedelta(hours=3, minutes=2)
-"""
-What a tool in the field gives every key, since the service was seen to refuse sooner ones.
-
-Source: mrochon/IEFPolicies, issue 63. Not documented; asked for only after a refusal.
-"""
-
-
-class Mode(StrEnum):
-    """What may be done to a keyset."""
-
-    ROTATE = "rotate"
-    OBSERVE = "observe"  # look, measure and alert, but never write
-
-
-class Reason(StrEnum):
-    """Why a keyset was held or rotated. The values are part of the interface."""
-
-    NOT_DUE = "not_due"
-    RENEWAL_DUE = "renewal_due"
-    OVERDUE = "overdue"
-    NO_VALID_KEY = "no_valid_key"
-    UNDATED = "undated"
-    OBSERVE = "observe"
-    STOPPING = "stopping"
-    NOT_LEADER = "not_leader"
-    RUNAWAY_GUARD = "runaway_guard"
-    RECONFIGURED = "reconfigured"
-
-
-def is_called_for(first: Reason, second: Reason) -> bool:
-    """
-    Whether two looks call for the same thing.
-
-    That a keyset has suddenly no valid key, or no dated one, takes two looks of its
-    own: the key for that takes over at once, and one answer that lacks something is enough
-    to see it so.
-    """
-    return first is second or second not in (Reason.NO_VALID_KEY, Reason.UNDATED)
+from rotator.core.policy import KeySpec, Mode, RotationPolicy
+from rotator.core.reasons import Reason
 
 
 class NoteKind(StrEnum):
@@ -91,102 +50,6 @@ class Note:
     kind: NoteKind
 
 
-class PolicyError(ValueError):
-    """A rotation policy that makes no sense; the message says which numbers collide."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RotationPolicy:
-    """
-    What we want of one keyset. Spans are whole seconds.
-
-    rotate_every:      how long a key is the active one
-    overlap:           how long its predecessor stays valid after that
-    publication_lead:  from generation to activation
-    renewal_window:    the time there is to get a key made before the lead would suffer
-    minimum_lead:      the least lead that the service takes; only matters when late
-
-    Raises:
-        PolicyError: the spans leave no room for each other, or a generated key
-            could not serve its purpose.
-
-    """
-
-    keyset_id: str
-    use: str
-    kty: str
-    mode: Mode
-    rotate_every: timedelta
-    overlap: timedelta
-    publication_lead: timedelta
-    renewal_window: timedelta
-    minimum_lead: timedelta = ZERO
-    accept_unreadable_secret: bool = False
-
-    def __post_init__(self) -> None:
-        """Check that a keyset can be rotated like this."""
-        for name in ("rotate_every", "overlap", "publication_lead", "renewal_window"):
-            if getattr(self, name) <= ZERO:
-                msg = f"{name} must be longer than 0s"
-                raise PolicyError(msg)
-        if self.minimum_lead < ZERO:
-            msg = "minimum_lead must not be negative"
-            raise PolicyError(msg)
-        ahead = self.publication_lead + self.renewal_window
-        if ahead >= self.rotate_every:
-            msg = (
-                f"publication_lead ({format_span(self.publication_lead)}) + "
-                f"renewal_window ({format_span(self.renewal_window)}) must be shorter than "
-                f"rotate_every ({format_span(self.rotate_every)}); they are too long by "
-                f"{format_span(ahead - self.rotate_every + timedelta(seconds=1))}"
-            )
-            raise PolicyError(msg)
-        if self.minimum_lead > self.publication_lead:
-            msg = (
-                f"minimum_lead ({format_span(self.minimum_lead)}) must not be longer than "
-                f"publication_lead ({format_span(self.publication_lead)}); it is too long by "
-                f"{format_span(self.minimum_lead - self.publication_lead)}"
-            )
-            raise PolicyError(msg)
-        unreadable = self.kty.lower() == "oct" and not self.accept_unreadable_secret
-        if unreadable and self.mode is Mode.ROTATE:
-            msg = (
-                "kty: oct with mode: rotate would generate a secret that nobody can ever read, so whoever "
-                "shares it is cut off; use mode: observe, or set accept_unreadable_secret: true"
-            )
-            raise PolicyError(msg)
-
-    def shaped(self, key: Key) -> bool:
-        """Whether *key* is one as this policy would ask for, whoever did."""
-        dated = key.nbf is not None and key.exp is not None and key.exp - key.nbf == self.validity
-        return dated and key.use == self.use
-
-    @property
-    def validity(self) -> timedelta:
-        """How long a key that we ask for is valid."""
-        return self.rotate_every + self.overlap
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeySpec:
-    """The key to ask for: exactly the four members of `generateKey`."""
-
-    use: str
-    kty: str
-    nbf: datetime
-    exp: datetime
-
-    def differences(self, key: Key) -> tuple[str, ...]:
-        """The members in which *key* is not the one asked for, in the words of the interface."""
-        pairs = (
-            ("use", self.use, key.use),
-            ("kty", self.kty.lower(), key.kty and key.kty.lower()),
-            ("nbf", self.nbf, key.nbf),
-            ("exp", self.exp, key.exp),
-        )
-        return tuple(f"{name} is {_show(got)}, not {_show(asked)}" for name, asked, got in pairs if got != asked)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """When the next key is due, must be published at the latest, and takes over."""
@@ -197,19 +60,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Assessment:
     """
     What a keyset looks like from `now` on.
 
     covered_until: the expiry of the last link of the chain; now where there is
         none, NEVER where that key does not expire.
-    is_hurt: its lead, overlap or cover is hurt, or will be if nobody acts.
+    at_risk: its lead, overlap or cover is hurt, or will be if nobody acts.
     """
 
     active: Key | None
     covered_until: datetime
     plan: Plan
-    is_hurt: bool
+    at_risk: bool
     notes: tuple[Note, ...] = ()
 
 
@@ -217,7 +80,7 @@ class Outlook:
 class Hold:
     """Leave the keyset as it is."""
 
-    outlook: Outlook
+    assessment: Assessment
     reason: Reason
 
 
@@ -225,7 +88,7 @@ class Hold:
 class Rotate:
     """Ask for this key."""
 
-    outlook: Outlook
+    assessment: Assessment
     reason: Reason
     spec: KeySpec
 
@@ -252,22 +115,22 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
     while need.is_due and (stand_in := _stand_in(policy, keyset, need, now)):
         hurt = hurt or need.head is None or stand_in.activates > need.head.expires - policy.overlap
         need = _need(policy, least, active, stand_in, now)
-    outlook = Outlook(
+    assessment = Assessment(
         active=active,
         covered_until=chain[-1].expires if chain else now,
         plan=need.plan,
-        is_hurt=hurt or need.is_late,
+        at_risk=hurt or need.is_late,
         notes=tuple(_notes(keyset, chain, policy.overlap, now)),
     )
     if policy.mode is Mode.OBSERVE:
-        return Hold(outlook=outlook, reason=Reason.OBSERVE)
+        return Hold(assessment=assessment, reason=Reason.OBSERVE)
     if need.is_due:
         spec = KeySpec(use=policy.use, kty=policy.kty, nbf=need.nbf, exp=need.nbf + policy.validity)
         reason = Reason.NO_VALID_KEY if active is None else need.reason
-        return Rotate(outlook=outlook, reason=reason, spec=spec)
+        return Rotate(assessment=assessment, reason=reason, spec=spec)
     if active is None:
-        return Hold(outlook=outlook, reason=Reason.NO_VALID_KEY)
-    return Hold(outlook=outlook, reason=Reason.OVERDUE if hurt else Reason.NOT_DUE)
+        return Hold(assessment=assessment, reason=Reason.NO_VALID_KEY)
+    return Hold(assessment=assessment, reason=Reason.OVERDUE if hurt else Reason.NOT_DUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +209,3 @@ def _notes(keyset: Keyset, chain: tuple[Key, ...], overlap: timedelta, now: date
             yield Note(kid=key.kid, kind=NoteKind.BEHIND_GAP)
         elif key.activates > end - overlap:
             yield Note(kid=key.kid, kind=NoteKind.OVERLAP_TOO_SHORT)
-
-
-def _show(value: object) -> str:
-    return format_instant(value) if isinstance(value, datetime) else str(value)

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from rotator.core.errors import Failure
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.pace import next_look
-from rotator.core.rotation import Reason, RotationPolicy
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +151,11 @@ def tell(progress: Progress, stage: Stage, outcome: Outcome, at: float, timing: 
     """Tell *outcome*, which leads to *stage*; where it is a failure, say when to look again."""
     is_failed = isinstance(outcome, Failed)
     failures = progress.failures + 1 if is_failed else progress.failures if is_preliminary(outcome, timing) else 0
-    seen = outcome.sight.outlook
+    seen = outcome.observation.assessment
     covered_until = progress.covered_until if seen is None else seen.covered_until
     retry_at = None
     if isinstance(outcome, Failed) and not timing.is_one_shot:
-        left = None if covered_until is None else covered_until - outcome.sight.now
+        left = None if covered_until is None else covered_until - outcome.observation.now
         pause = next_look(outcome.failure, failures, left, timing.check_interval)
         retry_at = None if pause is None else at + pause.total_seconds()
     return Step(

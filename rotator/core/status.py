@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from rotator.core.outcome import Failed, Held, Outcome, Sight
-from rotator.core.rotation import Reason, RotationPolicy
+from rotator.core.outcome import Failed, Held, Observation, Outcome
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Refusal
 
 Name = tuple[str, str]
 """The names of a tenant and of a keyset, as configured."""
@@ -18,14 +19,14 @@ class KeysetStatus:
     outcome:           of the last look; None before the first
     effective_outcome: the outcome; a failed or guarded one stays in force until a look that
                        could have rotated the keyset disproves it
-    sight:             the last one that showed the keyset, however long ago; None before that
+    observation:             the last one that showed the keyset, however long ago; None before that
     failures:          how many looks or rotations in a row have failed
     """
 
     policy: RotationPolicy
     outcome: Outcome | None = None
     effective_outcome: Outcome | None = None
-    sight: Sight | None = None
+    observation: Observation | None = None
     failures: int = 0
 
     def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
@@ -39,14 +40,14 @@ class KeysetStatus:
             self,
             outcome=outcome,
             effective_outcome=self.effective_outcome if stays else outcome,
-            sight=outcome.sight if outcome.sight.keyset is not None else self.sight,
+            observation=outcome.observation if outcome.observation.keyset is not None else self.observation,
             failures=failures,
         )
 
 
 def _is_trouble(outcome: Outcome | None) -> bool:
     match outcome:
-        case Failed() | Held(reason=Reason.RUNAWAY_GUARD):
+        case Failed() | Held(reason=Refusal.RUNAWAY_GUARD):
             return True
         case _:
             return False

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from rotator.core.keyset import Key, Keyset, KeyState
-from rotator.core.rotation import Hold, Plan, Rotate, RotationPolicy, decide
+from rotator.core.policy import RotationPolicy
+from rotator.core.rotation import Hold, Plan, Rotate, decide
 
 LONGEST = timedelta(days=365)
 MOST_PLANNED = 24  # rotations: where they are shorter than a year together, no more is shown
@@ -74,7 +75,7 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Timeline:
         end=end,
         now=now,
         bars=tuple(bars),
-        plan=decide(policy, keyset, now).outlook.plan,
+        plan=decide(policy, keyset, now).assessment.plan,
         overlaps=tuple(_overlaps(reigns)),
         left_out=len(shown) - len(kept),
     )
@@ -107,10 +108,10 @@ def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datet
                 keyset = Keyset(id=keyset.id, keys=(*(known for known in keyset.keys if known.expires > at), key))
                 planned += 1
                 yield key
-            case Hold(outlook=outlook):
-                if not at < outlook.plan.renewal_due < until:
+            case Hold(assessment=assessment):
+                if not at < assessment.plan.renewal_due < until:
                     return
-                at = outlook.plan.renewal_due
+                at = assessment.plan.renewal_due
 
 
 def _reigns(keyset: Keyset, start: datetime, end: datetime) -> list[tuple[Key, Span]]:

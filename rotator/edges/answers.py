@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import KeySpec
+from rotator.core.policy import KeySpec
 from rotator.edges.http import Answer
 
 LONGEST_DATE = 10**11  # seconds, in the year 5138; beyond it somebody sent milliseconds

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, Fault
-from rotator.core.rotation import PolicyError
+from rotator.core.policy import PolicyError
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"

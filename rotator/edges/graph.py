@@ -17,8 +17,8 @@ from urllib.parse import quote, urljoin
 
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Keyset
+from rotator.core.policy import KeySpec
 from rotator.core.retry import backoff, bounded
-from rotator.core.rotation import KeySpec
 from rotator.edges.answers import (
     Json,
     is_text,

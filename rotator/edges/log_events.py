@@ -17,8 +17,9 @@ from rotator.core.events import (
     SweepFinished,
 )
 from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, Released
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import KeySpec, Reason
+from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
+from rotator.core.policy import KeySpec
+from rotator.core.reasons import Refusal
 from rotator.core.text import format_instant
 from rotator.edges.logs import Logger
 
@@ -95,11 +96,11 @@ def _sweep(log: Logger, event: SweepFinished) -> None:
 
 def _outcome(log: Logger, outcome: Outcome) -> None:
     """One line for one keyset and look."""
-    about = _about(outcome.sight)
+    about = _about(outcome.observation)
     match outcome:
         case Held(reason=reason):
-            hurt = outcome.sight.outlook is not None and outcome.sight.outlook.is_hurt
-            emit = log.warning if hurt or reason is Reason.RUNAWAY_GUARD else log.debug
+            hurt = outcome.observation.assessment is not None and outcome.observation.assessment.at_risk
+            emit = log.warning if hurt or reason is Refusal.RUNAWAY_GUARD else log.debug
             emit("keyset.held", **about, reason=reason)
         case Planned(reason=reason, spec=spec):
             log.info("keyset.planned", **about, reason=reason, **_key(spec))
@@ -120,13 +121,13 @@ def _outcome(log: Logger, outcome: Outcome) -> None:
             log.error("keyset.failed", **about, **given, **(_key(spec) if spec else {}), exc_info=bug)
 
 
-def _about(sight: Sight) -> dict[str, object]:
-    about: dict[str, object] = {"tenant": sight.tenant, "keyset": sight.policy.keyset_id}
-    if sight.outlook is not None:
-        about["covered_until"] = format_instant(sight.outlook.covered_until)
-        about["renewal_due"] = format_instant(sight.outlook.plan.renewal_due)
-        if sight.outlook.notes:
-            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in sight.outlook.notes]
+def _about(observation: Observation) -> dict[str, object]:
+    about: dict[str, object] = {"tenant": observation.tenant, "keyset": observation.policy.keyset_id}
+    if observation.assessment is not None:
+        about["covered_until"] = format_instant(observation.assessment.covered_until)
+        about["renewal_due"] = format_instant(observation.assessment.plan.renewal_due)
+        if observation.assessment.notes:
+            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in observation.assessment.notes]
     return about
 
 

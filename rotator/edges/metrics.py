@@ -171,7 +171,7 @@ class Metrics:
 
     def _looked(self, outcome: Outcome) -> None:
         """Count what came of one look; that of a keyset that has left the configuration meanwhile leaves no series."""
-        has, labels = self._instruments, outcome.sight.name
+        has, labels = self._instruments, outcome.observation.name
         with self._naming:
             match outcome:
                 case Rotated() if labels in self._counted:

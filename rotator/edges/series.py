@@ -14,29 +14,34 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from rotator.core.keyset import NEVER, KeyState
-from rotator.core.outcome import Sight, outcome_name, reason_name
-from rotator.core.rotation import Outlook
+from rotator.core.outcome import Observation, outcome_name, reason_name
+from rotator.core.rotation import Assessment
 from rotator.core.status import KeysetStatus, Name
 
-_Read = Callable[[Sight, Outlook, datetime], datetime | None]
-"""Reads an instant from the last sight, its outlook, and now."""
+_Read = Callable[[Observation, Assessment, datetime], datetime | None]
+"""Reads an instant from the last observation, its assessment, and now."""
 
 _INSTANTS: dict[str, tuple[str, _Read]] = {
     "active_key_expiration": (
         "When the key in use now expires; absent where it does not, or there is none.",
-        lambda sight, _, now: active.exp if sight.keyset and (active := sight.keyset.active(now)) else None,
+        lambda observation, _, now: (
+            active.exp if observation.keyset and (active := observation.keyset.active(now)) else None
+        ),
     ),
     "coverage_end": (
         "When the unbroken chain of dated keys ends; the time of the look where there is none.",
-        lambda _, outlook, __: outlook.covered_until,
+        lambda _, assessment, __: assessment.covered_until,
     ),
-    "rotation_due": ("From when on the next key may be generated.", lambda _, outlook, __: outlook.plan.renewal_due),
+    "rotation_due": (
+        "From when on the next key may be generated.",
+        lambda _, assessment, __: assessment.plan.renewal_due,
+    ),
     "publish_by": (
         "By when the next key must be generated, for its lead not to suffer.",
-        lambda _, outlook, __: outlook.plan.publish_by,
+        lambda _, assessment, __: assessment.plan.publish_by,
     ),
-    "next_activation": ("When the next key takes over.", lambda _, outlook, __: outlook.plan.activation),
-    "last_observed": ("When the keyset was last seen.", lambda sight, _, __: sight.now),
+    "next_activation": ("When the next key takes over.", lambda _, assessment, __: assessment.plan.activation),
+    "last_observed": ("When the keyset was last seen.", lambda observation, _, __: observation.now),
 }
 
 _Labels = tuple[str, str]
@@ -48,11 +53,13 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     The lines, each with its end, of every metric of the keysets that are on the status store.
 
     prefix: of every metric's name
-    stale:  how old a sight may be; a keyset that was not seen for longer has no more than its name
+    stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
     """
     labels = {name: (f'keyset="{_escaped(name[1])}"', f'tenant="{_escaped(name[0])}"') for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
-    fresh = [(each, entry.sight) for each, entry in known if entry.sight and now - entry.sight.now <= stale]
+    fresh = [
+        (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
+    ]
 
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
         full = f"{prefix}keyset_{name}"
@@ -79,24 +86,24 @@ def _info(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, 
         yield f'{keyset},kty="{policy.kty}",mode="{policy.mode}",{tenant},use="{policy.use}"', 1
 
 
-def _instants(fresh: Iterable[tuple[_Labels, Sight]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
-    for labels, sight in fresh:
-        instant = read(sight, sight.outlook, now) if sight.outlook else None
+def _instants(fresh: Iterable[tuple[_Labels, Observation]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
+    for labels, observation in fresh:
+        instant = read(observation, observation.assessment, now) if observation.assessment else None
         if instant is not None and instant != NEVER:
             yield ",".join(labels), instant.timestamp()
 
 
-def _keys(fresh: Iterable[tuple[_Labels, Sight]], now: datetime) -> Iterator[tuple[str, float]]:
+def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
     """As they are now: a key that has ended since the look is in use no more."""
-    for (keyset, tenant), sight in fresh:
-        counts = Counter(state for _, state in sight.keyset.states(now)) if sight.keyset else Counter()
+    for (keyset, tenant), observation in fresh:
+        counts = Counter(state for _, state in observation.keyset.states(now)) if observation.keyset else Counter()
         for state in KeyState:
             yield f'{keyset},state="{state}",{tenant}', counts[state]
 
 
-def _notes(fresh: Iterable[tuple[_Labels, Sight]]) -> Iterator[tuple[str, float]]:
-    for (keyset, tenant), sight in fresh:
-        notes = sight.outlook.notes if sight.outlook else ()
+def _notes(fresh: Iterable[tuple[_Labels, Observation]]) -> Iterator[tuple[str, float]]:
+    for (keyset, tenant), observation in fresh:
+        notes = observation.assessment.notes if observation.assessment else ()
         for kind, number in Counter(note.kind for note in notes).items():
             yield f'{keyset},note="{kind}",{tenant}', number
 

@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rotator.core.rotation import Mode, RotationPolicy
+from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.text import format_span, parse_span
 
 PREFIX = "ROTATOR_"

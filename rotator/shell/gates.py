@@ -1,7 +1,7 @@
 """
 Reasons not to write that lie outside of the decision. Each is asked right before a key is.
 
-A gate answers None where it has nothing against the write, a `Reason` where the keyset
+A gate answers None where it has nothing against the write, a `Refusal` where the keyset
 is to be held, and a `Failure` where something is wrong that somebody must fix.
 """
 
@@ -16,23 +16,23 @@ from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import ClockSkewed, Event, Looked, RequestFinished
 from rotator.core.guard import is_runaway
 from rotator.core.outcome import Failed, Outcome, Planned, Rotated
-from rotator.core.rotation import Reason
+from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
-from rotator.shell.tenant import Refusal, Writing
+from rotator.shell.tenant import Objection, Writing
 
 NOTABLE_SKEW = 60.0  # seconds, from which on it is logged
 MAX_SKEW = 300.0  # seconds, from which on no key is generated: every date in it would be wrong
 
-Gate = Callable[[Planned], Refusal | None]
+Gate = Callable[[Planned], Objection | None]
 
 
 def guarded(gates: Sequence[Gate]) -> Writing:
     """Writes to which no gate objects; the gates are asked in turn."""
 
     @contextmanager
-    def writing(planned: Planned) -> Iterator[Refusal | None]:
-        yield next((refusal for gate in gates if (refusal := gate(planned)) is not None), None)
+    def writing(planned: Planned) -> Iterator[Objection | None]:
+        yield next((objection for gate in gates if (objection := gate(planned)) is not None), None)
 
     return writing
 
@@ -57,12 +57,12 @@ def led(writing: Writing, lead: Lead, max_seconds: Callable[[], float]) -> Writi
     """
 
     @contextmanager
-    def writing_as_leader(planned: Planned) -> Iterator[Refusal | None]:
-        with writing(planned) as refusal:
-            if refusal is not None:
-                yield refusal
+    def writing_as_leader(planned: Planned) -> Iterator[Objection | None]:
+        with writing(planned) as objection:
+            if objection is not None:
+                yield objection
             elif not lead.begin_write(max_seconds()):
-                yield Reason.NOT_LEADER
+                yield Refusal.NOT_LEADER
             else:
                 try:
                     yield None
@@ -74,7 +74,7 @@ def led(writing: Writing, lead: Lead, max_seconds: Callable[[], float]) -> Writi
 
 def not_stopping(clock: Clock) -> Gate:
     """Nothing new begins once the program was asked to stop."""
-    return lambda _: Reason.STOPPING if clock.is_stopping else None
+    return lambda _: Refusal.STOPPING if clock.is_stopping else None
 
 
 def is_wrong(skew: float) -> bool:
@@ -102,7 +102,7 @@ class SkewGate:
 
     def __call__(self, planned: Planned) -> Failure | None:
         """Refuse while the clocks differ too much."""
-        skew = self._skews.get(planned.sight.tenant_id, 0.0)
+        skew = self._skews.get(planned.observation.tenant_id, 0.0)
         if not is_wrong(skew):
             return None
         direction = "ahead of" if skew > 0 else "behind"
@@ -136,26 +136,26 @@ class RunawayGate:
         match outcome:
             case Rotated(kid=kid) | Failed(generated=str(kid)):
                 with self._lock:
-                    born = self._generated.setdefault(outcome.sight.identity, [])
-                    born.append((outcome.sight.now, kid or f"unnamed {next(self._unnamed)}"))
+                    born = self._generated.setdefault(outcome.observation.identity, [])
+                    born.append((outcome.observation.now, kid or f"unnamed {next(self._unnamed)}"))
             case _:
                 pass
 
-    def __call__(self, planned: Planned) -> Reason | None:
+    def __call__(self, planned: Planned) -> Refusal | None:
         """Hold where one more key would be one too many."""
-        sight, policy = planned.sight, planned.sight.policy
-        if sight.keyset is None or sight.outlook is None:
+        observation, policy = planned.observation, planned.observation.policy
+        if observation.keyset is None or observation.assessment is None:
             return None
         with self._lock:
-            born = self._generated.get(sight.identity, [])
-            born[:] = [(when, kid) for when, kid in born if when > sight.now - policy.rotate_every]
+            born = self._generated.get(observation.identity, [])
+            born[:] = [(when, kid) for when, kid in born if when > observation.now - policy.rotate_every]
             generated = [kid for _, kid in born]
         runaway = is_runaway(
             policy,
-            sight.keyset,
+            observation.keyset,
             planned.reason,
-            now=sight.now,
-            covered_until=sight.outlook.covered_until,
+            now=observation.now,
+            covered_until=observation.assessment.covered_until,
             generated=generated,
         )
-        return Reason.RUNAWAY_GUARD if runaway else None
+        return Refusal.RUNAWAY_GUARD if runaway else None

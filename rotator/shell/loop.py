@@ -21,7 +21,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor, wait
 
 from rotator.core.events import Event, JobFailed, SweepFinished
 from rotator.core.outcome import Outcome
-from rotator.core.rotation import Reason
+from rotator.core.reasons import Refusal
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.shell.agenda import Agenda, Booked, Kind, Result
@@ -223,12 +223,12 @@ class Loop:
             tell=self._tell,
         )
 
-    def _objection(self, snapshot: Snapshot) -> Reason | None:
+    def _objection(self, snapshot: Snapshot) -> Refusal | None:
         """Why nothing may be written any more that was planned under *snapshot*."""
         current = self._snapshot
         if current is snapshot:
             return None
-        return Reason.NOT_LEADER if current.term != snapshot.term else Reason.RECONFIGURED
+        return Refusal.NOT_LEADER if current.term != snapshot.term else Refusal.RECONFIGURED
 
     def _plan(self, agenda: Agenda) -> None:
         """See to the next visit."""

@@ -43,7 +43,7 @@ class StatusStore:
             return
         outcome = event.outcome
         with self._lock:
-            name = self._names.get(outcome.sight.identity)
+            name = self._names.get(outcome.observation.identity)
             if name is None:
                 return
             before = self._statuses[name]
@@ -67,4 +67,4 @@ def _content(outcome: Outcome | None) -> object:
     if outcome is None:
         return None
     reason = getattr(outcome, "reason", None) or getattr(getattr(outcome, "failure", None), "kind", None)
-    return type(outcome), reason, outcome.sight.keyset
+    return type(outcome), reason, outcome.observation.keyset

@@ -8,16 +8,17 @@ from typing import Protocol, TypeAlias
 from rotator.core.errors import Failure, RequestError
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Planned
-from rotator.core.rotation import KeySpec, Reason, RotationPolicy
+from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 
-Refusal: TypeAlias = Reason | Failure
+Objection: TypeAlias = Refusal | Failure
 """Why a write must not begin: a reason to hold the keyset, or a failure that somebody must fix."""
 
-Writing: TypeAlias = Callable[[Planned], AbstractContextManager[Refusal | None]]
+Writing: TypeAlias = Callable[[Planned], AbstractContextManager[Objection | None]]
 """
-Entered around each write: `with writing(planned) as refusal`. Nothing may be sent where there is a
-refusal; where there is none, the write counts as under way until the block is left, however it is left.
+Entered around each write: `with writing(planned) as objection`. Nothing may be sent where there is an
+objection; where there is none, the write counts as under way until the block is left, however it is left.
 """
 
 

@@ -15,8 +15,8 @@ from rotator.core.events import Event, Looked
 from rotator.core.keyset import Keyset
 from rotator.core.lifecycle import advance, enabled, generated, given_up, not_generated, refused
 from rotator.core.look import Look, failed, judge
-from rotator.core.outcome import Outcome, Planned, Sight
-from rotator.core.rotation import Reason
+from rotator.core.outcome import Observation, Outcome, Planned
+from rotator.core.reasons import Refusal
 from rotator.core.stages import Ask, Asked, Called, Enable, Progress, Step, is_preliminary
 from rotator.shell.agenda import Agenda
 from rotator.shell.clock import Clock
@@ -32,7 +32,7 @@ class Visit:
         agenda: Agenda,
         snapshot: Snapshot,
         *,
-        objection: Callable[[], Reason | None],
+        objection: Callable[[], Refusal | None],
         clock: Clock,
         jitter: Callable[[], float],
         tell: Callable[[Event], None],
@@ -99,25 +99,25 @@ class Visit:
         steps = []
         for keyset_id in keyset_ids:
             progress = self._agenda.progress[keyset_id]
-            sight = replace(self._sight(progress), now=sight_now)
-            look = judge(sight, error if found is None else found.get(keyset_id), progress.minimum_lead)
+            observation = replace(self._observation(progress), now=sight_now)
+            look = judge(observation, error if found is None else found.get(keyset_id), progress.minimum_lead)
             steps.append(self._advanced(progress, look, at))
         return steps
 
     def _fetch(self, progress: Progress) -> Step:
-        sight = self._sight(progress)
+        observation = self._observation(progress)
         try:
             keyset = self._tenant.keysets.fetch(progress.policy.keyset_id)
         except Exception as error:  # noqa: BLE001 - a bug here is one keyset's failure
-            look: Look = failed(sight, error)
+            look: Look = failed(observation, error)
         else:
-            look = judge(replace(sight, now=self._clock.now()), keyset, progress.minimum_lead)
+            look = judge(replace(observation, now=self._clock.now()), keyset, progress.minimum_lead)
         return self._advanced(progress, look, self._clock.monotonic())
 
-    def _sight(self, progress: Progress) -> Sight:
+    def _observation(self, progress: Progress) -> Observation:
         stage = progress.stage
-        policy = stage.planned.sight.policy if isinstance(stage, Asked) else progress.policy
-        return Sight(tenant=self._tenant.name, tenant_id=self._tenant.id, policy=policy, now=self._clock.now())
+        policy = stage.planned.observation.policy if isinstance(stage, Asked) else progress.policy
+        return Observation(tenant=self._tenant.name, tenant_id=self._tenant.id, policy=policy, now=self._clock.now())
 
     # --- requests that change something
 
@@ -136,9 +136,9 @@ class Visit:
         except Exception as error:  # noqa: BLE001 - as above
             return not_generated(progress, planned, error, self._clock.monotonic(), timing, self._jitter)
         with self._tenant.writing(planned) as gate:
-            refusal = self._objection() or gate
-            if refusal is not None:
-                return refused(progress, planned, refusal, self._clock.monotonic(), timing)
+            objection = self._objection() or gate
+            if objection is not None:
+                return refused(progress, planned, objection, self._clock.monotonic(), timing)
             step = self._send(progress, planned)
             self._keep(step.progress)  # before the write counts as ended: from here on the stage says so
             return step
@@ -146,7 +146,7 @@ class Visit:
     def _send(self, progress: Progress, planned: Planned) -> Step:
         timing = self._snapshot.timing
         try:
-            kid = self._tenant.keysets.generate(planned.sight.policy.keyset_id, planned.spec)
+            kid = self._tenant.keysets.generate(planned.observation.policy.keyset_id, planned.spec)
         except Exception as error:  # noqa: BLE001 - as above
             return not_generated(progress, planned, error, self._clock.monotonic(), timing, self._jitter)
         return generated(progress, planned, kid, self._clock.monotonic())

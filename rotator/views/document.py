@@ -6,7 +6,8 @@ from datetime import datetime
 from rotator.core.errors import Failure
 from rotator.core.keyset import NEVER
 from rotator.core.outcome import Failed, Outcome, Planned, Rotated, outcome_name, reason_name
-from rotator.core.rotation import KeySpec, Note, Outlook, RotationPolicy
+from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.rotation import Assessment, Note
 from rotator.core.text import format_instant
 
 SCHEMA = 1
@@ -26,39 +27,41 @@ def document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool) -> Js
 
 def row(outcome: Outcome) -> Json:
     """One keyset; every member is there, null where it does not apply."""
-    sight = outcome.sight
-    # What was carried out is the plan of the sight that called for it, not of what it led to.
-    outlook = outcome.before.outlook if isinstance(outcome, Rotated) else sight.outlook
-    plan = outlook.plan if outlook else None
+    observation = outcome.observation
+    # What was carried out is the plan of the observation that called for it, not of what it led to.
+    assessment = outcome.before.assessment if isinstance(outcome, Rotated) else observation.assessment
+    plan = assessment.plan if assessment else None
     return {
-        "tenant": sight.tenant,
-        "keyset": sight.policy.keyset_id,
-        "mode": sight.policy.mode.value,
+        "tenant": observation.tenant,
+        "keyset": observation.policy.keyset_id,
+        "mode": observation.policy.mode.value,
         "outcome": outcome_name(outcome),
         "reason": reason_name(outcome),
-        "active_kid": sight.outlook.active.kid if sight.outlook and sight.outlook.active else None,
-        "covered_until": _covered(sight.outlook),
+        "active_kid": observation.assessment.active.kid
+        if observation.assessment and observation.assessment.active
+        else None,
+        "covered_until": _covered(observation.assessment),
         "renewal_due": format_instant(plan.renewal_due) if plan else None,
         "publish_by": format_instant(plan.publish_by) if plan else None,
         "activation": format_instant(plan.activation) if plan else None,
         "key": _key(outcome),
         "error": _error(outcome.failure) if isinstance(outcome, Failed) else None,
-        "notes": [_note(note) for note in outlook.notes] if outlook and outlook.notes else None,
+        "notes": [_note(note) for note in assessment.notes] if assessment and assessment.notes else None,
     }
 
 
-def _covered(outlook: Outlook | None) -> str | None:
-    if outlook is None or outlook.covered_until == NEVER:
+def _covered(assessment: Assessment | None) -> str | None:
+    if assessment is None or assessment.covered_until == NEVER:
         return None
-    return format_instant(outlook.covered_until)
+    return format_instant(assessment.covered_until)
 
 
 def _key(outcome: Outcome) -> Json | None:
     match outcome:
-        case Planned(sight=sight, spec=spec) | Failed(sight=sight, spec=KeySpec() as spec):
-            return _spec(sight.policy, spec, None)
-        case Rotated(sight=sight, spec=spec, kid=kid):
-            return _spec(sight.policy, spec, kid)
+        case Planned(observation=observation, spec=spec) | Failed(observation=observation, spec=KeySpec() as spec):
+            return _spec(observation.policy, spec, None)
+        case Rotated(observation=observation, spec=spec, kid=kid):
+            return _spec(observation.policy, spec, kid)
         case _:
             return None
 

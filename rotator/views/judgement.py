@@ -2,7 +2,7 @@
 How a keyset is at the time of reading.
 
 A look may be an hour old. What was seen then is decided upon anew here, so that a key
-that has ended since, or a sight that has grown old, is told as what it is now.
+that has ended since, or an observation that has grown old, is told as what it is now.
 """
 
 from collections.abc import Mapping
@@ -50,25 +50,25 @@ class Case:
     @property
     def has_no_key(self) -> bool:
         """Whether nobody can sign in."""
-        return self.decision is not None and self.decision.outlook.active is None
+        return self.decision is not None and self.decision.assessment.active is None
 
     @property
     def left(self) -> timedelta | None:
         """How long cover lasts; None where it has no end, or nobody knows."""
         if self.decision is None:
             return None
-        active, end = self.decision.outlook.active, self.decision.outlook.covered_until
+        active, end = self.decision.assessment.active, self.decision.assessment.covered_until
         return None if active is None or active.exp is None or end == NEVER else end - self.now
 
     def time_left(self) -> str:
         """How long is left, in words that stand on their own."""
         if self.decision is None:
             return "cover is not known: it was never seen"
-        if self.decision.outlook.active is None:
+        if self.decision.assessment.active is None:
             return _ended(self.keyset, self.now)
         if self.left is not None:
             return f"{about(self.left)} left"
-        which = "key in use" if self.decision.outlook.active.exp is None else "last of its keys"
+        which = "key in use" if self.decision.assessment.active.exp is None else "last of its keys"
         return f"no end: the {which} has no expiry"
 
     def without_end(self) -> str:
@@ -77,8 +77,8 @@ class Case:
 
 
 def judge(entry: KeysetStatus, now: datetime, stale: timedelta, *, dry_run: bool) -> Case:
-    """How the keyset of *entry* is at *now*; *stale* is how old a sight may be."""
-    keyset = entry.sight.keyset if entry.sight is not None else None
+    """How the keyset of *entry* is at *now*; *stale* is how old an observation may be."""
+    keyset = entry.observation.keyset if entry.observation is not None else None
     decision = decide(entry.policy, keyset, now) if keyset is not None else None
     found = sorted(signs(entry, keyset, decision, now, stale, dry_run=dry_run), key=lambda sign: _ORDER[sign.level])
     told = tuple(found) or (calm(entry, now),)

@@ -13,7 +13,7 @@ class About:
     The program at one instant.
 
     refresh:  seconds after which a browser asks again
-    stale:    how old a sight of a keyset, or a sweep, may be
+    stale:    how old an observation of a keyset, or a sweep, may be
     began:    since when it looks at keysets
     swept:    when the last sweep ended; None before that
     silence:  for how long its scheduler has not shown that it lives; None while that is no reason to worry

@@ -13,7 +13,9 @@ from enum import StrEnum
 
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
-from rotator.core.rotation import Decision, Hold, Mode, Note, NoteKind, Outlook, Reason, Rotate, RotationPolicy
+from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import Assessment, Decision, Hold, Note, NoteKind, Rotate
 from rotator.core.status import KeysetStatus
 from rotator.views.words import NOTES, about, has_window, remaining
 
@@ -59,29 +61,29 @@ def signs(
     All signs of a keyset at *now*, none where nothing is to be done about it.
 
     keyset, decision: as last seen, and what is to be done with that now; None together
-    stale: how old a sight may be
+    stale: how old an observation may be
     """
     outcome = entry.effective_outcome
-    if keyset is not None and decision is not None and decision.outlook.active is None:
+    if keyset is not None and decision is not None and decision.assessment.active is None:
         deed = _deed(entry.policy, outcome, decision, dry_run=dry_run)
         yield _no_valid_key(keyset, now, deed)
     match outcome:
         case Failed(failure=failure):
             yield Sign(level=Level.BAD, word="failed", sentence=failure.message, section="B2CRotationFailing")
-        case Held(reason=Reason.RUNAWAY_GUARD):
+        case Held(reason=Refusal.RUNAWAY_GUARD):
             yield _GUARDED
         case None:
             yield _UNSEEN
         case _:
             pass
-    if entry.sight is not None and now - entry.sight.now > stale:
-        yield _unseen_for(now - entry.sight.now)
-    if decision is not None and decision.outlook.active is not None:
-        yield from _ahead(decision.outlook, now, _deed(entry.policy, outcome, decision, dry_run=dry_run))
-        if not decision.outlook.is_hurt:
+    if entry.observation is not None and now - entry.observation.now > stale:
+        yield _unseen_for(now - entry.observation.now)
+    if decision is not None and decision.assessment.active is not None:
+        yield from _ahead(decision.assessment, now, _deed(entry.policy, outcome, decision, dry_run=dry_run))
+        if not decision.assessment.at_risk:
             yield from _due(entry, decision, now, dry_run=dry_run)
     if decision is not None:
-        yield from _useless(decision.outlook.notes)
+        yield from _useless(decision.assessment.notes)
 
 
 def _no_valid_key(keyset: Keyset, now: datetime, deed: str) -> Sign:
@@ -106,26 +108,26 @@ def _unseen_for(age: timedelta) -> Sign:
     )
 
 
-def _ahead(outlook: Outlook, now: datetime, deed: str) -> Iterator[Sign]:
+def _ahead(assessment: Assessment, now: datetime, deed: str) -> Iterator[Sign]:
     """Whether cover runs low, and whether it is late; nothing ends where there is no window."""
-    plan = outlook.plan
-    window = min(outlook.covered_until - plan.renewal_due, 2 * (plan.activation - plan.renewal_due))
-    left = outlook.covered_until - now
+    plan = assessment.plan
+    window = min(assessment.covered_until - plan.renewal_due, 2 * (plan.activation - plan.renewal_due))
+    left = assessment.covered_until - now
     sentence = "when cover ends, nobody can sign in through what uses it"
-    if outlook.covered_until != NEVER and left < ENDING * window:
+    if assessment.covered_until != NEVER and left < ENDING * window:
         yield Sign(
             level=Level.BAD, word="cover is ending", sentence=sentence, advice=deed, section="B2CKeysetCoverEnding"
         )
         deed = ""  # told already
-    elif outlook.covered_until != NEVER and left < LOW * window:
+    elif assessment.covered_until != NEVER and left < LOW * window:
         yield Sign(level=Level.DUE, word="cover is low", sentence=sentence, advice=deed, section="B2CKeysetCoverLow")
-    if outlook.is_hurt:
+    if assessment.at_risk:
         sentence = "its lead, overlap or cover is or will be hurt"
         yield Sign(level=Level.BAD, word="overdue", sentence=sentence, advice=deed, section="B2CRotationOverdue")
 
 
 def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: bool) -> Iterator[Sign]:
-    plan = decision.outlook.plan
+    plan = decision.assessment.plan
     if isinstance(decision, Rotate):
         sentence = "its next key is to be generated"
         if decision.reason is Reason.UNDATED:
@@ -145,8 +147,8 @@ def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: boo
 def calm(entry: KeysetStatus, now: datetime) -> Sign:
     """The sign of a keyset that shows no other."""
     match entry.effective_outcome:
-        case Rotated(sight=sight):
-            told = "rotated", f"its next key was generated {remaining(sight.now, now)}"
+        case Rotated(observation=observation):
+            told = "rotated", f"its next key was generated {remaining(observation.now, now)}"
         case _ if entry.policy.mode is Mode.OBSERVE:
             told = "observed", "it is looked at, and never written to"
         case _:
@@ -163,7 +165,7 @@ def _deed(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *
         return "dry run: rotator itself will not act; end it, or generate a key by hand"
     if isinstance(outcome, Failed):
         return "rotator makes a key once its failure is mended; generate one by hand where there is no time for that"
-    if isinstance(outcome, Held) and outcome.reason is Reason.RUNAWAY_GUARD:
+    if isinstance(outcome, Held) and outcome.reason is Refusal.RUNAWAY_GUARD:
         return "rotator makes no key while the guard holds it back"
     if isinstance(decision, Hold):
         return "no key that rotator could make now would take over sooner than the one that is there"
@@ -179,10 +181,10 @@ _GUARDED = Sign(
     advice="find out who or what undoes or hides its keys",
     section="B2CRunawayGuard",
 )
-_WAITING = {
-    Reason.STOPPING: "rotator is stopping",
-    Reason.NOT_LEADER: "another replica may be leading",
-    Reason.RECONFIGURED: "the configuration has changed meanwhile",
+_WAITING: dict[Reason | Refusal, str] = {
+    Refusal.STOPPING: "rotator is stopping",
+    Refusal.NOT_LEADER: "another replica may be leading",
+    Refusal.RECONFIGURED: "the configuration has changed meanwhile",
 }
 _USELESS = {
     NoteKind.DISABLED: ("successor disabled", "enable it if it was meant to be used"),

@@ -36,15 +36,17 @@ _COLOURS = {Level.GOOD: "\033[32m", Level.DUE: "\033[33m", Level.BAD: "\033[31m"
 
 def status(outcomes: Sequence[Outcome], now: datetime, width: int | None, *, colour: bool) -> str:
     """All of it; *width* None for a pipe, where nothing is wrapped and kids are whole."""
-    cases = {outcome.sight.name: _judge(outcome, now) for outcome in outcomes}
-    blocks = ["\n".join(_block(outcome, cases[outcome.sight.name], width, colour=colour)) for outcome in outcomes]
+    cases = {outcome.observation.name: _judge(outcome, now) for outcome in outcomes}
+    blocks = ["\n".join(_block(outcome, cases[outcome.observation.name], width, colour=colour)) for outcome in outcomes]
     end = [*LEGEND, *_trouble(cases, width), *wrapped(_summary(outcomes, cases), width)]
     return "\n\n".join([*blocks, "\n".join(end)])
 
 
 def _judge(outcome: Outcome, now: datetime) -> Case:
-    sight = outcome.sight if outcome.sight.keyset is not None else None
-    entry = KeysetStatus(policy=outcome.sight.policy, outcome=outcome, effective_outcome=outcome, sight=sight)
+    observation = outcome.observation if outcome.observation.keyset is not None else None
+    entry = KeysetStatus(
+        policy=outcome.observation.policy, outcome=outcome, effective_outcome=outcome, observation=observation
+    )
     return judge(entry, now, timedelta.max, dry_run=False)
 
 
@@ -82,8 +84,8 @@ def _told(sign: Sign) -> str:
 def _next(case: Case) -> Iterator[str]:
     if case.decision is None:
         return
-    outlook, plan, now = case.decision.outlook, case.decision.outlook.plan, case.now
-    lines = [("covered until", case.without_end() if case.left is None else _when(outlook.covered_until, now))]
+    assessment, plan, now = case.decision.assessment, case.decision.assessment.plan, case.now
+    lines = [("covered until", case.without_end() if case.left is None else _when(assessment.covered_until, now))]
     if has_window(plan):  # otherwise there is no key that the next one would follow
         lines += [
             ("next key due", _when(plan.renewal_due, now)),
@@ -116,7 +118,7 @@ def _summary(outcomes: Sequence[Outcome], cases: Mapping[Name, Case]) -> str:
     """How many keysets are in which trouble, and what the others came to."""
     bad = [case for case in cases.values() if case.level is Level.BAD]
     grave = Counter(case.signs[0].word for case in sorted(bad, key=urgency))
-    others = Counter(outcome_name(each) for each in outcomes if cases[each.sight.name].level is not Level.BAD)
+    others = Counter(outcome_name(each) for each in outcomes if cases[each.observation.name].level is not Level.BAD)
     parts = [f"{count} {word}" for word, count in (*grave.items(), *sorted(others.items()))]
     return f"{len(outcomes)} keyset{'s' if len(outcomes) != 1 else ''}: {', '.join(parts)}"
 

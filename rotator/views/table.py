@@ -22,17 +22,19 @@ def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
 
 
 def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
-    outlook = outcome.sight.outlook
-    covered = remaining(outlook.covered_until, now) if outlook else "-"
-    activation = outcome.spec.nbf if isinstance(outcome, Planned) else outlook.plan.activation if outlook else None
+    assessment = outcome.observation.assessment
+    covered = remaining(assessment.covered_until, now) if assessment else "-"
+    activation = (
+        outcome.spec.nbf if isinstance(outcome, Planned) else assessment.plan.activation if assessment else None
+    )
     following = remaining(activation, now) if activation else "-"
-    return (outcome.sight.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, following)
+    return (outcome.observation.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, following)
 
 
 def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     head, *body = ("  " + "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows)
-    for tenant, group in groupby(zip(outcomes, body, strict=True), lambda pair: pair[0].sight.tenant):
+    for tenant, group in groupby(zip(outcomes, body, strict=True), lambda pair: pair[0].observation.tenant):
         yield tenant, [head, *(line for _, line in group)]
 
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from rotator.core.keyset import ALWAYS, NEVER
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, outcome_name
-from rotator.core.rotation import KeySpec, NoteKind, Plan, RotationPolicy
+from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.rotation import NoteKind, Plan
 from rotator.core.text import format_instant, format_span
 
 
@@ -38,28 +39,28 @@ def has_window(plan: Plan) -> bool:
 def details(outcome: Outcome) -> Iterator[str]:
     """What a line of the table has no room for."""
     yield from came(outcome)
-    outlook = outcome.sight.outlook
-    if outlook is None:
+    assessment = outcome.observation.assessment
+    if assessment is None:
         return
-    if outlook.is_hurt and not isinstance(outcome, Rotated):
+    if assessment.at_risk and not isinstance(outcome, Rotated):
         yield "its lead, overlap or cover is hurt"
-    for note in outlook.notes:
+    for note in assessment.notes:
         yield f"key to come {note.kid or '-'}: {NOTES[note.kind]}"
 
 
 def came(outcome: Outcome) -> Iterator[str]:
     """What came of a look, and of which key."""
     match outcome:
-        case Planned(sight=sight, spec=spec):
-            yield f"to be generated: {described(sight.policy, spec)}"
-        case Rotated(sight=sight, spec=spec, kid=kid, remark=remark):
-            yield f"generated: {described(sight.policy, spec)}, kid {kid or '-'}"
+        case Planned(observation=observation, spec=spec):
+            yield f"to be generated: {described(observation.policy, spec)}"
+        case Rotated(observation=observation, spec=spec, kid=kid, remark=remark):
+            yield f"generated: {described(observation.policy, spec)}, kid {kid or '-'}"
             if remark:
                 yield remark
-        case Failed(sight=sight, failure=failure, spec=spec):
+        case Failed(observation=observation, failure=failure, spec=spec):
             yield failure.message
             if spec is not None:
-                yield f"was to be generated: {described(sight.policy, spec)}"
+                yield f"was to be generated: {described(observation.policy, spec)}"
         case Held():
             pass
 
@@ -78,7 +79,7 @@ def described(policy: RotationPolicy, spec: KeySpec) -> str:
 
 def full_name(outcome: Outcome) -> str:
     """Tenant and keyset."""
-    return "/".join(outcome.sight.name)
+    return "/".join(outcome.observation.name)
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import KeySpec, Mode, RotationPolicy
+from rotator.core.policy import KeySpec, Mode, RotationPolicy
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)

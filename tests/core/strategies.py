@@ -15,7 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import Decision, Rotate, RotationPolicy, decide
+from rotator.core.policy import RotationPolicy
+from rotator.core.rotation import Decision, Rotate, decide
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=300)
 settings.load_profile("ci")

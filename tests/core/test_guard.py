@@ -6,7 +6,8 @@ import pytest
 
 from rotator.core.guard import is_runaway
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import Mode, Reason, RotationPolicy
+from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.reasons import Reason
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,37 +8,39 @@ from rotator.core.outcome import (
     Exit,
     Failed,
     Held,
+    Observation,
     Outcome,
     Planned,
     Rotated,
-    Sight,
     exit_code,
     outcome_name,
     reason_name,
 )
-from rotator.core.rotation import KeySpec, Outlook, Plan, Reason
+from rotator.core.policy import KeySpec
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import Assessment, Plan
 
 PLAN = Plan(renewal_due=T0, publish_by=T0, activation=T0)
 SPEC = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + POLICY.validity)
-BLIND = Sight(tenant="contoso", policy=POLICY, now=T0)
+BLIND = Observation(tenant="contoso", policy=POLICY, now=T0)
 
 
-def sight(*, hurt: bool) -> Sight:
+def observation(*, hurt: bool) -> Observation:
     only = key("only", T0, T0 + POLICY.validity)
-    outlook = Outlook(active=only, covered_until=only.expires, plan=PLAN, is_hurt=hurt)
-    return Sight(tenant="contoso", policy=POLICY, now=T0, keyset=keyset(only), outlook=outlook)
+    assessment = Assessment(active=only, covered_until=only.expires, plan=PLAN, at_risk=hurt)
+    return Observation(tenant="contoso", policy=POLICY, now=T0, keyset=keyset(only), assessment=assessment)
 
 
-WELL, HURT = sight(hurt=False), sight(hurt=True)
-HELD = Held(sight=WELL, reason=Reason.NOT_DUE)
-HELD_HURT = Held(sight=HURT, reason=Reason.OVERDUE)
-PLANNED = Planned(sight=WELL, reason=Reason.RENEWAL_DUE, spec=SPEC)
-PLANNED_HURT = Planned(sight=HURT, reason=Reason.OVERDUE, spec=SPEC)
-ROTATED = Rotated(before=HURT, sight=WELL, reason=Reason.OVERDUE, spec=SPEC, kid="new")
-ROTATED_HURT = Rotated(before=HURT, sight=HURT, reason=Reason.NO_VALID_KEY, spec=SPEC, kid="new")
-FAILED = Failed(sight=BLIND, failure=Failure(kind=FailureKind.NETWORK, message="no answer"))
-OBSERVED_HURT = Held(sight=HURT, reason=Reason.OBSERVE)
-STOPPED = Held(sight=BLIND, reason=Reason.STOPPING)
+WELL, HURT = observation(hurt=False), observation(hurt=True)
+HELD = Held(observation=WELL, reason=Reason.NOT_DUE)
+HELD_HURT = Held(observation=HURT, reason=Reason.OVERDUE)
+PLANNED = Planned(observation=WELL, reason=Reason.RENEWAL_DUE, spec=SPEC)
+PLANNED_HURT = Planned(observation=HURT, reason=Reason.OVERDUE, spec=SPEC)
+ROTATED = Rotated(before=HURT, observation=WELL, reason=Reason.OVERDUE, spec=SPEC, kid="new")
+ROTATED_HURT = Rotated(before=HURT, observation=HURT, reason=Reason.NO_VALID_KEY, spec=SPEC, kid="new")
+FAILED = Failed(observation=BLIND, failure=Failure(kind=FailureKind.NETWORK, message="no answer"))
+OBSERVED_HURT = Held(observation=HURT, reason=Reason.OBSERVE)
+STOPPED = Held(observation=BLIND, reason=Refusal.STOPPING)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +52,12 @@ STOPPED = Held(sight=BLIND, reason=Reason.STOPPING)
         pytest.param([ROTATED], Exit.OK, Exit.OK, id="rotated"),
         pytest.param([ROTATED_HURT], Exit.OK, Exit.OK, id="rotated, and it takes a while"),
         pytest.param([PLANNED], Exit.OK, Exit.DUE, id="planned"),
-        pytest.param([HELD_HURT], Exit.HURT, Exit.HURT, id="held though hurt"),
-        pytest.param([OBSERVED_HURT], Exit.HURT, Exit.HURT, id="observed though hurt"),
-        pytest.param([PLANNED_HURT], Exit.HURT, Exit.HURT, id="planned though hurt"),
+        pytest.param([HELD_HURT], Exit.AT_RISK, Exit.AT_RISK, id="held though hurt"),
+        pytest.param([OBSERVED_HURT], Exit.AT_RISK, Exit.AT_RISK, id="observed though hurt"),
+        pytest.param([PLANNED_HURT], Exit.AT_RISK, Exit.AT_RISK, id="planned though hurt"),
         pytest.param([FAILED], Exit.FAILED, Exit.FAILED, id="failed"),
         pytest.param([HELD, PLANNED, ROTATED], Exit.OK, Exit.DUE, id="due before well"),
-        pytest.param([PLANNED, HELD_HURT, HELD], Exit.HURT, Exit.HURT, id="hurt before due"),
+        pytest.param([PLANNED, HELD_HURT, HELD], Exit.AT_RISK, Exit.AT_RISK, id="hurt before due"),
         pytest.param([PLANNED, FAILED, HELD_HURT], Exit.FAILED, Exit.FAILED, id="failed before hurt and due"),
         pytest.param([FAILED, ROTATED], Exit.FAILED, Exit.FAILED, id="failed before rotated"),
     ],
@@ -72,7 +74,7 @@ def test_exit_values() -> None:
         "OK": 0,
         "FAILED": 1,
         "DUE": 2,
-        "HURT": 3,
+        "AT_RISK": 3,
         "USAGE": 64,
         "CONFIG": 78,
     }
@@ -95,4 +97,4 @@ def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) 
 def test_failed_does_not_show_its_bug() -> None:
     """What an exception quotes may be secret, so it is for the log alone, which knows how to write one."""
     failure = Failure(kind=FailureKind.INTERNAL, message="a bug of this program")
-    assert "hunter2" not in repr(Failed(sight=BLIND, failure=failure, bug=ValueError("hunter2")))
+    assert "hunter2" not in repr(Failed(observation=BLIND, failure=failure, bug=ValueError("hunter2")))

@@ -16,21 +16,9 @@ import pytest
 from core.builders import DAY, HOUR, SECOND, T0, extended, key, keyset, made, policy
 
 from rotator.core.keyset import NEVER, Key, Keyset
-from rotator.core.rotation import (
-    Decision,
-    Hold,
-    KeySpec,
-    Mode,
-    Note,
-    NoteKind,
-    Outlook,
-    Plan,
-    Reason,
-    Rotate,
-    RotationPolicy,
-    decide,
-    is_called_for,
-)
+from rotator.core.policy import KeySpec, Mode, RotationPolicy
+from rotator.core.reasons import Reason, confirms
+from rotator.core.rotation import Assessment, Decision, Hold, Note, NoteKind, Plan, Rotate, decide
 
 POLICY = policy()
 OVERLAP, LEAD, VALIDITY = POLICY.overlap, POLICY.publication_lead, POLICY.validity
@@ -109,11 +97,13 @@ def asked(rules: RotationPolicy, keys: Keyset, instants: Sequence[datetime]) -> 
 )
 def test_decide_key_of_ours_over_time(now: datetime, reason: Reason, nbf: datetime | None) -> None:
     """The successor takes over when the turn ends, to the second, until there is no time left for that."""
-    outlook = Outlook(active=OURS, covered_until=END, plan=PLAN, is_hurt=reason is Reason.OVERDUE)
+    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=reason is Reason.OVERDUE)
     expected = (
-        Hold(outlook=outlook, reason=reason)
+        Hold(assessment=assessment, reason=reason)
         if nbf is None
-        else Rotate(outlook=outlook, reason=reason, spec=KeySpec(use="sig", kty="RSA", nbf=nbf, exp=nbf + VALIDITY))
+        else Rotate(
+            assessment=assessment, reason=reason, spec=KeySpec(use="sig", kty="RSA", nbf=nbf, exp=nbf + VALIDITY)
+        )
     )
     assert expected == decide(POLICY, keyset(OURS), now)
 
@@ -121,8 +111,10 @@ def test_decide_key_of_ours_over_time(now: datetime, reason: Reason, nbf: dateti
 @pytest.mark.parametrize("now", [END, END + SECOND])
 def test_decide_key_of_ours_expired(now: datetime) -> None:
     """From the second in which the last key expires there is nothing to wait for."""
-    outlook = Outlook(active=None, covered_until=now, plan=at_once(now, now), is_hurt=True)
-    assert Rotate(outlook=outlook, reason=Reason.NO_VALID_KEY, spec=spec(now)) == decide(POLICY, keyset(OURS), now)
+    assessment = Assessment(active=None, covered_until=now, plan=at_once(now, now), at_risk=True)
+    assert Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(now)) == decide(
+        POLICY, keyset(OURS), now
+    )
 
 
 WHOLE_OVERLAP = TWO_YEARS.expires - OVERLAP
@@ -156,9 +148,13 @@ WHOLE_OVERLAP = TWO_YEARS.expires - OVERLAP
 )
 def test_decide_two_year_key_over_time(now: datetime, reason: Reason, nbf: datetime | None) -> None:
     """A key that lives longer than its turn is rotated after that; late, the overlap goes before the lead."""
-    outlook = Outlook(active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=PLAN, is_hurt=reason is Reason.OVERDUE)
+    assessment = Assessment(
+        active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=PLAN, at_risk=reason is Reason.OVERDUE
+    )
     expected = (
-        Hold(outlook=outlook, reason=reason) if nbf is None else Rotate(outlook=outlook, reason=reason, spec=spec(nbf))
+        Hold(assessment=assessment, reason=reason)
+        if nbf is None
+        else Rotate(assessment=assessment, reason=reason, spec=spec(nbf))
     )
     assert expected == decide(POLICY, keyset(TWO_YEARS), now)
 
@@ -178,14 +174,14 @@ def test_decide_two_year_key_over_time(now: datetime, reason: Reason, nbf: datet
 )
 def test_decide_minimum_lead_when_late(now: datetime, nbf: datetime) -> None:
     """Late, a key activates no sooner than the service takes it, and then as soon as that."""
-    outlook = Outlook(active=OURS, covered_until=END, plan=PLAN, is_hurt=True)
-    assert Rotate(outlook=outlook, reason=Reason.OVERDUE, spec=spec(nbf)) == decide(LATE, keyset(OURS), now)
+    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=True)
+    assert Rotate(assessment=assessment, reason=Reason.OVERDUE, spec=spec(nbf)) == decide(LATE, keyset(OURS), now)
 
 
 def test_decide_minimum_lead_without_valid_key() -> None:
     """Without a valid key the new one activates as soon as the service takes it."""
-    outlook = Outlook(active=None, covered_until=END, plan=at_once(END, END + 3 * HOUR), is_hurt=True)
-    expected = Rotate(outlook=outlook, reason=Reason.NO_VALID_KEY, spec=spec(END + 3 * HOUR))
+    assessment = Assessment(active=None, covered_until=END, plan=at_once(END, END + 3 * HOUR), at_risk=True)
+    expected = Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(END + 3 * HOUR))
     assert expected == decide(LATE, keyset(OURS), END)
 
 
@@ -196,8 +192,8 @@ def test_decide_again_with_a_link(now: datetime) -> None:
     keys = keyset(OURS, successor)
     assert keys == carried_out(decide(POLICY, keyset(OURS), now), keyset(OURS))
     active = OURS if now < TURN else successor
-    outlook = Outlook(active=active, covered_until=TURN + VALIDITY, plan=plan(TURN + 90 * DAY), is_hurt=False)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keys, now)
+    assessment = Assessment(active=active, covered_until=TURN + VALIDITY, plan=plan(TURN + 90 * DAY), at_risk=False)
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, now)
 
 
 @pytest.mark.parametrize(
@@ -218,14 +214,14 @@ def test_decide_again_with_a_gap_that_nobody_can_close(later: datetime, reason: 
     assert keyset(OURS, new) == keys
     valid = later >= END + 2 * HOUR
     active = new if valid else OURS if later < END else None
-    outlook = Outlook(
+    assessment = Assessment(
         active=active,
         covered_until=new.expires if valid else max(END, later),
         plan=plan(new.activates + 90 * DAY),
-        is_hurt=not valid,
+        at_risk=not valid,
         notes=() if valid else (Note(kid="new", kind=NoteKind.BEHIND_GAP),),
     )
-    assert Hold(outlook=outlook, reason=reason) == decide(LATE, keys, later)
+    assert Hold(assessment=assessment, reason=reason) == decide(LATE, keys, later)
 
 
 def test_decide_again_with_a_lost_overlap() -> None:
@@ -233,7 +229,7 @@ def test_decide_again_with_a_lost_overlap() -> None:
     keys = carried_out(decide(LATE, keyset(OURS), TURN), keyset(OURS))
     nbf = TURN + 3 * HOUR
     held = [decide(LATE, keys, now) for now in (TURN, nbf - SECOND, nbf)]
-    assert [(decision.reason, decision.outlook.is_hurt) for decision in held] == [
+    assert [(decision.reason, decision.assessment.at_risk) for decision in held] == [
         (Reason.OVERDUE, True),
         (Reason.OVERDUE, True),
         (Reason.NOT_DUE, False),
@@ -242,7 +238,7 @@ def test_decide_again_with_a_lost_overlap() -> None:
         (Note(kid="new", kind=NoteKind.OVERLAP_TOO_SHORT),),
         (Note(kid="new", kind=NoteKind.OVERLAP_TOO_SHORT),),
         (),
-    ] == [decision.outlook.notes for decision in held]
+    ] == [decision.assessment.notes for decision in held]
 
 
 @pytest.mark.parametrize("rules", [POLICY, LATE])
@@ -259,10 +255,14 @@ def test_decide_two_year_key_again() -> None:
     """A hand-made two-year key is followed by keys that expire before it does, one a turn."""
     keys = carried_out(decide(POLICY, keyset(TWO_YEARS), DUE), keyset(TWO_YEARS))
     successor = key("new", TURN, TURN + VALIDITY)
-    outlook = Outlook(active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=plan(TURN + 90 * DAY), is_hurt=False)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keys, DUE)
-    outlook = Outlook(active=successor, covered_until=successor.expires, plan=plan(TURN + 90 * DAY), is_hurt=False)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keys, TURN)
+    assessment = Assessment(
+        active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=plan(TURN + 90 * DAY), at_risk=False
+    )
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, DUE)
+    assessment = Assessment(
+        active=successor, covered_until=successor.expires, plan=plan(TURN + 90 * DAY), at_risk=False
+    )
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, TURN)
 
 
 def test_decide_two_year_key_for_years() -> None:
@@ -275,10 +275,10 @@ def test_decide_late_successor_of_a_two_year_key() -> None:
     """A successor that has its whole lead, and overlaps, hurts nothing, although it comes after the turn."""
     now = T0 + 200 * DAY
     keys = carried_out(decide(POLICY, keyset(TWO_YEARS), now), keyset(TWO_YEARS))
-    outlook = Outlook(
-        active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=plan(now + LEAD + 90 * DAY), is_hurt=False
+    assessment = Assessment(
+        active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=plan(now + LEAD + 90 * DAY), at_risk=False
     )
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keys, now)
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, now)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_decide_two_year_key_active_again(now: datetime, active: str, nbf: datet
     ours = key("ours", TURN, TURN + VALIDITY)
     decision = decide(POLICY, keyset(TWO_YEARS, ours), now)
     assert (active, Reason.OVERDUE, spec(nbf)) == (
-        decision.outlook.active and decision.outlook.active.kid,
+        decision.assessment.active and decision.assessment.active.kid,
         decision.reason,
         getattr(decision, "spec", None),
     )
@@ -315,13 +315,13 @@ SHORT_TURN = T0 + 10 * DAY - OVERLAP
 )
 def test_decide_short_key_over_time(now: datetime, reason: Reason, nbf: datetime) -> None:
     """A hand-made key that expires before its turn would end hands over early enough to overlap."""
-    outlook = Outlook(
+    assessment = Assessment(
         active=TEN_DAYS,
         covered_until=TEN_DAYS.expires,
         plan=plan(SHORT_TURN),
-        is_hurt=reason is Reason.OVERDUE,
+        at_risk=reason is Reason.OVERDUE,
     )
-    assert Rotate(outlook=outlook, reason=reason, spec=spec(nbf)) == decide(POLICY, keyset(TEN_DAYS), now)
+    assert Rotate(assessment=assessment, reason=reason, spec=spec(nbf)) == decide(POLICY, keyset(TEN_DAYS), now)
 
 
 @pytest.mark.parametrize("now", [T0, SHORT_TURN - LEAD + SECOND, SHORT_TURN + SECOND])
@@ -333,9 +333,9 @@ def test_decide_short_key_again(now: datetime) -> None:
 def test_decide_key_shorter_than_the_overlap() -> None:
     """A key whose whole life is shorter than the overlap is followed at once."""
     brief = key("brief", T0, T0 + 20 * HOUR)
-    outlook = Outlook(active=brief, covered_until=brief.expires, plan=plan(T0 - 5 * HOUR), is_hurt=True)
+    assessment = Assessment(active=brief, covered_until=brief.expires, plan=plan(T0 - 5 * HOUR), at_risk=True)
     decision = decide(POLICY, keyset(brief), T0 + HOUR)
-    assert Rotate(outlook=outlook, reason=Reason.OVERDUE, spec=spec(T0 + HOUR)) == decision
+    assert Rotate(assessment=assessment, reason=Reason.OVERDUE, spec=spec(T0 + HOUR)) == decision
     assert isinstance(decide(POLICY, carried_out(decision, keyset(brief)), T0 + HOUR), Hold)
 
 
@@ -348,12 +348,12 @@ def test_decide_key_shorter_than_the_overlap() -> None:
 )
 def test_decide_half_dated_key(active: Key, covered_until: datetime, activation: datetime) -> None:
     """A key with one date is followed as that one asks for, and by one key."""
-    outlook = Outlook(active=active, covered_until=covered_until, plan=PLAN, is_hurt=False)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keyset(active), DUE - SECOND)
+    assessment = Assessment(active=active, covered_until=covered_until, plan=PLAN, at_risk=False)
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keyset(active), DUE - SECOND)
     decision = decide(POLICY, keyset(active), DUE)
-    assert Rotate(outlook=outlook, reason=Reason.RENEWAL_DUE, spec=spec(activation)) == decision
+    assert Rotate(assessment=assessment, reason=Reason.RENEWAL_DUE, spec=spec(activation)) == decision
     after = decide(POLICY, carried_out(decision, keyset(active)), DUE)
-    assert (Reason.NOT_DUE, plan(TURN + 90 * DAY)) == (after.reason, after.outlook.plan)
+    assert (Reason.NOT_DUE, plan(TURN + 90 * DAY)) == (after.reason, after.assessment.plan)
 
 
 @pytest.mark.parametrize("half", [key("nbf", T0, None), key("exp", None, END)])
@@ -375,13 +375,13 @@ def test_decide_half_dated_key_for_years(half: Key) -> None:
 )
 def test_decide_nothing_valid(keys: tuple[Key, ...]) -> None:
     """Where nothing is valid and nothing is to come, a key is made at once, one only."""
-    outlook = Outlook(active=None, covered_until=T0, plan=at_once(T0, T0), is_hurt=True)
+    assessment = Assessment(active=None, covered_until=T0, plan=at_once(T0, T0), at_risk=True)
     decision = decide(POLICY, keyset(*keys), T0)
-    assert Rotate(outlook=outlook, reason=Reason.NO_VALID_KEY, spec=spec(T0)) == decision
+    assert Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(T0)) == decision
     new = made(spec(T0), "new")
-    outlook = Outlook(active=new, covered_until=new.expires, plan=PLAN, is_hurt=False)
+    assessment = Assessment(active=new, covered_until=new.expires, plan=PLAN, at_risk=False)
     again = decide(POLICY, carried_out(decision, keyset(*keys)), T0)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == again
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == again
 
 
 @pytest.mark.parametrize(
@@ -398,11 +398,11 @@ def test_decide_nothing_valid_but_a_key_to_come(nbf: datetime, asked_for: dateti
     decision = decide(LATE, keyset(to_come), T0)
     notes = (Note(kid="to come", kind=NoteKind.BEHIND_GAP),)
     if asked_for is None:
-        outlook = Outlook(active=None, covered_until=T0, plan=plan(nbf + 90 * DAY), is_hurt=True, notes=notes)
-        assert Hold(outlook=outlook, reason=Reason.NO_VALID_KEY) == decision
+        assessment = Assessment(active=None, covered_until=T0, plan=plan(nbf + 90 * DAY), at_risk=True, notes=notes)
+        assert Hold(assessment=assessment, reason=Reason.NO_VALID_KEY) == decision
     else:
-        outlook = Outlook(active=None, covered_until=T0, plan=at_once(T0, asked_for), is_hurt=True, notes=notes)
-        assert Rotate(outlook=outlook, reason=Reason.NO_VALID_KEY, spec=spec(asked_for)) == decision
+        assessment = Assessment(active=None, covered_until=T0, plan=at_once(T0, asked_for), at_risk=True, notes=notes)
+        assert Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(asked_for)) == decision
         assert isinstance(decide(LATE, carried_out(decision, keyset(to_come)), T0), Hold)
 
 
@@ -412,41 +412,41 @@ def test_decide_nothing_valid_and_a_key_to_come_that_is_soon_over() -> None:
     decision = decide(LATE, keyset(brief), T0)
     assert (Reason.NO_VALID_KEY, spec(T0 + 3 * HOUR)) == (decision.reason, getattr(decision, "spec", None))
     after = decide(LATE, carried_out(decision, keyset(brief)), T0)
-    assert (after.reason, after.outlook.is_hurt) == (Reason.NO_VALID_KEY, True)
+    assert (after.reason, after.assessment.at_risk) == (Reason.NO_VALID_KEY, True)
     assert isinstance(after, Hold)
 
 
 def test_decide_only_undated() -> None:
     """An undated key is a net: a dated key is made, with its whole lead, and the net stays."""
     decision = decide(POLICY, keyset(NET), T0)
-    outlook = Outlook(active=NET, covered_until=T0, plan=at_once(T0, T0 + LEAD), is_hurt=False)
-    assert Rotate(outlook=outlook, reason=Reason.UNDATED, spec=spec(T0 + LEAD)) == decision
+    assessment = Assessment(active=NET, covered_until=T0, plan=at_once(T0, T0 + LEAD), at_risk=False)
+    assert Rotate(assessment=assessment, reason=Reason.UNDATED, spec=spec(T0 + LEAD)) == decision
     new = made(spec(T0 + LEAD), "new")
-    outlook = Outlook(active=NET, covered_until=new.expires, plan=plan(T0 + LEAD + 90 * DAY), is_hurt=False)
+    assessment = Assessment(active=NET, covered_until=new.expires, plan=plan(T0 + LEAD + 90 * DAY), at_risk=False)
     again = decide(POLICY, carried_out(decision, keyset(NET)), T0)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == again
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == again
 
 
 def test_decide_only_undated_and_a_disabled_key() -> None:
     """A disabled key to come does not spare the net a dated key, and is named."""
     off = key("off", T0 + DAY, T0 + 100 * DAY, enabled=False)
     decision = decide(POLICY, keyset(NET, off), T0)
-    outlook = Outlook(
+    assessment = Assessment(
         active=NET,
         covered_until=T0,
         plan=at_once(T0, T0 + LEAD),
-        is_hurt=False,
+        at_risk=False,
         notes=(Note(kid="off", kind=NoteKind.DISABLED),),
     )
-    assert Rotate(outlook=outlook, reason=Reason.UNDATED, spec=spec(T0 + LEAD)) == decision
+    assert Rotate(assessment=assessment, reason=Reason.UNDATED, spec=spec(T0 + LEAD)) == decision
 
 
 def test_decide_undated_with_a_dated_key_to_come() -> None:
     """Where the net is active and a dated key is to come, that is what the next key follows."""
     ours = key("ours", T0, END)
     before = T0 - 300 * DAY
-    outlook = Outlook(active=NET, covered_until=END, plan=PLAN, is_hurt=False)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keyset(NET, ours), before)
+    assessment = Assessment(active=NET, covered_until=END, plan=PLAN, at_risk=False)
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keyset(NET, ours), before)
 
 
 @pytest.mark.parametrize("life", [OVERLAP - SECOND, OVERLAP, OVERLAP + SECOND, VALIDITY])
@@ -461,8 +461,8 @@ def test_decide_undated_with_a_short_key_to_come(rules: RotationPolicy, life: ti
 def test_decide_undated_beside_a_dated_key() -> None:
     """A net beside a dated key changes nothing."""
     assert decide(POLICY, keyset(OURS), DUE) == decide(POLICY, keyset(NET, OURS), DUE)
-    outlook = Outlook(active=NET, covered_until=END, plan=at_once(END, END + LEAD), is_hurt=False)
-    assert Rotate(outlook=outlook, reason=Reason.UNDATED, spec=spec(END + LEAD)) == decide(
+    assessment = Assessment(active=NET, covered_until=END, plan=at_once(END, END + LEAD), at_risk=False)
+    assert Rotate(assessment=assessment, reason=Reason.UNDATED, spec=spec(END + LEAD)) == decide(
         POLICY, keyset(NET, OURS), END
     )
 
@@ -470,9 +470,9 @@ def test_decide_undated_beside_a_dated_key() -> None:
 def test_decide_by_the_newest_link() -> None:
     """The next key follows the last link of the chain, whoever made it."""
     second = key("second", T0 + 50 * DAY, T0 + 200 * DAY)
-    outlook = Outlook(active=OURS, covered_until=second.expires, plan=plan(T0 + 140 * DAY), is_hurt=False)
+    assessment = Assessment(active=OURS, covered_until=second.expires, plan=plan(T0 + 140 * DAY), at_risk=False)
     keys = keyset(OURS, second)
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keys, T0 + 49 * DAY)
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, T0 + 49 * DAY)
 
 
 def named(kid: str, kind: NoteKind) -> tuple[Note, ...]:
@@ -500,14 +500,14 @@ def named(kid: str, kind: NoteKind) -> tuple[Note, ...]:
 )
 def test_decide_notes(to_come: Key, notes: tuple[Note, ...]) -> None:
     """A key that will not take over as somebody may expect is named, with what is wrong with it."""
-    assert notes == decide(POLICY, keyset(OURS, to_come), T0).outlook.notes
+    assert notes == decide(POLICY, keyset(OURS, to_come), T0).assessment.notes
 
 
 def test_decide_notes_without_the_beginning_of_the_chain() -> None:
     """A key that begins the chain is no trouble, even where its whole life is shorter than the overlap."""
     brief = key("brief", T0 + 5 * DAY, T0 + 5 * DAY + OVERLAP - SECOND)
-    outlook = decide(POLICY, keyset(NET, brief), T0).outlook
-    assert (brief.expires, ()) == (outlook.covered_until, outlook.notes)
+    assessment = decide(POLICY, keyset(NET, brief), T0).assessment
+    assert (brief.expires, ()) == (assessment.covered_until, assessment.notes)
 
 
 def test_decide_notes_in_the_order_of_the_keyset() -> None:
@@ -518,7 +518,7 @@ def test_decide_notes_in_the_order_of_the_keyset() -> None:
         Note(kid="short", kind=NoteKind.OVERLAP_TOO_SHORT),
         Note(kid="off", kind=NoteKind.DISABLED),
     )
-    assert expected == decide(POLICY, keys, T0).outlook.notes
+    assert expected == decide(POLICY, keys, T0).assessment.notes
 
 
 @pytest.mark.parametrize(
@@ -539,13 +539,13 @@ def test_decide_notes_in_the_order_of_the_keyset() -> None:
 def test_decide_key_to_come_is_no_cover(to_come: Key, kind: NoteKind, total: datetime) -> None:
     """A key that is no cover is named; one key closes the hole, and counts as much as the keys people made."""
     keys = keyset(OURS, to_come)
-    outlook = Outlook(active=OURS, covered_until=END, plan=PLAN, is_hurt=False, notes=named("k", kind))
-    assert Hold(outlook=outlook, reason=Reason.NOT_DUE) == decide(POLICY, keys, DUE - SECOND)
+    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=False, notes=named("k", kind))
+    assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, DUE - SECOND)
     decision = decide(POLICY, keys, DUE)
-    assert Rotate(outlook=outlook, reason=Reason.RENEWAL_DUE, spec=spec(TURN)) == decision
+    assert Rotate(assessment=assessment, reason=Reason.RENEWAL_DUE, spec=spec(TURN)) == decision
     after = decide(POLICY, carried_out(decision, keys), DUE)
     closed = () if to_come.enabled else named("k", kind)
-    assert (Reason.NOT_DUE, total, closed) == (after.reason, after.outlook.covered_until, after.outlook.notes)
+    assert (Reason.NOT_DUE, total, closed) == (after.reason, after.assessment.covered_until, after.assessment.notes)
 
 
 @pytest.mark.parametrize(
@@ -564,8 +564,8 @@ def test_decide_stand_in_when_late(nbf: datetime, *, rotates: bool) -> None:
         assert spec(END) == getattr(decision, "spec", None)
     else:
         assert isinstance(decision, Hold)
-        assert (Reason.OVERDUE, plan(nbf + 90 * DAY)) == (decision.reason, decision.outlook.plan)
-    assert decision.outlook.is_hurt
+        assert (Reason.OVERDUE, plan(nbf + 90 * DAY)) == (decision.reason, decision.assessment.plan)
+    assert decision.assessment.at_risk
 
 
 @pytest.mark.parametrize(
@@ -590,7 +590,7 @@ def test_decide_stand_in_outlasts_the_turn(active: Key, exp: datetime, *, rotate
         assert (Reason.RENEWAL_DUE, spec(TURN)) == (decision.reason, getattr(decision, "spec", None))
     else:
         # It is so short that it is due itself: what is asked for follows the stand-in.
-        assert plan(TURN + SECOND) == decision.outlook.plan
+        assert plan(TURN + SECOND) == decision.assessment.plan
         assert (Reason.RENEWAL_DUE, spec(TURN + SECOND)) == (decision.reason, getattr(decision, "spec", None))
 
 
@@ -599,14 +599,14 @@ def test_decide_stand_in_for_a_short_key() -> None:
     now = SHORT_TURN + SECOND
     stand_in = key("stand-in", now + 3 * HOUR, TURN)
     decision = decide(LATE, keyset(TEN_DAYS, stand_in), now)
-    outlook = Outlook(
+    assessment = Assessment(
         active=TEN_DAYS,
         covered_until=TEN_DAYS.expires,
         plan=plan(TURN - OVERLAP),
-        is_hurt=True,
+        at_risk=True,
         notes=(Note(kid="stand-in", kind=NoteKind.OVERLAP_TOO_SHORT),),
     )
-    assert Hold(outlook=outlook, reason=Reason.OVERDUE) == decision
+    assert Hold(assessment=assessment, reason=Reason.OVERDUE) == decision
 
 
 def test_decide_stand_in_that_ends_with_the_turn() -> None:
@@ -615,7 +615,7 @@ def test_decide_stand_in_that_ends_with_the_turn() -> None:
     decision = decide(POLICY, keyset(TWO_YEARS, key("no stand-in", now + HOUR, END)), now)
     assert (Reason.OVERDUE, PLAN, spec(now + LEAD)) == (
         decision.reason,
-        decision.outlook.plan,
+        decision.assessment.plan,
         getattr(decision, "spec", None),
     )
 
@@ -624,8 +624,8 @@ def test_decide_stand_in_just_in_time() -> None:
     """A key to come that has exactly the overlap hurts nothing."""
     stand_in = key("stand-in", WHOLE_OVERLAP, TWO_YEARS.expires)
     decision = decide(POLICY, keyset(TWO_YEARS, stand_in), WHOLE_OVERLAP - LEAD)
-    outlook = Outlook(active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=plan(WHOLE_OVERLAP), is_hurt=False)
-    assert Rotate(outlook=outlook, reason=Reason.RENEWAL_DUE, spec=spec(WHOLE_OVERLAP)) == decision
+    assessment = Assessment(active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=plan(WHOLE_OVERLAP), at_risk=False)
+    assert Rotate(assessment=assessment, reason=Reason.RENEWAL_DUE, spec=spec(WHOLE_OVERLAP)) == decision
 
 
 def test_decide_longest_of_several_stand_ins() -> None:
@@ -634,7 +634,7 @@ def test_decide_longest_of_several_stand_ins() -> None:
     two = key("two", TURN - 2 * DAY, TURN + 100 * DAY)
     three = key("three", TURN - 3 * DAY, TURN + 90 * DAY)
     decision = decide(POLICY, keyset(TWO_YEARS, one, two, three), DUE)
-    assert (Reason.NOT_DUE, plan(TURN + 88 * DAY)) == (decision.reason, decision.outlook.plan)
+    assert (Reason.NOT_DUE, plan(TURN + 88 * DAY)) == (decision.reason, decision.assessment.plan)
 
 
 def test_decide_by_the_last_of_stand_ins_in_a_row() -> None:
@@ -642,7 +642,7 @@ def test_decide_by_the_last_of_stand_ins_in_a_row() -> None:
     one = key("one", TURN, TURN + 15 * DAY)
     two = key("two", TURN + 10 * DAY, TURN + 200 * DAY)
     decision = decide(POLICY, keyset(TWO_YEARS, one, two), PUBLISH_BY)
-    assert (Reason.NOT_DUE, plan(TURN + 100 * DAY)) == (decision.reason, decision.outlook.plan)
+    assert (Reason.NOT_DUE, plan(TURN + 100 * DAY)) == (decision.reason, decision.assessment.plan)
 
 
 @pytest.mark.parametrize(
@@ -655,7 +655,7 @@ def test_decide_by_the_last_of_stand_ins_in_a_row() -> None:
 def test_decide_plan_of_a_key_with_a_stand_in(now: datetime, expected: Plan) -> None:
     """A key to come takes the place of the needed one once that is due, and not before."""
     decision = decide(POLICY, keyset(TWO_YEARS, key("stand-in", TURN - DAY, TURN + 100 * DAY)), now)
-    assert (Reason.NOT_DUE, expected, False) == (decision.reason, decision.outlook.plan, decision.outlook.is_hurt)
+    assert (Reason.NOT_DUE, expected, False) == (decision.reason, decision.assessment.plan, decision.assessment.at_risk)
 
 
 @pytest.mark.parametrize(
@@ -672,8 +672,8 @@ def test_decide_trouble_before_stand_ins_in_a_row(keys: tuple[Key, ...], now: da
     assert isinstance(decision, Hold)
     assert (reason, plan(now + 95 * DAY), True) == (
         decision.reason,
-        decision.outlook.plan,
-        decision.outlook.is_hurt,
+        decision.assessment.plan,
+        decision.assessment.at_risk,
     )
 
 
@@ -691,7 +691,7 @@ def test_decide_trouble_before_stand_ins_in_a_row(keys: tuple[Key, ...], now: da
 def test_decide_observed(keys: tuple[Key, ...], now: datetime) -> None:
     """What is only observed is judged like what is rotated, and always held."""
     rotated = decide(POLICY, keyset(*keys), now)
-    expected = Hold(outlook=rotated.outlook, reason=Reason.OBSERVE)
+    expected = Hold(assessment=rotated.assessment, reason=Reason.OBSERVE)
     assert expected == decide(policy(mode=Mode.OBSERVE), keyset(*keys), now)
 
 
@@ -767,6 +767,6 @@ GRAVE = (Reason.NO_VALID_KEY, Reason.UNDATED)
 
 @pytest.mark.parametrize("second", list(Reason))
 @pytest.mark.parametrize("first", [Reason.RENEWAL_DUE, Reason.OVERDUE, *GRAVE])
-def test_is_called_for_by_two_looks(first: Reason, second: Reason) -> None:
+def test_confirms_by_two_looks(first: Reason, second: Reason) -> None:
     """That no key is valid, or none dated, must be the word of both looks; anything else may change in between."""
-    assert (second not in GRAVE or first is second) == is_called_for(first, second)
+    assert (second not in GRAVE or first is second) == confirms(first, second)

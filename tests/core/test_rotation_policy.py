@@ -5,7 +5,7 @@ import pytest
 from core.builders import DAY, HOUR, SECOND, T0, key, policy
 
 from rotator.core.keyset import Key
-from rotator.core.rotation import KeySpec, Mode, PolicyError, RotationPolicy
+from rotator.core.policy import KeySpec, Mode, PolicyError, RotationPolicy
 
 ZERO = timedelta()
 UNREADABLE = (
@@ -150,7 +150,7 @@ def test_validity_is_a_turn_and_the_overlap() -> None:
 )
 def test_shaped_like_a_key_of_ours(found: Key, *, shaped: bool) -> None:
     """A key is shaped like ours if it has our use and exactly our validity."""
-    assert shaped == policy().shaped(found)
+    assert shaped == policy().matches_shape(found)
 
 
 SPEC = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + DAY)

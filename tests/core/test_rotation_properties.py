@@ -9,7 +9,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import Hold, Mode, Reason, Rotate, RotationPolicy, decide
+from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.reasons import Reason
+from rotator.core.rotation import Hold, Rotate, decide
 
 LIFE = range(120)
 
@@ -37,11 +39,11 @@ def test_decide_again_holds(rules: RotationPolicy, found: Keyset) -> None:
 def test_decide_same_key_throughout_the_window(rules: RotationPolicy, found: Keyset) -> None:
     """Once a decision was carried out nothing is called for until the next window, and in that one and the same key."""
     after = stepped(rules, found, T0).after
-    plan = decide(rules, after, T0).outlook.plan
+    plan = decide(rules, after, T0).assessment.plan
     opens, closes = ((instant - T0) // SECOND for instant in (plan.renewal_due, plan.publish_by))
     decided = [decide(rules, after, T0 + second * SECOND) for second in range(closes + 1)]
     assert [decision for decision in decided[:opens] if not isinstance(decision, Hold)] == []
-    assert {plan} == {decision.outlook.plan for decision in decided}
+    assert {plan} == {decision.assessment.plan for decision in decided}
     ((reason, spec),) = {(decision.reason, getattr(decision, "spec", None)) for decision in decided[opens:]}
     assert (Reason.RENEWAL_DUE, plan.activation) == (reason, spec and spec.nbf)
 
@@ -62,7 +64,7 @@ def test_decide_overlap_kept_unless_impossible(rules: RotationPolicy, found: Key
     decision = decide(rules, found, T0)
     assume(isinstance(decision, Rotate) and decision.reason is not Reason.UNDATED)
     assert isinstance(decision, Rotate)
-    assert decision.spec.nbf <= max(decision.outlook.covered_until - rules.overlap, T0 + rules.minimum_lead)
+    assert decision.spec.nbf <= max(decision.assessment.covered_until - rules.overlap, T0 + rules.minimum_lead)
 
 
 @given(policies(), keysets())
@@ -71,7 +73,7 @@ def test_decide_lead_kept_or_told(rules: RotationPolicy, found: Keyset) -> None:
     decision = decide(rules, found, T0)
     assume(isinstance(decision, Rotate))
     assert isinstance(decision, Rotate)
-    assert decision.outlook.is_hurt or decision.spec.nbf - T0 >= rules.publication_lead
+    assert decision.assessment.at_risk or decision.spec.nbf - T0 >= rules.publication_lead
 
 
 @given(policies(), nothing_to_come())
@@ -82,7 +84,7 @@ def test_decide_lead_kept_unless_it_costs_overlap(rules: RotationPolicy, found: 
     assume(isinstance(decision, Rotate))
     assert isinstance(decision, Rotate)
     whole = decision.spec.nbf - T0 >= rules.publication_lead
-    latest = max(decision.outlook.covered_until - rules.overlap, T0 + rules.minimum_lead)
+    latest = max(decision.assessment.covered_until - rules.overlap, T0 + rules.minimum_lead)
     assert whole or latest == decision.spec.nbf
 
 
@@ -185,7 +187,7 @@ def test_decide_after_the_policy_changed(
 def test_decide_observed_is_the_same_but_held(rules: RotationPolicy, found: Keyset) -> None:
     """What is only observed is judged as what is rotated."""
     observed = decide(replace(rules, mode=Mode.OBSERVE), found, T0)
-    assert Hold(outlook=decide(rules, found, T0).outlook, reason=Reason.OBSERVE) == observed
+    assert Hold(assessment=decide(rules, found, T0).assessment, reason=Reason.OBSERVE) == observed
 
 
 @given(policies(), keysets().flatmap(lambda found: st.tuples(st.just(found), st.permutations(found.keys))))
@@ -193,11 +195,11 @@ def test_decide_however_keys_are_listed(rules: RotationPolicy, both: tuple[Keyse
     """The order in which the service lists keys decides nothing."""
     found, order = both
     one, other = decide(rules, found, T0), decide(rules, keyset(*order), T0)
-    assert (one.reason, one.outlook.plan, one.outlook.covered_until, one.outlook.is_hurt) == (
+    assert (one.reason, one.assessment.plan, one.assessment.covered_until, one.assessment.at_risk) == (
         other.reason,
-        other.outlook.plan,
-        other.outlook.covered_until,
-        other.outlook.is_hurt,
+        other.assessment.plan,
+        other.assessment.covered_until,
+        other.assessment.at_risk,
     )
     assert getattr(one, "spec", None) == getattr(other, "spec", None)
 
@@ -206,8 +208,8 @@ def test_decide_however_keys_are_listed(rules: RotationPolicy, both: tuple[Keyse
 def test_decide_reason_and_trouble_agree(rules: RotationPolicy, found: Keyset) -> None:
     """Trouble is told exactly where something is overdue or nothing is valid, and then it is the reason to hold."""
     decision = decide(rules, found, T0)
-    broken = decision.outlook.active is None
-    assert decision.outlook.is_hurt == (broken or decision.reason is Reason.OVERDUE)
+    broken = decision.assessment.active is None
+    assert decision.assessment.at_risk == (broken or decision.reason is Reason.OVERDUE)
     assert not broken or isinstance(decision, Rotate) or decision.reason is Reason.NO_VALID_KEY
 
 
@@ -215,4 +217,4 @@ def test_decide_reason_and_trouble_agree(rules: RotationPolicy, found: Keyset) -
 def test_decide_cover_ends_with_the_chain(rules: RotationPolicy, found: Keyset) -> None:
     """Cover lasts as long as the chain does, and ends now where there is none."""
     chain = found.chain(T0, rules.overlap)
-    assert decide(rules, found, T0).outlook.covered_until == (chain[-1].expires if chain else T0)
+    assert decide(rules, found, T0).assessment.covered_until == (chain[-1].expires if chain else T0)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from views.cases import DAY, NOW, key, monthly, policy
 
 from rotator.core.keyset import Keyset, KeyState
-from rotator.core.rotation import Mode
+from rotator.core.policy import Mode
 from rotator.core.timeline import MOST_BARS, MOST_PLANNED, draw, forecast, rows
 
 

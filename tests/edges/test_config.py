@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from rotator.core.errors import ConfigError
-from rotator.core.rotation import Mode
+from rotator.core.policy import Mode
 from rotator.edges import config
 from rotator.edges.settings import CLOUDS, PREFIX, HttpSettings, LogSettings, PolicySettings, Settings
 

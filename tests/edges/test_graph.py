@@ -11,7 +11,7 @@ from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
 from rotator.core.keyset import Key
-from rotator.core.rotation import KeySpec
+from rotator.core.policy import KeySpec
 from rotator.edges.answers import (
     LONGEST_DATE,
     classify,

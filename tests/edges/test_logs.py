@@ -13,8 +13,8 @@ from structlog.typing import FilteringBoundLogger
 
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.exchange import Exchange
-from rotator.core.outcome import Failed, Sight
-from rotator.core.rotation import Mode, RotationPolicy
+from rotator.core.outcome import Failed, Observation
+from rotator.core.policy import Mode, RotationPolicy
 from rotator.edges.logs import STRUCK, Secrets, log_exchange, log_outcome, logger
 from rotator.edges.settings import PolicySettings
 
@@ -284,13 +284,13 @@ def policy() -> RotationPolicy:
 
 def test_failure_that_is_a_bug_has_its_traceback(log: FilteringBoundLogger, stream: io.StringIO) -> None:
     """A failure is one line with what is known of it; a bug brings its traceback, in the same line."""
-    sight = Sight(tenant="contoso", policy=policy(), now=datetime(2030, 1, 1, tzinfo=UTC))
+    observation = Observation(tenant="contoso", policy=policy(), now=datetime(2030, 1, 1, tzinfo=UTC))
     known = Failure(
         kind=FailureKind.FORBIDDEN, message="no", status=403, code="x", request_id="theirs", client_request_id="ours"
     )
-    log_outcome(log, Failed(sight=sight, failure=known))
+    log_outcome(log, Failed(observation=observation, failure=known))
     bug = Failure(kind=FailureKind.INTERNAL, message="a bug")
-    log_outcome(log, Failed(sight=sight, failure=bug, bug=raised(ZeroDivisionError())))
+    log_outcome(log, Failed(observation=observation, failure=bug, bug=raised(ZeroDivisionError())))
     first, second = lines(stream)
     first.pop("timestamp")
     assert first == {

@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Planned
-from rotator.core.rotation import KeySpec, Reason
+from rotator.core.policy import KeySpec
+from rotator.core.reasons import Reason
 from rotator.edges.series import keyset_series
 from rotator.shell.reconcile import Tenant, look
 from rotator.shell.status_store import Board, Name
@@ -100,7 +101,7 @@ def test_series_of_any_name(parse: Callable[[str], Any], end: str, names: list[N
 
 @pytest.mark.parametrize(("age", "is_shown"), [(2 * HOUR - SECOND, True), (2 * HOUR, True), (2 * HOUR + SECOND, False)])
 def test_series_of_what_was_not_seen_for_long(age: Any, is_shown: bool) -> None:  # noqa: FBT001
-    """A sight that is older than it may be leaves the name, and what came of the last look."""
+    """An observation that is older than it may be leaves the name, and what came of the last look."""
     text = written(seen(("contoso", "B2C_1A_X")), T0 + age)
     assert ("x_keyset_coverage_end_timestamp_seconds{" in text) == is_shown
     assert ("x_keyset_keys{" in text) == is_shown
@@ -122,11 +123,11 @@ def test_series_of_a_failure_while_a_plan_is_open() -> None:
     """Throughout the time between two looks the outcome is the failure that still counts."""
     board = seen(("contoso", "B2C_1A_X"))
     (entry,) = board.entries().values()
-    assert entry.sight is not None
-    unseen = replace(entry.sight, keyset=None, outlook=None)
-    board.record(Failed(sight=unseen, failure=Failure(kind=FailureKind.FORBIDDEN, message="no")))
+    assert entry.observation is not None
+    unseen = replace(entry.observation, keyset=None, assessment=None)
+    board.record(Failed(observation=unseen, failure=Failure(kind=FailureKind.FORBIDDEN, message="no")))
     spec = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + DAY)
-    board.record(Planned(sight=entry.sight, reason=Reason.OVERDUE, spec=spec), is_open=True)
+    board.record(Planned(observation=entry.observation, reason=Reason.OVERDUE, spec=spec), is_open=True)
     assert re.findall(r"x_keyset_outcome\{(.*)\}", written(board)) == [
         'keyset="B2C_1A_X",outcome="failed",reason="forbidden",tenant="contoso"'
     ]

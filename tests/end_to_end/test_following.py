@@ -18,7 +18,7 @@ from waiting import wait_for
 from rotator.core.errors import ConfigError
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Held, Outcome
-from rotator.core.rotation import Reason
+from rotator.core.reasons import Refusal
 from rotator.edges import config
 from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.settings import Settings
@@ -173,7 +173,7 @@ def test_rest_in_the_midst_of_a_second_look(replica: Replica) -> None:
     replica.scheduler.run(SETTLE)
     held = replica.told[-1]
     assert isinstance(held, Held)
-    assert (held.reason, len(replica.service.born)) == (Reason.NOT_LEADER, 0)
+    assert (held.reason, len(replica.service.born)) == (Refusal.NOT_LEADER, 0)
 
 
 def test_rest_between_two_keysets() -> None:
@@ -205,7 +205,7 @@ def test_gate_of_a_follower(replica: Replica) -> None:
     replica.scheduler.run(SETTLE)
     held = replica.told[-1]
     assert isinstance(held, Held)
-    assert held.reason is Reason.NOT_LEADER
+    assert held.reason is Refusal.NOT_LEADER
     assert replica.service.born == {}
 
 

@@ -305,7 +305,7 @@ def test_metrics_of_a_sweep_that_a_tenant_holds_up(bench: Bench) -> None:
 
 
 def test_metrics_of_a_keyset_that_was_not_seen_for_long(bench: Bench) -> None:
-    """After two and a half intervals without a sight, what was seen is gone: old news looks like news."""
+    """After two and a half intervals without an observation, what was seen is gone: old news looks like news."""
     emulator = bench.begin(Tenant(keysets=(fresh(),)), check_interval="1s")
     daemon = bench.start()
     swept(daemon)

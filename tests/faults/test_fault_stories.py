@@ -31,7 +31,8 @@ from faults.rig import (
 )
 
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import Hold, Reason, decide
+from rotator.core.reasons import Reason
+from rotator.core.rotation import Hold, decide
 from rotator.edges import config
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.journal import Seen

@@ -29,7 +29,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from rotator import cli
 from rotator.core.errors import FailureKind
 from rotator.core.keyset import KeyState
-from rotator.core.rotation import NoteKind, Reason
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import NoteKind
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
 from rotator.emulator.switches import Status
@@ -42,7 +43,7 @@ DASHBOARD_CONTENT: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf
 README = (RULES.parents[2] / "README.md").read_text(encoding="utf-8")
 VALUES = {
     "state": {state.value for state in KeyState},
-    "reason": {word.value for words in (Reason, FailureKind) for word in words},
+    "reason": {word.value for words in (Reason, Refusal, FailureKind) for word in words},
     "outcome": {"held", "planned", "rotated", "failed"},
     "note": {kind.value for kind in NoteKind},
     "code": {"429"},

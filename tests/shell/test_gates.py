@@ -7,8 +7,10 @@ from core.builders import DAY, KEYSET_ID, POLICY, SECOND, T0, key, keyset
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.keyset import Keyset
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import KeySpec, Reason, decide
+from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
+from rotator.core.policy import KeySpec
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import decide
 from rotator.shell.gates import RunawayGate, SkewGate, first_refusal
 
 DUE = T0 + 74 * DAY
@@ -17,21 +19,23 @@ SPEC = KeySpec(use="sig", kty="RSA", nbf=DUE, exp=DUE + POLICY.validity)
 BROKEN = Failure(kind=FailureKind.MISMATCH, message="it is not what was asked for")
 
 
-def sight(now: datetime = DUE, tenant: str = "contoso", keyset_id: str = KEYSET_ID) -> Sight:
+def observation(now: datetime = DUE, tenant: str = "contoso", keyset_id: str = KEYSET_ID) -> Observation:
     rules, found = replace(POLICY, keyset_id=keyset_id), Keyset(id=keyset_id, keys=OURS.keys)
-    return Sight(tenant=tenant, policy=rules, now=now, keyset=found, outlook=decide(rules, found, now).outlook)
+    return Observation(
+        tenant=tenant, policy=rules, now=now, keyset=found, assessment=decide(rules, found, now).assessment
+    )
 
 
-def planned(seen: Sight) -> Planned:
-    return Planned(sight=seen, reason=Reason.RENEWAL_DUE, spec=SPEC)
+def planned(seen: Observation) -> Planned:
+    return Planned(observation=seen, reason=Reason.RENEWAL_DUE, spec=SPEC)
 
 
-def rotated(kid: str, seen: Sight) -> Rotated:
-    return Rotated(before=seen, sight=seen, reason=Reason.RENEWAL_DUE, spec=SPEC, kid=kid)
+def rotated(kid: str, seen: Observation) -> Rotated:
+    return Rotated(before=seen, observation=seen, reason=Reason.RENEWAL_DUE, spec=SPEC, kid=kid)
 
 
-def failed(generated: str | None, seen: Sight) -> Failed:
-    return Failed(sight=seen, failure=BROKEN, spec=SPEC, generated=generated)
+def failed(generated: str | None, seen: Observation) -> Failed:
+    return Failed(observation=seen, failure=BROKEN, spec=SPEC, generated=generated)
 
 
 def answer(skew: float | None) -> Exchange:
@@ -43,19 +47,19 @@ def answer(skew: float | None) -> Exchange:
     [
         pytest.param((), None, [], id="no gate"),
         pytest.param((None, None), None, [0, 1], id="nothing against it"),
-        pytest.param((None, Reason.STOPPING, Reason.NOT_LEADER), Reason.STOPPING, [0, 1], id="the first refusal"),
+        pytest.param((None, Refusal.STOPPING, Refusal.NOT_LEADER), Refusal.STOPPING, [0, 1], id="the first refusal"),
     ],
 )
-def test_first_refusal(answers: tuple[Reason | None, ...], expected: Reason | None, asked: list[int]) -> None:
+def test_first_refusal(answers: tuple[Refusal | None, ...], expected: Refusal | None, asked: list[int]) -> None:
     """Gates are asked in turn, and none after one that refuses: the last one counts as the beginning of a write."""
     heard: list[int] = []
 
-    def gate(number: int, answer: Reason | None) -> Reason | None:
+    def gate(number: int, answer: Refusal | None) -> Refusal | None:
         heard.append(number)
         return answer
 
     gates = [lambda _, each=each: gate(*each) for each in enumerate(answers)]
-    assert (first_refusal(gates)(planned(sight())), heard) == (expected, asked)
+    assert (first_refusal(gates)(planned(observation())), heard) == (expected, asked)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_skew_gate_refuses(skew: float | None, words: str | None) -> None:
     """From five minutes on no key is generated; the message says which way the clock is wrong."""
     gate = SkewGate(lambda *_: None)
     gate.note("contoso", answer(skew))
-    refusal = gate(planned(sight()))
+    refusal = gate(planned(observation()))
     if words is None:
         assert refusal is None
     else:
@@ -85,10 +89,10 @@ def test_skew_gate_knows_tenants_apart() -> None:
     gate = SkewGate(lambda *_: None)
     gate.note("contoso", answer(900.0))
     gate.note("contoso", answer(None))
-    assert gate(planned(sight())) is not None
-    assert gate(planned(sight(tenant="fabrikam"))) is None
+    assert gate(planned(observation())) is not None
+    assert gate(planned(observation(tenant="fabrikam"))) is None
     gate.note("contoso", answer(0.0))
-    assert gate(planned(sight())) is None
+    assert gate(planned(observation())) is None
 
 
 def test_skew_gate_tells_of_changes() -> None:
@@ -105,15 +109,25 @@ def test_skew_gate_tells_of_changes() -> None:
     ("outcomes", "holds"),
     [
         pytest.param([], False, id="nothing was generated"),
-        pytest.param([rotated("a", sight())], False, id="one"),
-        pytest.param([rotated("a", sight()), rotated("b", sight())], True, id="two"),
-        pytest.param([rotated("a", sight()), rotated("a", sight())], False, id="one, told twice"),
-        pytest.param([rotated("a", sight()), failed("b", sight())], True, id="one that is not as it was asked for"),
-        pytest.param([failed("", sight()), failed("", sight())], True, id="two that nobody named"),
-        pytest.param([failed(None, sight()), failed(None, sight())], False, id="nobody knows of any"),
-        pytest.param([planned(sight()), Held(sight=sight(), reason=Reason.NOT_DUE)], False, id="nothing was asked for"),
-        pytest.param([rotated("a", sight(tenant="fabrikam")), rotated("b", sight())], False, id="another tenant"),
-        pytest.param([rotated("a", sight(keyset_id="B2C_1A_Y")), rotated("b", sight())], False, id="another keyset"),
+        pytest.param([rotated("a", observation())], False, id="one"),
+        pytest.param([rotated("a", observation()), rotated("b", observation())], True, id="two"),
+        pytest.param([rotated("a", observation()), rotated("a", observation())], False, id="one, told twice"),
+        pytest.param(
+            [rotated("a", observation()), failed("b", observation())], True, id="one that is not as it was asked for"
+        ),
+        pytest.param([failed("", observation()), failed("", observation())], True, id="two that nobody named"),
+        pytest.param([failed(None, observation()), failed(None, observation())], False, id="nobody knows of any"),
+        pytest.param(
+            [planned(observation()), Held(observation=observation(), reason=Reason.NOT_DUE)],
+            False,
+            id="nothing was asked for",
+        ),
+        pytest.param(
+            [rotated("a", observation(tenant="fabrikam")), rotated("b", observation())], False, id="another tenant"
+        ),
+        pytest.param(
+            [rotated("a", observation(keyset_id="B2C_1A_Y")), rotated("b", observation())], False, id="another keyset"
+        ),
     ],
 )
 def test_runaway_gate_counts(outcomes: list[Outcome], *, holds: bool) -> None:
@@ -121,7 +135,7 @@ def test_runaway_gate_counts(outcomes: list[Outcome], *, holds: bool) -> None:
     gate = RunawayGate()
     for outcome in outcomes:
         gate.note(outcome)
-    assert gate(planned(sight())) is (Reason.RUNAWAY_GUARD if holds else None)
+    assert gate(planned(observation())) is (Refusal.RUNAWAY_GUARD if holds else None)
 
 
 @pytest.mark.parametrize(
@@ -131,31 +145,31 @@ def test_runaway_gate_counts(outcomes: list[Outcome], *, holds: bool) -> None:
 def test_runaway_gate_forgets(age: timedelta, *, holds: bool) -> None:
     """What was generated a whole turn ago counts no more."""
     gate = RunawayGate()
-    gate.note(rotated("a", sight(DUE - age)))
-    gate.note(rotated("b", sight()))
-    assert gate(planned(sight())) is (Reason.RUNAWAY_GUARD if holds else None)
+    gate.note(rotated("a", observation(DUE - age)))
+    gate.note(rotated("b", observation()))
+    assert gate(planned(observation())) is (Refusal.RUNAWAY_GUARD if holds else None)
 
 
 def test_runaway_gate_after_some_were_forgotten() -> None:
     """Two keys that nobody named are two, also where one before them counts no more."""
     gate = RunawayGate()
     for day in (DUE, DUE + 50 * DAY):
-        gate.note(failed("", sight(day)))
-    assert gate(planned(sight(DUE + 91 * DAY))) is None
-    gate.note(failed("", sight(DUE + 91 * DAY)))
-    assert gate(planned(sight(DUE + 92 * DAY))) is Reason.RUNAWAY_GUARD
+        gate.note(failed("", observation(day)))
+    assert gate(planned(observation(DUE + 91 * DAY))) is None
+    gate.note(failed("", observation(DUE + 91 * DAY)))
+    assert gate(planned(observation(DUE + 92 * DAY))) is Refusal.RUNAWAY_GUARD
 
 
 def test_runaway_gate_of_what_was_not_seen() -> None:
     """What nobody has seen is not judged."""
     gate = RunawayGate()
     for kid in "ab":
-        gate.note(rotated(kid, sight()))
-    assert gate(planned(replace(sight(), keyset=None, outlook=None))) is None
+        gate.note(rotated(kid, observation()))
+    assert gate(planned(replace(observation(), keyset=None, assessment=None))) is None
 
 
 def test_runaway_gate_by_what_is_pending() -> None:
     """A successor as we make them, which takes over before cover ends, is enough."""
     successor = key("pending", T0 + 90 * DAY, T0 + 90 * DAY + POLICY.validity)
-    seen = replace(sight(), keyset=keyset(*OURS.keys, successor))
-    assert RunawayGate()(planned(seen)) is Reason.RUNAWAY_GUARD
+    seen = replace(observation(), keyset=keyset(*OURS.keys, successor))
+    assert RunawayGate()(planned(seen)) is Refusal.RUNAWAY_GUARD

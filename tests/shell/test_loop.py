@@ -13,7 +13,8 @@ from waiting import held_until, wait_for
 from rotator.core.errors import Effect, Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Planned
-from rotator.core.rotation import Reason, RotationPolicy
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Refusal
 from rotator.shell import loop
 from rotator.shell.gates import not_stopping
 from rotator.shell.loop import Loop, Rhythm, Swept
@@ -50,7 +51,7 @@ class Daemon:
         self.swept: list[Swept] = []
         self.policies = tuple(policy(keyset_id=found.id, mode=rules.mode) for found in keysets)
         self.services = {name: SimulatedTenant(self.clock, keysets) for name in names}
-        self.may_write: Callable[[Planned], Reason | Failure | None] = not_stopping(self.clock)
+        self.may_write: Callable[[Planned], Refusal | Failure | None] = not_stopping(self.clock)
         self.loop = Loop(
             self.tenants(),
             rhythm,
@@ -63,7 +64,7 @@ class Daemon:
             chance=lambda: 0.0,
         )
 
-    def ask(self, planned: Planned) -> Reason | Failure | None:
+    def ask(self, planned: Planned) -> Refusal | Failure | None:
         """The gate, as it is at the time."""
         return self.may_write(planned)
 
@@ -122,8 +123,8 @@ def test_sweep_tells_what_came_of_it() -> None:
         ("contoso", SECOND_ID, Held),
         ("fabrikam", KEYSET_ID, Planned),
         ("fabrikam", SECOND_ID, Held),
-    ] == [(each.sight.tenant, each.sight.policy.keyset_id, type(each)) for each in swept.outcomes]
-    assert {outcome.sight.now for outcome in swept.outcomes} == {DUE}
+    ] == [(each.observation.tenant, each.observation.policy.keyset_id, type(each)) for each in swept.outcomes]
+    assert {outcome.observation.now for outcome in swept.outcomes} == {DUE}
     assert [len(service.requests) for service in daemon.services.values()] == [1, 1]
 
 
@@ -286,7 +287,7 @@ def test_second_look_that_is_late() -> None:
 def test_second_look_refused() -> None:
     """What a gate holds is due anew with the next sweep, and not before."""
     daemon = Daemon(due())
-    daemon.may_write = lambda _: Reason.RUNAWAY_GUARD
+    daemon.may_write = lambda _: Refusal.RUNAWAY_GUARD
     daemon.loop.sweep()
     daemon.scheduler.run(10 * SETTLE)
     assert (daemon.kinds(), daemon.scheduler.waiting) == (["Planned", "Held"], {})
@@ -515,7 +516,7 @@ def test_configure_in_the_middle_of_a_second_look() -> None:
     daemon.scheduler.run(SETTLE)
     last = daemon.told[-1]
     assert isinstance(last, Held)
-    assert (last.reason, daemon.service.asked("generate")) == (Reason.RECONFIGURED, 0)
+    assert (last.reason, daemon.service.asked("generate")) == (Refusal.RECONFIGURED, 0)
 
 
 def test_configure_as_a_dry_run_in_the_middle_of_a_second_look() -> None:
@@ -526,7 +527,7 @@ def test_configure_as_a_dry_run_in_the_middle_of_a_second_look() -> None:
     daemon.scheduler.run(SETTLE)
     last = daemon.told[-1]
     assert isinstance(last, Held)
-    assert (last.reason, daemon.service.asked("generate")) == (Reason.RECONFIGURED, 0)
+    assert (last.reason, daemon.service.asked("generate")) == (Refusal.RECONFIGURED, 0)
 
 
 def test_configure_as_a_dry_run() -> None:
@@ -558,7 +559,7 @@ def test_sweep_waits_for_no_tenant_that_hangs() -> None:
     answered.set()
     daemon.loop.close()
     assert [swept.late for swept in daemon.swept] == [1, 1]
-    assert {"fabrikam"} == {outcome.sight.tenant for swept in daemon.swept for outcome in swept.outcomes}
+    assert {"fabrikam"} == {outcome.observation.tenant for swept in daemon.swept for outcome in swept.outcomes}
     assert [service.asked("list_keysets") for service in daemon.services.values()] == [1, 2]
 
 
@@ -600,7 +601,7 @@ def test_sweep_that_meets_a_bug() -> None:
     tell = daemon.told.append
 
     def observe(outcome: Outcome) -> None:
-        if outcome.sight.tenant == "contoso":
+        if outcome.observation.tenant == "contoso":
             raise ZeroDivisionError
         tell(outcome)
 
@@ -608,7 +609,7 @@ def test_sweep_that_meets_a_bug() -> None:
     for _ in range(2):
         daemon.loop.sweep()
     assert [ZeroDivisionError] * 2 == [type(bug) for bug in bugs]
-    assert [outcome.sight.tenant for swept in daemon.swept for outcome in swept.outcomes] == ["fabrikam"] * 2
+    assert [outcome.observation.tenant for swept in daemon.swept for outcome in swept.outcomes] == ["fabrikam"] * 2
     assert [service.asked("list_keysets") for service in daemon.services.values()] == [2, 2]
 
 
@@ -679,9 +680,9 @@ def test_configure_without_the_tenant_in_the_middle_of_a_second_look() -> None:
     daemon.loop.sweep()
     daemon.service.trouble = during("fetch", lambda: daemon.loop.configure(daemon.tenants()[1:], RHYTHM))
     daemon.scheduler.run(10 * SETTLE)
-    (last,) = (outcome for outcome in daemon.told[2:] if outcome.sight.tenant == "contoso")
+    (last,) = (outcome for outcome in daemon.told[2:] if outcome.observation.tenant == "contoso")
     assert isinstance(last, Held)
-    assert last.reason is Reason.RECONFIGURED
+    assert last.reason is Refusal.RECONFIGURED
     assert [service.asked("generate") for service in daemon.services.values()] == [0, 1]
 
 
@@ -733,7 +734,7 @@ def test_configure_another_tenant_of_the_same_name_in_the_middle_of_a_second_loo
     daemon.scheduler.run(SETTLE)
     last, ((before, after),) = daemon.told[-1], places
     assert isinstance(last, Held)
-    assert last.reason is Reason.RECONFIGURED
+    assert last.reason is Refusal.RECONFIGURED
     assert (before.asked("generate"), len(after.requests)) == (0, 0)
 
 

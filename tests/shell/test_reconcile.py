@@ -9,17 +9,10 @@ from simulation.simulator import Fault, Request, SimulatedClock, SimulatedTenant
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, Sight
-from rotator.core.rotation import (
-    KNOWN_MINIMUM_LEAD,
-    KeySpec,
-    Mode,
-    Note,
-    NoteKind,
-    Reason,
-    RotationPolicy,
-    decide,
-)
+from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
+from rotator.core.policy import KNOWN_MINIMUM_LEAD, KeySpec, Mode, RotationPolicy
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import Note, NoteKind, decide
 from rotator.shell.gates import not_stopping
 from rotator.shell.reconcile import Tenant, look, reconcile, sweep
 
@@ -45,10 +38,10 @@ class Bench:
         self.clock = SimulatedClock(now)
         self.service = SimulatedTenant(self.clock, [keyset(*keys)])
         self.policy = policy(**changes)
-        self.may_write: Callable[[Planned], Reason | Failure | None] = lambda _: None
+        self.may_write: Callable[[Planned], Refusal | Failure | None] = lambda _: None
         self.began = now
 
-    def ask(self, planned: Planned) -> Reason | Failure | None:
+    def ask(self, planned: Planned) -> Refusal | Failure | None:
         """The gate, as it is at the time."""
         return self.may_write(planned)
 
@@ -70,11 +63,11 @@ class Bench:
     def passed(self) -> float:
         return self.clock.monotonic()
 
-    def sight(self, found: Keyset, after: float = 0.0) -> Sight:
+    def observation(self, found: Keyset, after: float = 0.0) -> Observation:
         """What is seen of *found* some seconds after the beginning."""
         now = self.began + timedelta(seconds=int(after))
-        outlook = decide(self.policy, found, now).outlook
-        return Sight(tenant="contoso", policy=self.policy, now=now, keyset=found, outlook=outlook)
+        assessment = decide(self.policy, found, now).assessment
+        return Observation(tenant="contoso", policy=self.policy, now=now, keyset=found, assessment=assessment)
 
 
 def new(kid: str = "generated 1", **changes: Any) -> Key:
@@ -128,18 +121,18 @@ def test_look_only_reads() -> None:
     policies = (POLICY, policy(keyset_id=OTHER_ID), policy(keyset_id="B2C_1A_Missing"))
     tenant = Tenant(name="contoso", place="there", policies=policies, keysets=service, may_write=lambda _: None)
 
-    def seen(rules: RotationPolicy, found: Keyset) -> Sight:
-        outlook = decide(rules, found, DUE).outlook
-        return Sight(tenant="contoso", policy=rules, now=DUE, keyset=found, outlook=outlook)
+    def seen(rules: RotationPolicy, found: Keyset) -> Observation:
+        assessment = decide(rules, found, DUE).assessment
+        return Observation(tenant="contoso", policy=rules, now=DUE, keyset=found, assessment=assessment)
 
     missing = Failure(
         kind=FailureKind.NOT_FOUND,
         message="the tenant has no keyset B2C_1A_Missing; check its id, tenant_id and cloud",
     )
     assert [
-        Planned(sight=seen(policies[0], keyset(OURS)), reason=Reason.RENEWAL_DUE, spec=SPEC),
-        Held(sight=seen(policies[1], fresh), reason=Reason.NOT_DUE),
-        Failed(sight=Sight(tenant="contoso", policy=policies[2], now=DUE), failure=missing),
+        Planned(observation=seen(policies[0], keyset(OURS)), reason=Reason.RENEWAL_DUE, spec=SPEC),
+        Held(observation=seen(policies[1], fresh), reason=Reason.NOT_DUE),
+        Failed(observation=Observation(tenant="contoso", policy=policies[2], now=DUE), failure=missing),
     ] == look(tenant, DUE)
     assert [Request("list_keysets")] == service.requests
 
@@ -179,7 +172,7 @@ def test_look_no_list(error: Exception, kind: FailureKind) -> None:
     bench.service.fails("list_keysets", error)
     (outcome,) = look(bench.tenant, DUE)
     assert isinstance(outcome, Failed)
-    assert (kind, None) == (outcome.failure.kind, outcome.sight.keyset)
+    assert (kind, None) == (outcome.failure.kind, outcome.observation.keyset)
 
 
 def test_sweep_in_order() -> None:
@@ -188,11 +181,11 @@ def test_sweep_in_order() -> None:
     (outcome,) = look(bench.tenant, DUE)
 
     def visit(name: str) -> list[Outcome]:
-        return [replace(outcome, sight=replace(outcome.sight, tenant=name))]
+        return [replace(outcome, observation=replace(outcome.observation, tenant=name))]
 
     names = [f"tenant {n}" for n in range(20)]
     for concurrency in (1, 3, 50):
-        assert names == [each.sight.tenant for each in sweep(names, visit, concurrency)]
+        assert names == [each.observation.tenant for each in sweep(names, visit, concurrency)]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +199,7 @@ def test_sweep_in_order() -> None:
 def test_reconcile_held(keys: tuple[Key, ...], now: Any, mode: Mode, reason: Reason) -> None:
     """A second look that calls for nothing is all there is."""
     bench = Bench(*keys, now=now, mode=mode)
-    assert Held(sight=bench.sight(keyset(*keys)), reason=reason) == bench.reconcile()
+    assert Held(observation=bench.observation(keyset(*keys)), reason=reason) == bench.reconcile()
     assert bench.service.requests == [FETCH]
 
 
@@ -224,7 +217,7 @@ def test_reconcile_graver_than_the_first_look(keys: tuple[Key, ...], now: Any, f
     bench = Bench(*keys, now=now)
     outcome = bench.reconcile(first)
     assert isinstance(outcome, Planned)
-    assert (second, bench.sight(keyset(*keys))) == (outcome.reason, outcome.sight)
+    assert (second, bench.observation(keyset(*keys))) == (outcome.reason, outcome.observation)
     assert bench.service.requests == [FETCH]
 
 
@@ -249,14 +242,14 @@ def test_reconcile_refused_with_a_reason() -> None:
     bench = Bench(OURS)
     asked: list[Planned] = []
 
-    def refuse(planned: Planned) -> Reason:
+    def refuse(planned: Planned) -> Refusal:
         asked.append(planned)
-        return Reason.RUNAWAY_GUARD
+        return Refusal.RUNAWAY_GUARD
 
     bench.may_write = refuse
-    sight = bench.sight(keyset(OURS))
-    assert Held(sight=sight, reason=Reason.RUNAWAY_GUARD) == bench.reconcile()
-    assert [Planned(sight=sight, reason=Reason.RENEWAL_DUE, spec=SPEC)] == asked
+    observation = bench.observation(keyset(OURS))
+    assert Held(observation=observation, reason=Refusal.RUNAWAY_GUARD) == bench.reconcile()
+    assert [Planned(observation=observation, reason=Reason.RENEWAL_DUE, spec=SPEC)] == asked
     assert bench.service.requests == [FETCH]
 
 
@@ -265,7 +258,7 @@ def test_reconcile_refused_with_a_failure() -> None:
     bench = Bench(OURS)
     skewed = Failure(kind=FailureKind.CLOCK_SKEW, message="the clock is wrong")
     bench.may_write = lambda _: skewed
-    assert Failed(sight=bench.sight(keyset(OURS)), failure=skewed, spec=SPEC) == bench.reconcile()
+    assert Failed(observation=bench.observation(keyset(OURS)), failure=skewed, spec=SPEC) == bench.reconcile()
     assert bench.service.requests == [FETCH]
 
 
@@ -275,8 +268,8 @@ def test_reconcile_rotated(*, names_kids: bool) -> None:
     bench = Bench(OURS)
     bench.service.names_kids = names_kids
     expected = Rotated(
-        before=bench.sight(keyset(OURS)),
-        sight=bench.sight(keyset(OURS, new())),
+        before=bench.observation(keyset(OURS)),
+        observation=bench.observation(keyset(OURS, new())),
         reason=Reason.RENEWAL_DUE,
         spec=SPEC,
         kid="generated 1",
@@ -291,8 +284,8 @@ def test_reconcile_rotated_seen_late() -> None:
     bench = Bench(OURS)
     bench.service.lag = lambda: 10.0
     expected = Rotated(
-        before=bench.sight(keyset(OURS)),
-        sight=bench.sight(keyset(OURS, new()), 15.0),
+        before=bench.observation(keyset(OURS)),
+        observation=bench.observation(keyset(OURS, new()), 15.0),
         reason=Reason.RENEWAL_DUE,
         spec=SPEC,
         kid="generated 1",
@@ -318,7 +311,7 @@ def test_reconcile_unconfirmed() -> None:
         kind=FailureKind.UNCONFIRMED,
         message="Graph said that it generated the key, but within 120s the keyset does not show it",
     )
-    expected = Failed(sight=bench.sight(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
+    expected = Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
     assert expected == bench.reconcile()
     assert bench.service.asked("generate") == 1
     assert bench.passed == SETTLE
@@ -359,7 +352,7 @@ def test_reconcile_looking_fails() -> None:
         message="Graph said that it generated the key, but within 120s it could not be looked at (the service says "
         "service)",
     )
-    expected = Failed(sight=bench.sight(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
+    expected = Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
     assert expected == bench.reconcile()
     assert bench.service.asked("generate") == 1
 
@@ -382,7 +375,7 @@ def test_reconcile_unknown_outcome_open() -> None:
     bench = Bench(OURS)
     bench.service.fails("generate", LOST)
     failure = LOST.failure.explained("looked for the key for 120s: the keyset does not show it")
-    assert Failed(sight=bench.sight(keyset(OURS)), failure=failure, spec=SPEC) == bench.reconcile()
+    assert Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC) == bench.reconcile()
     assert (bench.service.asked("generate"), bench.passed) == (1, SETTLE)
 
 
@@ -421,7 +414,7 @@ def test_reconcile_mismatch(altered: dict[str, Any], difference: str) -> None:
         kind=FailureKind.MISMATCH,
         message=f"key generated 1 was generated, but it is not what was asked for: {difference}",
     )
-    expected = Failed(sight=bench.sight(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
+    expected = Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
     assert expected == bench.reconcile()
     assert bench.passed == 0.0
 
@@ -438,14 +431,14 @@ def test_reconcile_created_disabled(*, names_kids: bool) -> None:
     bench.service.altered = disabled
     bench.service.names_kids = names_kids
     expected = Rotated(
-        before=bench.sight(keyset(OURS, by_a_person)),
-        sight=bench.sight(keyset(OURS, by_a_person, new())),
+        before=bench.observation(keyset(OURS, by_a_person)),
+        observation=bench.observation(keyset(OURS, by_a_person, new())),
         reason=Reason.RENEWAL_DUE,
         spec=SPEC,
         kid="generated 1",
     )
     assert expected == bench.reconcile()
-    assert (Note(kid="off", kind=NoteKind.DISABLED),) == bench.sight(bench.keyset).outlook.notes  # type: ignore[union-attr]
+    assert (Note(kid="off", kind=NoteKind.DISABLED),) == bench.observation(bench.keyset).assessment.notes  # type: ignore[union-attr]
     assert bench.service.requests == [FETCH, GENERATE, FETCH, ENABLE, FETCH]
     assert keyset(OURS, by_a_person, new()) == bench.keyset
 
@@ -499,7 +492,7 @@ def test_reconcile_enabling_fails() -> None:
         message="Graph said that it generated the key, but within 120s key generated 1 is there, but disabled, and "
         "enabling it failed (the service says forbidden)",
     )
-    expected = Failed(sight=bench.sight(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
+    expected = Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
     assert expected == bench.reconcile()
 
 
@@ -536,7 +529,7 @@ def test_reconcile_conflict_with_a_second_writer() -> None:
     bench.service.fails("generate", CONFLICT)
     bench.clock.after(1.0, lambda: bench.service.add(KEYSET_ID, new("theirs")))
     both = extended(keyset(OURS), new("theirs"))
-    assert Held(sight=bench.sight(both, 2.0), reason=Reason.NOT_DUE) == bench.reconcile()
+    assert Held(observation=bench.observation(both, 2.0), reason=Reason.NOT_DUE) == bench.reconcile()
     assert bench.service.requests == [FETCH, GENERATE, FETCH]
 
 
@@ -568,7 +561,7 @@ def test_reconcile_passing_refusal_does_not_pass() -> None:
     bench = Bench(OURS)
     refused = refusal(FailureKind.THROTTLED, code="TooManyRequests")
     bench.service.fails("generate", *[refused] * 99)
-    expected = Failed(sight=bench.sight(keyset(OURS), 14.0), failure=refused.failure, spec=SPEC)
+    expected = Failed(observation=bench.observation(keyset(OURS), 14.0), failure=refused.failure, spec=SPEC)
     assert expected == bench.reconcile()
     assert bench.service.asked("generate") == 4
 
@@ -591,7 +584,7 @@ def test_reconcile_lasting_refusal(kind: FailureKind) -> None:
     bench = Bench(OURS)
     refused = refusal(kind, status=400)
     bench.service.fails("generate", refused)
-    assert Failed(sight=bench.sight(keyset(OURS)), failure=refused.failure, spec=SPEC) == bench.reconcile()
+    assert Failed(observation=bench.observation(keyset(OURS)), failure=refused.failure, spec=SPEC) == bench.reconcile()
     assert (bench.service.requests, bench.passed) == ([FETCH, GENERATE], 0.0)
 
 
@@ -718,8 +711,8 @@ def test_reconcile_bug(operation: str) -> None:
         kind=FailureKind.INTERNAL,
         message="a bug of this program (ZeroDivisionError); please report it with the traceback in the log",
     )
-    blind = Sight(tenant="contoso", policy=POLICY, now=DUE)
-    assert Failed(sight=blind, failure=failure, bug=bug) == bench.reconcile()
+    blind = Observation(tenant="contoso", policy=POLICY, now=DUE)
+    assert Failed(observation=blind, failure=failure, bug=bug) == bench.reconcile()
 
 
 def test_reconcile_not_found() -> None:
@@ -736,7 +729,7 @@ def test_reconcile_stopped_before_writing() -> None:
     bench = Bench(OURS)
     bench.may_write = not_stopping(bench.clock)
     bench.clock.stop()
-    assert Held(sight=bench.sight(keyset(OURS)), reason=Reason.STOPPING) == bench.reconcile()
+    assert Held(observation=bench.observation(keyset(OURS)), reason=Refusal.STOPPING) == bench.reconcile()
     assert bench.service.requests == [FETCH]
 
 
@@ -745,7 +738,7 @@ def test_reconcile_stopped_while_waiting_to_ask_again() -> None:
     bench = Bench(OURS)
     bench.service.fails("generate", *[CONFLICT] * 2)
     bench.clock.after(1.0, bench.clock.stop)
-    assert Failed(sight=bench.sight(keyset(OURS)), failure=CONFLICT.failure, spec=SPEC) == bench.reconcile()
+    assert Failed(observation=bench.observation(keyset(OURS)), failure=CONFLICT.failure, spec=SPEC) == bench.reconcile()
     assert (bench.service.requests, bench.passed) == ([FETCH, GENERATE], 1.0)
 
 

@@ -5,8 +5,10 @@ import pytest
 
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
-from rotator.core.rotation import KeySpec, Mode, Reason, RotationPolicy, decide
+from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
+from rotator.core.policy import KeySpec, Mode, RotationPolicy
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import decide
 from rotator.shell.status_store import Board
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -26,23 +28,25 @@ def policy(keyset_id: str = "B2C_1A_X", mode: Mode = Mode.ROTATE) -> RotationPol
     )
 
 
-def sight(of: RotationPolicy) -> Sight:
+def observation(of: RotationPolicy) -> Observation:
     keyset = Keyset(id=of.keyset_id, keys=(Key(kid="a", nbf=NOW - DAY, exp=NOW + 90 * DAY),))
-    return Sight(tenant="contoso", policy=of, now=NOW, keyset=keyset, outlook=decide(of, keyset, NOW).outlook)
+    return Observation(
+        tenant="contoso", policy=of, now=NOW, keyset=keyset, assessment=decide(of, keyset, NOW).assessment
+    )
 
 
 def held(of: RotationPolicy) -> Held:
-    return Held(sight=sight(of), reason=Reason.NOT_DUE)
+    return Held(observation=observation(of), reason=Reason.NOT_DUE)
 
 
 def planned(of: RotationPolicy) -> Planned:
     spec = KeySpec(use="sig", kty="RSA", nbf=NOW, exp=NOW + DAY)
-    return Planned(sight=sight(of), reason=Reason.RENEWAL_DUE, spec=spec)
+    return Planned(observation=observation(of), reason=Reason.RENEWAL_DUE, spec=spec)
 
 
 def failed(of: RotationPolicy) -> Failed:
-    unseen = Sight(tenant="contoso", policy=of, now=NOW + DAY)
-    return Failed(sight=unseen, failure=Failure(kind=FailureKind.NETWORK, message="no"))
+    unseen = Observation(tenant="contoso", policy=of, now=NOW + DAY)
+    return Failed(observation=unseen, failure=Failure(kind=FailureKind.NETWORK, message="no"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_standing_trouble_outlives_an_open_plan(looks: str, expected: str) -> No
     board = Board([("contoso", policy())])
     outcomes: dict[str, Outcome] = {
         "f": failed(policy()),
-        "g": Held(sight=sight(policy()), reason=Reason.RUNAWAY_GUARD),
+        "g": Held(observation=observation(policy()), reason=Refusal.RUNAWAY_GUARD),
         "h": held(policy()),
         "p": planned(policy()),
         "d": planned(policy()),
@@ -106,7 +110,7 @@ def test_board_keeps_the_last_sight_through_failures() -> None:
     board = Board([("contoso", policy())])
     board.record(held(policy()))
     entry = board.record(failed(policy()))
-    assert (entry.sight, entry.outcome) == (sight(policy()), failed(policy()))
+    assert (entry.observation, entry.outcome) == (observation(policy()), failed(policy()))
 
 
 def test_configure_keeps_what_stays_and_forgets_the_rest() -> None:
@@ -127,10 +131,10 @@ def test_configure_forgets_a_tenant_that_is_another() -> None:
     names = [("contoso", policy()), ("fabrikam", policy())]
     board = Board(names)
     for tenant, _ in names:
-        board.record(replace(held(policy()), sight=replace(sight(policy()), tenant=tenant)))
+        board.record(replace(held(policy()), observation=replace(observation(policy()), tenant=tenant)))
     board.configure(names, anew={"contoso"})
     assert [entry.outcome is None for entry in board.entries().values()] == [True, False]
-    assert [entry.sight is None for entry in board.entries().values()] == [True, False]
+    assert [entry.observation is None for entry in board.entries().values()] == [True, False]
 
 
 def test_record_of_a_keyset_that_left_is_forgotten() -> None:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
-from rotator.core.rotation import KeySpec
+from rotator.core.policy import KeySpec
 
 
 class SimulatedClock:

@@ -19,7 +19,8 @@ from simulation.simulator import Crash, Fault, SimulatedClock, SimulatedSchedule
 from rotator.core.errors import Effect, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Outcome
-from rotator.core.rotation import Reason, RotationPolicy
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Reason
 from rotator.shell.gates import RunawayGate, first_refusal, not_stopping
 from rotator.shell.loop import Loop, Rhythm
 from rotator.shell.reconcile import Tenant

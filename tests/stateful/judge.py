@@ -28,7 +28,8 @@ from stateful.wire import Sent, Way
 
 from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit, Failed, Held, Outcome, Planned, Rotated, exit_code
-from rotator.core.rotation import KNOWN_MINIMUM_LEAD, Reason
+from rotator.core.policy import KNOWN_MINIMUM_LEAD
+from rotator.core.reasons import Reason
 from rotator.emulator.history import KeyAdded
 from rotator.emulator.model import Tenant
 from rotator.emulator.operations import Operation
@@ -283,7 +284,7 @@ class Judge:
             if flaw.kind is not Kind.HOLE and now - books.pending_at < grace:
                 continue
             promise = {Kind.HOLE: "I1", Kind.TAIL: "I4"}.get(flaw.kind, "I3")
-            self.fail(promise, f"{name}: {flaw} is in sight, calm since {books.calm_since - EPOCH:.2f}: {lives}")
+            self.fail(promise, f"{name}: {flaw} is in observation, calm since {books.calm_since - EPOCH:.2f}: {lives}")
             return
 
     def _least_lead(self, wish: Wish) -> float:
@@ -353,45 +354,47 @@ class Judge:
 
     def _told_truly(self, outcome: Outcome) -> None:
         """A look that says that all is well, or a rotation that says that it was late, must be right."""
-        name, sight = outcome.sight.policy.keyset_id, outcome.sight
+        name, observation = outcome.observation.policy.keyset_id, outcome.observation
         match outcome:
             case Failed(failure=failure, generated=generated):
                 self._told["failed", name, failure.kind] += 1
                 if generated is not None:
-                    self._generated.setdefault(name, []).append((sight.now.timestamp(), generated or repr(sight.now)))
+                    self._generated.setdefault(name, []).append(
+                        (observation.now.timestamp(), generated or repr(observation.now))
+                    )
                 if failure.kind is FailureKind.INTERNAL:
                     self.fail("I7", f"a bug: {outcome.bug!r}")
                 return
             case Rotated(before=before, kid=kid, spec=spec, reason=reason):
                 self._told["rotated", name] += 1
-                self._generated.setdefault(name, []).append((sight.now.timestamp(), kid))
+                self._generated.setdefault(name, []).append((observation.now.timestamp(), kid))
                 self._read_history(name, self.books[name])
                 there = {life.kid: life for life in lives_of_service(self._tenant.keyset(name).keys)}
                 asked = (spec.nbf.timestamp(), spec.exp.timestamp())
                 if kid not in there or asked != (there[kid].nbf, there[kid].exp):
                     self.fail("I7", f"{kid} is said to be there as it was asked for: {outcome}: {there}")
                 self._lateness_told(name, before.now.timestamp(), spec.nbf.timestamp(), reason, outcome)
-                sight = before
+                observation = before
             case Held() | Planned():
                 pass
-        if sight.keyset is None or sight.outlook is None:
+        if observation.keyset is None or observation.assessment is None:
             self.fail("I7", f"nothing was seen, and it is no failure: {outcome}")
             return
-        now, wish = sight.now.timestamp(), self.books[name].wish
-        lives = lives_of_program(sight.keyset)
+        now, wish = observation.now.timestamp(), self.books[name].wish
+        lives = lives_of_program(observation.keyset)
         near = [flaw for flaw in flaws(lives, wish, now, now, now + wish.lead) if flaw.kind is not Kind.UNDATED]
-        if near and not sight.outlook.is_hurt:
+        if near and not observation.assessment.at_risk:
             self.fail("I4", f"{near[0]} is near, and not told of: {outcome}")
         if (
-            sight.outlook.is_hurt
+            observation.assessment.at_risk
             and not isinstance(outcome, Rotated)
-            and exit_code([outcome], detailed=False) != Exit.HURT
+            and exit_code([outcome], detailed=False) != Exit.AT_RISK
         ):
             self.fail("I3", f"no exit code 3: {outcome}")
 
     def _lateness_told(self, name: str, now: float, nbf: float, reason: Reason, outcome: Rotated) -> None:
         short = nbf - now < self.books[name].wish.lead
-        if short and (reason not in (Reason.OVERDUE, Reason.NO_VALID_KEY) or not _is_hurt(outcome.before.outlook)):
+        if short and (reason not in (Reason.OVERDUE, Reason.NO_VALID_KEY) or not _at_risk(outcome.before.assessment)):
             self.fail("I3", f"{name}: the lead is short, and not told of: {outcome}")
 
     def _told_all(self, sent: list[Sent], fresh: list[Outcome]) -> None:
@@ -411,7 +414,9 @@ class Judge:
             ):
                 self.fail("I7", f"nobody knows what came of it, and nobody looked: {each}")
         for name in {each.keyset for each in sent if each.operation is Operation.GENERATE_KEY}:
-            told = [each for each in fresh if each.sight.policy.keyset_id == name and not isinstance(each, Planned)]
+            told = [
+                each for each in fresh if each.observation.policy.keyset_id == name and not isinstance(each, Planned)
+            ]
             if not told:
                 self.fail("I7", f"{name}: a key was asked for, and nothing was told")
 
@@ -460,8 +465,8 @@ def _pending(lives: Lives, wish: Wish, now: float) -> Lives:
     return tuple(life for life in lives if life.nbf > now and life.exp - life.nbf == wish.validity)
 
 
-def _is_hurt(outlook: Any) -> bool:
-    return outlook is not None and outlook.is_hurt
+def _at_risk(assessment: Any) -> bool:
+    return assessment is not None and assessment.at_risk
 
 
 def _is_readable(sent: Sent) -> bool:

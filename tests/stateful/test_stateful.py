@@ -31,7 +31,7 @@ next sweep, then `settle` to the second look, then what is under way for the oth
     I3  No such b leaves an active key AGED, or an undated one in use, later than a full
         lead from b. A key that is asked for with less than its lead is told of as such.
     I4  No such b leaves a TAIL (an active key in its last `overlap`) later than the least
-        lead from b. A flaw nearer than a full lead is told of: `is_hurt`, exit code 3.
+        lead from b. A flaw nearer than a full lead is told of: `at_risk`, exit code 3.
     I5  No POST in dry run, for a keyset in `observe`, nor with a refused configuration.
     I6  Fewer than 200 requests to Graph in any minute.
     I7  Every failure is counted and logged, each once, with its kind; no bug of our own.
@@ -69,7 +69,7 @@ from stateful.stage import BAD, SITTING, MakeSite, Stage, When, span
 from stateful.time import EPOCH
 from stateful.truth import Wish
 
-from rotator.core.rotation import Mode
+from rotator.core.policy import Mode
 from rotator.emulator.faults import Moment
 from rotator.emulator.operations import Operation
 from rotator.emulator.seed import KeySeed

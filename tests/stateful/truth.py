@@ -26,7 +26,7 @@ from math import inf
 from typing import Any
 
 from rotator.core.keyset import Keyset
-from rotator.core.rotation import RotationPolicy
+from rotator.core.policy import RotationPolicy
 from rotator.emulator.keys import Key
 from rotator.emulator.switches import Status
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Sight
-from rotator.core.rotation import Mode, Rotate, RotationPolicy, decide
+from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
+from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.rotation import Rotate, decide
 from rotator.shell.status_store import Entry, Name
 from rotator.views.program import About
 
@@ -41,33 +42,35 @@ def looked_at(*keys: Key, of: RotationPolicy | None = None) -> Outcome:
     of = of or policy()
     keyset = Keyset(id=of.keyset_id, keys=keys)
     decision = decide(of, keyset, NOW)
-    sight = Sight(tenant="contoso", policy=of, now=NOW, keyset=keyset, outlook=decision.outlook)
+    observation = Observation(tenant="contoso", policy=of, now=NOW, keyset=keyset, assessment=decision.assessment)
     if isinstance(decision, Rotate):
-        return Planned(sight=sight, reason=decision.reason, spec=decision.spec)
-    return Held(sight=sight, reason=decision.reason)
+        return Planned(observation=observation, reason=decision.reason, spec=decision.spec)
+    return Held(observation=observation, reason=decision.reason)
 
 
 def failed(message: str, of: RotationPolicy | None = None) -> Failed:
     """A keyset that could not be looked at."""
-    sight = Sight(tenant="contoso", policy=of or policy(), now=NOW)
-    return Failed(sight=sight, failure=Failure(kind=FailureKind.FORBIDDEN, message=message, request_id="r-1"))
+    observation = Observation(tenant="contoso", policy=of or policy(), now=NOW)
+    return Failed(
+        observation=observation, failure=Failure(kind=FailureKind.FORBIDDEN, message=message, request_id="r-1")
+    )
 
 
 def entry(outcome: Outcome) -> Entry:
     """What the board knows after it."""
-    sight = outcome.sight if outcome.sight.keyset else None
+    observation = outcome.observation if outcome.observation.keyset else None
     return Entry(
-        policy=outcome.sight.policy,
+        policy=outcome.observation.policy,
         outcome=outcome,
         standing=outcome,
-        sight=sight,
+        observation=observation,
         failures=isinstance(outcome, Failed),
     )
 
 
 def refused(outcome: Outcome, message: str) -> Failed:
     """A keyset that was seen as in *outcome*, and got no key."""
-    return Failed(sight=outcome.sight, failure=Failure(kind=FailureKind.FORBIDDEN, message=message))
+    return Failed(observation=outcome.observation, failure=Failure(kind=FailureKind.FORBIDDEN, message=message))
 
 
 def monthly(keyset_id: str) -> RotationPolicy:

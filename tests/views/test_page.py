@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from views.cases import ABOUT, DAY, HOUR, NOW, entry, failed, hourly, key, looked_at, many, monthly, policy, refused
 
-from rotator.core.rotation import Mode
+from rotator.core.policy import Mode
 from rotator.shell.status_store import Entry, Name
 from rotator.views.page import page
 from rotator.views.program import About

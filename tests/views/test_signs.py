@@ -6,7 +6,8 @@ import pytest
 from views.cases import DAY, HOUR, NOW, entry, failed, key, looked_at, policy, refused
 
 from rotator.core.outcome import Held, Planned, Rotated
-from rotator.core.rotation import Mode, Reason
+from rotator.core.policy import Mode
+from rotator.core.reasons import Reason, Refusal
 from rotator.shell.status_store import Board, Entry
 from rotator.views.judgement import Case, judge, troubles
 from rotator.views.program import About, faults
@@ -22,19 +23,19 @@ def judged(found: Entry, *, dry_run: bool = False) -> Case:
     return judge(found, NOW, STALE, dry_run=dry_run)
 
 
-def held(reason: Reason) -> Entry:
-    return entry(Held(sight=DUE.sight, reason=reason))
+def held(reason: Reason | Refusal) -> Entry:
+    return entry(Held(observation=DUE.observation, reason=reason))
 
 
 def seen(found: Entry, ago: timedelta) -> Entry:
-    assert found.sight is not None
-    return replace(found, sight=replace(found.sight, now=NOW - ago))
+    assert found.observation is not None
+    return replace(found, observation=replace(found.observation, now=NOW - ago))
 
 
 def rotated() -> Entry:
     assert isinstance(DUE, Planned)
-    after = replace(looked_at(key("a", -80, 11), key("b", 10, 101)).sight, now=NOW - HOUR / 2)
-    return entry(Rotated(before=DUE.sight, sight=after, reason=DUE.reason, spec=DUE.spec, kid="b"))
+    after = replace(looked_at(key("a", -80, 11), key("b", 10, 101)).observation, now=NOW - HOUR / 2)
+    return entry(Rotated(before=DUE.observation, observation=after, reason=DUE.reason, spec=DUE.spec, kid="b"))
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,8 @@ def rotated() -> Entry:
         ),
         pytest.param(seen(entry(FINE), STALE), ["good fine"], id="as old as it may be"),
         pytest.param(seen(entry(FINE), 3 * HOUR), ["bad not seen for 3h"], id="older"),
-        pytest.param(held(Reason.RUNAWAY_GUARD), ["bad guarded", "due due"], id="guarded"),
-        pytest.param(held(Reason.NOT_LEADER), ["due waiting"], id="refused by the lease"),
+        pytest.param(held(Refusal.RUNAWAY_GUARD), ["bad guarded", "due due"], id="guarded"),
+        pytest.param(held(Refusal.NOT_LEADER), ["due waiting"], id="refused by the lease"),
         pytest.param(entry(looked_at(key("a", -10, 81), of=OBSERVED)), ["good observed"], id="observed"),
         pytest.param(entry(looked_at(key("a", -80, 11), of=OBSERVED)), ["due due"], id="observed, and due"),
         pytest.param(entry(looked_at(key("n", None, None), of=OBSERVED)), ["good observed"], id="observed, undated"),
@@ -128,7 +129,7 @@ def test_time_left_in_words(found: Entry, told: str) -> None:
             id="a key is coming",
         ),
         pytest.param(
-            Held(sight=looked_at(key("a", -90.5, 0.5)).sight, reason=Reason.RUNAWAY_GUARD),
+            Held(observation=looked_at(key("a", -90.5, 0.5)).observation, reason=Refusal.RUNAWAY_GUARD),
             False,
             "while the guard holds it back",
             id="guarded",

@@ -2,7 +2,7 @@ import pytest
 from views.cases import NOW, failed, key, looked_at, policy, refused
 
 from rotator.core.outcome import Outcome
-from rotator.core.rotation import Mode
+from rotator.core.policy import Mode
 from rotator.views.document import row
 from rotator.views.status import status
 from rotator.views.table import table

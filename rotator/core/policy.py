@@ -1,0 +1,131 @@
+"""
+What we want of a keyset, and the key that is asked for.
+
+    renewal_due     publish_by       activation        expiry of
+         |              |            of the new        the old
+         |<------------>|<-------------->|<-------------->|
+         renewal_window  publication_lead      overlap
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.core.keyset import Key
+from rotator.core.text import format_instant, format_span
+
+ZERO = timedelta()
+
+KNOWN_MINIMUM_LEAD = timedelta(hours=3, minutes=2)
+"""
+What a tool in the field gives every key, since the service was seen to refuse sooner ones.
+
+Source: mrochon/IEFPolicies, issue 63. Not documented; asked for only after a refusal.
+"""
+
+
+class Mode(StrEnum):
+    """What may be done to a keyset."""
+
+    ROTATE = "rotate"
+    OBSERVE = "observe"  # look, measure and alert, but never write
+
+
+class PolicyError(ValueError):
+    """A rotation policy that makes no sense; the message says which numbers collide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationPolicy:
+    """
+    What we want of one keyset. Spans are whole seconds.
+
+    rotate_every:      how long a key is the active one
+    overlap:           how long its predecessor stays valid after that
+    publication_lead:  from generation to activation
+    renewal_window:    the time there is to get a key made before the lead would suffer
+    minimum_lead:      the least lead that the service takes; only matters when late
+
+    Raises:
+        PolicyError: the spans leave no room for each other, or a generated key
+            could not serve its purpose.
+
+    """
+
+    keyset_id: str
+    use: str
+    kty: str
+    mode: Mode
+    rotate_every: timedelta
+    overlap: timedelta
+    publication_lead: timedelta
+    renewal_window: timedelta
+    minimum_lead: timedelta = ZERO
+    accept_unreadable_secret: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that a keyset can be rotated like this."""
+        for name in ("rotate_every", "overlap", "publication_lead", "renewal_window"):
+            if getattr(self, name) <= ZERO:
+                msg = f"{name} must be longer than 0s"
+                raise PolicyError(msg)
+        if self.minimum_lead < ZERO:
+            msg = "minimum_lead must not be negative"
+            raise PolicyError(msg)
+        ahead = self.publication_lead + self.renewal_window
+        if ahead >= self.rotate_every:
+            msg = (
+                f"publication_lead ({format_span(self.publication_lead)}) + "
+                f"renewal_window ({format_span(self.renewal_window)}) must be shorter than "
+                f"rotate_every ({format_span(self.rotate_every)}); they are too long by "
+                f"{format_span(ahead - self.rotate_every + timedelta(seconds=1))}"
+            )
+            raise PolicyError(msg)
+        if self.minimum_lead > self.publication_lead:
+            msg = (
+                f"minimum_lead ({format_span(self.minimum_lead)}) must not be longer than "
+                f"publication_lead ({format_span(self.publication_lead)}); it is too long by "
+                f"{format_span(self.minimum_lead - self.publication_lead)}"
+            )
+            raise PolicyError(msg)
+        unreadable = self.kty.lower() == "oct" and not self.accept_unreadable_secret
+        if unreadable and self.mode is Mode.ROTATE:
+            msg = (
+                "kty: oct with mode: rotate would generate a secret that nobody can ever read, so whoever "
+                "shares it is cut off; use mode: observe, or set accept_unreadable_secret: true"
+            )
+            raise PolicyError(msg)
+
+    def matches_shape(self, key: Key) -> bool:
+        """Whether *key* is one as this policy would ask for, whoever did."""
+        dated = key.nbf is not None and key.exp is not None and key.exp - key.nbf == self.validity
+        return dated and key.use == self.use
+
+    @property
+    def validity(self) -> timedelta:
+        """How long a key that we ask for is valid."""
+        return self.rotate_every + self.overlap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpec:
+    """The key to ask for: exactly the four members of `generateKey`."""
+
+    use: str
+    kty: str
+    nbf: datetime
+    exp: datetime
+
+    def differences(self, key: Key) -> tuple[str, ...]:
+        """The members in which *key* is not the one asked for, in the words of the interface."""
+        pairs = (
+            ("use", self.use, key.use),
+            ("kty", self.kty.lower(), key.kty and key.kty.lower()),
+            ("nbf", self.nbf, key.nbf),
+            ("exp", self.exp, key.exp),
+        )
+        return tuple(f"{name} is {_show(got)}, not {_show(asked)}" for name, asked, got in pairs if got != asked)
+
+
+def _show(value: object) -> str:
+    return format_instant(value) if isinstance(value, datetime) else str(value)
