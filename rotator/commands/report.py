@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rotator.core.outcome import Outcome
 from rotator.edges.stdout import say
-from rotator.views.document import document
+from rotator.views.report_json import document
 from rotator.wiring import Program
 
 Render = Callable[[Sequence[Outcome], datetime, int | None], str]

@@ -13,9 +13,8 @@ from rotator.edges.settings import Settings
 from rotator.edges.web import Page
 from rotator.service.leader import Leadership
 from rotator.shell.status_store import StatusStore
-from rotator.views.document import document
-from rotator.views.page import page
-from rotator.views.program import About
+from rotator.views.page import ProcessStatus, page
+from rotator.views.report_json import document
 from rotator.views.style import POLICY
 
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
@@ -93,10 +92,10 @@ class Pages:
         text = page(self._store.statuses(), self._now(), self._about(self._shown()))
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
-    def _about(self, shown: Shown) -> About:
+    def _about(self, shown: Shown) -> ProcessStatus:
         silence, leadership = self._silence(), self._leadership
         check_interval = shown.settings.check_interval
-        return About(
+        return ProcessStatus(
             version=__version__,
             refresh=max(5, min(60, int(check_interval.total_seconds()))),
             stale=check_interval * STALE,

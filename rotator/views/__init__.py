@@ -1,1 +1,1 @@
-"""What is told of outcomes, each in its form. Pure: values in, text out."""
+"""Outcomes as text: a table, a status, a page, JSON. Pure: values in, text out."""

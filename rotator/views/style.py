@@ -1,15 +1,17 @@
 """
-How the page looks, and the security policy that lets this and nothing else in.
+The style of the status page, and the security policy that admits this style and nothing else.
 
-State is never told by colour alone: bars differ in their outlines, bands in their
-hatching. Texts have a halo in the colour of the paper, so that a line that runs behind
-them does not cross them.
+State is never shown by colour alone: bars differ in their outlines, bands in their
+hatching. Texts have a halo in the colour of the background, so that a line that runs
+behind them does not cross them.
 
 Source: Content Security Policy Level 3, section 6.7.3 (hashes of inline styles).
 """
 
 import base64
 import hashlib
+
+from rotator.views.timeline import Band
 
 STYLE = """\
 :root{color-scheme:light dark;--line:#ccc;--dim:#5c5c5c;--good:#17702e;--due:#8a5a00;--bad:#b3161b;
@@ -60,35 +62,21 @@ POLICY = (
 )
 """The Content-Security-Policy that goes with the page."""
 
-_PATTERN = '<pattern id="hatch-{kind}" width="6" height="6" patternUnits="userSpaceOnUse"><path d="{path}"/></pattern>'
-_PATHS = {
+HATCHINGS = {
     "window": "M-1 5l2 2M0 0l6 6M5 -1l2 2",
     "lead": "M-1 1l2 -2M0 6l6 -6M5 7l2 -2M-1 4l5 -5M2 7l5 -5",
     "overlap": "M0 1h6M0 4h6",
 }
-PATTERNS = (
-    '<svg class="patterns" aria-hidden="true"><defs>'
-    + "".join(_PATTERN.format(kind=kind, path=path) for kind, path in _PATHS.items())
-    + "</defs></svg>"
-)
-"""The hatchings, which stand on the page once."""
+"""The patterns that fill the bands, by the class of the band: paths in a square of 6 by 6."""
 
-_SWATCH = '<li><svg aria-hidden="true"><rect class="{kind}" x="2" y="2" width="85%" height="75%"/></svg>{text}</li>'
-LEGEND = (
-    '<ul class="legend">'
-    + "".join(
-        _SWATCH.format(kind=kind, text=text)
-        for kind, text in (
-            ("active", "active key"),
-            ("valid", "valid key"),
-            ("plan", "planned key, active"),
-            ("planvalid", "planned key, valid"),
-            ("off", "disabled key"),
-            ("window", "renewal window"),
-            ("lead", "publication lead"),
-            ("overlap", "overlap"),
-        )
-    )
-    + "<li>the upright line is now</li></ul>"
-)
-"""What the drawings mean."""
+SWATCHES = {
+    "active": "active key",
+    "valid": "valid key",
+    "plan": "planned key, active",
+    "planvalid": "planned key, valid",
+    "off": "disabled key",
+    "window": Band.WINDOW.value,
+    "lead": Band.LEAD.value,
+    "overlap": Band.OVERLAP.value,
+}
+"""What each class of a drawing means, for the legend."""

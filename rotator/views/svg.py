@@ -6,110 +6,120 @@ stretched; heights are pixels. Colours and patterns are classes of the page that
 stands in. How wide it will be is not known here: a text is taken to need `LABEL` of
 the width, as it does on a phone, and where it has no room it is left out.
 
-Drawn from back to front: bands, marks, bars, now, and what is written.
+Drawn from back to front: bands, ticks, bars, now, and texts.
+
+Markup has a type of its own here, `_Shape`: a text becomes a part of it only through `_text`,
+which escapes it. Attributes are numbers and constants, which their formats and types ensure.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from html import escape
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal, NewType, TypeAlias
 
+from markupsafe import Markup, escape
+
+from rotator.core.forecast import Span
 from rotator.core.keyset import KeyState
 from rotator.core.text import format_instant, printable
-from rotator.core.timeline import Bar, Span, Timeline, rows
-from rotator.views.axis import ticks
-from rotator.views.words import has_window
+from rotator.views.timeline import Band, Bar, Timeline, ticks
 
 ROW, BAR, TOP = 18, 12, 16  # pixels: a row, the bar in it, the axis above all
 LABEL = 18.0  # percent of the width that eight letters need
-GAP = 3  # pixels between a mark and what is written beside it
+GAP = 3  # pixels between a tick and what is written beside it
+KID = 8  # characters of a kid that have room
+
+Kind: TypeAlias = Literal["active", "valid", "off", "plan", "planvalid", "overlap", "window", "lead"]
+"""A class of the page."""
+
+_Shape = NewType("_Shape", str)  # unlike `Markup` it costs nothing, and a page has ten thousands of them
+_BANDS: dict[Band, Kind] = {Band.OVERLAP: "overlap", Band.WINDOW: "window", Band.LEAD: "lead"}
 
 
-def render(timeline: Timeline, name: str) -> str:
-    """The timeline of the keyset that is called *name*."""
-    drawn = list(enumerate(rows(timeline.bars)))
-    height = TOP + ROW * len(drawn) + 2
-    x = _x(timeline, timeline.now)
-    parts = [
-        f'<svg role="img" aria-label="Keys of {escape(printable(name))} against time" height="{height}">',
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What stands in an `svg` element that is *height* pixels high."""
+
+    height: int
+    content: Markup
+
+
+def render(timeline: Timeline) -> Drawing:
+    """The drawing of *timeline*."""
+    rows = [(TOP + ROW * number, bars) for number, bars in enumerate(timeline.rows())]
+    height = TOP + ROW * len(rows) + 2
+    shapes = [
         *_bands(timeline, height),
-        *_marks(timeline, height),
-        *(_bar(timeline, bar, TOP + ROW * row) for row, bars in drawn for bar in bars),
-        f'<line class="now" x1="{x}" x2="{x}" y1="{TOP - 2}" y2="{height}">',
-        f"<title>now, {format_instant(timeline.now)}</title></line>",
-        *(_label(timeline, bars, TOP + ROW * row) for row, bars in drawn),
-        "</svg>",
-        f"<p>and {timeline.left_out} older keys</p>" if timeline.left_out else "",
+        *_ticks(timeline, height),
+        *(_bar(timeline, bar, y) for y, bars in rows for bar in bars),
+        _now(timeline, height),
+        *(_label(timeline, bars, y) for y, bars in rows),
     ]
-    return "".join(parts)
+    return Drawing(height=height, content=Markup("".join(shapes)))  # noqa: S704 - every text in it is escaped
 
 
-def _bands(timeline: Timeline, height: int) -> Iterator[str]:
-    plan = timeline.plan
-    bands = [("overlap", "overlap", timeline.overlaps)]
-    if has_window(plan):
-        bands.append(("window", "renewal window", ((plan.renewal_due, plan.publish_by),)))
-        bands.append(("lead", "publication lead", ((plan.publish_by, plan.activation),)))
-    for kind, text, spans in bands:
-        yield _titled(text, (_rect(timeline, span, kind, TOP + 1, height - TOP - 2) for span in spans))
+def _bands(timeline: Timeline, height: int) -> Iterator[_Shape]:
+    for band, spans in groupby(timeline.bands(), key=itemgetter(0)):
+        shapes = [_rect(timeline, span, _BANDS[band], TOP + 1, height - TOP - 2) for _, span in spans]
+        yield _titled(band.value, *shapes)
 
 
-def _marks(timeline: Timeline, height: int) -> Iterator[str]:
+def _ticks(timeline: Timeline, height: int) -> Iterator[_Shape]:
     for instant, text in ticks(timeline.start, timeline.end):
-        x = _x(timeline, instant)
-        yield f'<line class="tick" x1="{x}" x2="{x}" y1="0" y2="{height}"/>'
-        if _place(timeline, instant) <= 100 - LABEL:
-            yield f'<text class="axis" x="{x}" dx="{GAP}" y="11">{text}</text>'
+        x = 100 * timeline.position(instant)
+        yield _Shape(f'<line class="tick" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{height:d}"/>')
+        if x <= 100 - LABEL:
+            yield _Shape(f'<text class="axis" x="{x:.2f}%" dx="{GAP:d}" y="11">{_text(text)}</text>')
 
 
-def _bar(timeline: Timeline, bar: Bar, y: int) -> str:
-    active, valid = ("plan", "planvalid") if bar.state is None else ("active", _KINDS.get(bar.state, "valid"))
-    spans = [(valid, (bar.key.activates, bar.key.expires)), *((active, span) for span in bar.active)]
-    return _titled(_title(bar), (_rect(timeline, span, kind, y, BAR) for kind, span in spans))
-
-
-def _label(timeline: Timeline, bars: Sequence[Bar], y: int) -> str:
-    """What a row is: behind its bar or before it, and on it only where neither has room."""
-    key = bars[0].key
-    text = "planned" if bars[0].state is None else printable(key.kid or "-")[:8]
-    begin, finish = _place(timeline, key.activates), _place(timeline, bars[-1].key.expires)
-    if bars[0].state is not None and finish <= 100 - LABEL:
-        place = f'x="{finish:.2f}%" dx="{GAP}"'
-    elif begin >= LABEL or bars[0].state is None:  # what is planned begins after now, which has room before it
-        place = f'x="{begin:.2f}%" dx="-{GAP}" text-anchor="end"'
+def _bar(timeline: Timeline, bar: Bar, y: int) -> _Shape:
+    active: Kind = "active"
+    valid: Kind = "valid"
+    if bar.state is None:
+        name, active, valid = "planned", "plan", "planvalid"
     else:
-        place = f'x="{begin:.2f}%" dx="{GAP}"'
-    return f'<text {place} y="{y + 10}">{escape(text)}</text>'
+        name = f"{bar.key.kid or '-'}: {bar.state.value}"
+        valid = "off" if bar.state is KeyState.DISABLED else "valid"
+    nbf, exp = (format_instant(date) if date else "none" for date in (bar.key.nbf, bar.key.exp))
+    shapes = [_rect(timeline, (bar.key.activates, bar.key.expires), valid, y, BAR)]
+    shapes += [_rect(timeline, span, active, y, BAR) for span in bar.active]
+    return _titled(f"{name}, nbf {nbf}, exp {exp}", *shapes)
 
 
-_KINDS = {KeyState.DISABLED: "off"}
+def _now(timeline: Timeline, height: int) -> _Shape:
+    x = 100 * timeline.position(timeline.now)
+    line = _Shape(f'<line class="now" x1="{x:.2f}%" x2="{x:.2f}%" y1="{TOP - 2:d}" y2="{height:d}"/>')
+    return _titled(f"now, {format_instant(timeline.now)}", line)
 
 
-def _title(bar: Bar) -> str:
-    nbf, exp = (format_instant(date) if date else "without" for date in (bar.key.nbf, bar.key.exp))
-    name = "planned" if bar.state is None else f"{printable(bar.key.kid or '-')}: {bar.state.value}"
-    return f"{name}, nbf {nbf}, exp {exp}"
+def _label(timeline: Timeline, bars: Sequence[Bar], y: int) -> _Shape:
+    """What a row is: behind its bar or before it, and on it only where neither has room."""
+    key, is_planned = bars[0].key, bars[0].state is None
+    text = _text("planned" if is_planned else printable(key.kid or "-")[:KID])
+    begin, finish = 100 * timeline.position(key.activates), 100 * timeline.position(bars[-1].key.expires)
+    if not is_planned and finish <= 100 - LABEL:
+        return _Shape(f'<text x="{finish:.2f}%" dx="{GAP:d}" y="{y + 10:d}">{text}</text>')
+    if is_planned or begin >= LABEL:  # what is planned begins after now, which has room before it
+        return _Shape(f'<text x="{begin:.2f}%" dx="-{GAP:d}" text-anchor="end" y="{y + 10:d}">{text}</text>')
+    return _Shape(f'<text x="{begin:.2f}%" dx="{GAP:d}" y="{y + 10:d}">{text}</text>')
 
 
-def _titled(text: str, shapes: Iterable[str]) -> str:
-    """*shapes* with the text that a pointer that rests on any of them brings up."""
+def _titled(text: str, *shapes: _Shape) -> _Shape:
+    """*shapes* with the text that a pointer that rests on any of them brings up; nothing where there are none."""
     drawn = "".join(shapes)
-    return f"<g><title>{escape(text)}</title>{drawn}</g>" if drawn else ""
+    return _Shape(f"<g><title>{_text(text)}</title>{drawn}</g>" if drawn else "")
 
 
-def _rect(timeline: Timeline, span: Span, kind: str, y: int, height: int) -> str:
+def _rect(timeline: Timeline, span: Span, kind: Kind, y: int, height: int) -> _Shape:
     """However short it is, it is seen: its outline, which the page draws, is as wide as it must be for that."""
-    begin, finish = (_place(timeline, instant) for instant in span)
+    begin, finish = (100 * timeline.position(instant) for instant in span)
     if finish <= begin:
-        return ""
+        return _Shape("")
     width = max(finish - begin, 0.1)
-    return f'<rect class="{kind}" x="{begin:.2f}%" width="{width:.2f}%" y="{y}" height="{height}"/>'
+    return _Shape(f'<rect class="{kind}" x="{begin:.2f}%" width="{width:.2f}%" y="{y:d}" height="{height:d}"/>')
 
 
-def _x(timeline: Timeline, instant: datetime) -> str:
-    return f"{_place(timeline, instant):.2f}%"
-
-
-def _place(timeline: Timeline, instant: datetime) -> float:
-    """Where *instant* is between start (0) and end (100); at the edge where it is outside."""
-    clipped = min(max(instant, timeline.start), timeline.end)
-    return 100 * ((clipped - timeline.start) / (timeline.end - timeline.start))
+def _text(text: str) -> _Shape:
+    """*text* as a part of the markup, whatever it holds."""
+    return _Shape(escape(printable(text)))

@@ -7,18 +7,26 @@ from itertools import groupby
 
 from rotator.core.outcome import Outcome, Planned, outcome_name, reason_name
 from rotator.core.text import printable
-from rotator.views.words import details, full_name, remaining, summary
+from rotator.views.phrases import COVERED_UNTIL, TAKES_OVER, by_outcome, details, full_name, remaining, summary
+
+MIN_WIDTH = 40  # columns: what is narrower is left to the terminal to wrap
+_HEADER = ("KEYSET", "OUTCOME", "REASON", COVERED_UNTIL.upper(), TAKES_OVER.upper())
 
 
 def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
-    """A line for each keyset under its tenant, then what needs more words; wrapped to *width* columns, if given."""
+    """
+    A line for each keyset below its tenant, then details, then a summary.
+
+    width: the columns to wrap the details to; None where they are not to be wrapped
+    """
     cells = [_cells(outcome, now) for outcome in outcomes]
     lines = []
-    for tenant, block in _blocks([("KEYSET", "OUTCOME", "REASON", "COVERED", "NEXT KEY"), *cells], outcomes):
+    for tenant, block in _blocks([_HEADER, *cells], outcomes):
         lines += [tenant, *block, ""]
     for outcome in outcomes:
-        lines += [line for text in details(outcome) for line in wrapped(f"{full_name(outcome)}: {text}", width)]
-    return "\n".join([*lines, summary(outcomes)])
+        name = full_name(outcome.observation.name)
+        lines += [line for text in details(outcome) for line in wrapped(f"{name}: {text}", width)]
+    return "\n".join([*lines, summary(by_outcome(map(outcome_name, outcomes)))])
 
 
 def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
@@ -27,8 +35,8 @@ def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
     activation = (
         outcome.spec.nbf if isinstance(outcome, Planned) else assessment.plan.activation if assessment else None
     )
-    following = remaining(activation, now) if activation else "-"
-    return (outcome.observation.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, following)
+    takes_over = remaining(activation, now) if activation else "-"
+    return (outcome.observation.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, takes_over)
 
 
 def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:
@@ -39,6 +47,8 @@ def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterato
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """*text* as lines of at most *width* columns; as one where there is no width."""
+    """*text* as lines of at most *width* columns; as one line where there is no *width*."""
     text = printable(text)
-    return textwrap.wrap(text, max(width, 40), subsequent_indent="  ", break_on_hyphens=False) if width else [text]
+    if not width:
+        return [text]
+    return textwrap.wrap(text, max(width, MIN_WIDTH), subsequent_indent="  ", break_on_hyphens=False)

@@ -20,7 +20,8 @@ HEAVY = frozenset({"apscheduler", "cryptography", "httpcore", "httpx", "msal", "
     "ssl",
 }
 EMULATOR = frozenset({"rotator.emulator", "rotator.commands.demo", "werkzeug"})
-DAEMON = frozenset({"apscheduler", "prometheus_client", "rotator.service.daemon", "rotator.edges.metrics"})
+PAGE = frozenset({"jinja2", "markupsafe", "rotator.views.page"})
+DAEMON = PAGE | {"apscheduler", "prometheus_client", "rotator.service.daemon", "rotator.edges.metrics"}
 
 REPORT = """
 import json, sys
@@ -184,7 +185,7 @@ def test_cli_config_schema(bench: Bench) -> None:
 )
 def test_cli_loads_nothing_heavy_to_answer(bench: Bench, arguments: tuple[str, ...]) -> None:
     """Help, version and complaints are there before anything heavy is imported."""
-    assert set() == loaded(bench, *arguments) & (HEAVY | NEVER | EMULATOR)
+    assert set() == loaded(bench, *arguments) & (HEAVY | NEVER | EMULATOR | PAGE)
 
 
 def test_cli_loads_no_network_to_check_a_configuration(bench: Bench) -> None:
@@ -196,7 +197,7 @@ def test_cli_loads_no_network_to_check_a_configuration(bench: Bench) -> None:
 
 @pytest.mark.parametrize("arguments", [("--dry-run",), ("--once",), ("status",)], ids=" ".join)
 def test_cli_loads_no_daemon_for_one_pass(bench: Bench, arguments: tuple[str, ...]) -> None:
-    """One pass loads no scheduler, no metrics, no web server and no emulator."""
+    """One pass loads no scheduler, no metrics, no web server, no templates and no emulator."""
     bench.begin(Tenant(keysets=(due(),)))
     modules = loaded(bench, *arguments)
     assert set() == modules & (DAEMON | EMULATOR | NEVER)

@@ -147,8 +147,8 @@ def test_dry_run_key_to_come_that_is_no_cover(bench: Bench) -> None:
     ]
     assert [row["outcome"] for row in rows] == ["planned", "planned"]
     table = bench.run("--dry-run").out
-    assert "key to come disabled: is disabled" in table
-    assert "key to come late: begins only after cover has ended" in table
+    assert "upcoming key disabled: is disabled" in table
+    assert "upcoming key late: becomes active only after the cover has ended" in table
 
 
 OBSERVE = {"mode": "observe"}
@@ -272,13 +272,13 @@ def test_dry_run_table(bench: Bench) -> None:
     missing = "the tenant has no keyset B2C_1A_Missing; check its id, tenant_id and cloud"
     assert bench.run("--dry-run").out == (
         "contoso\n"
-        "  KEYSET          OUTCOME  REASON       COVERED   NEXT KEY\n"
-        "  B2C_1A_Held     held     not_due      in 81d1h  in 80d\n"
-        "  B2C_1A_Planned  planned  renewal_due  in 11d1h  in 10d\n"
+        "  KEYSET          OUTCOME  REASON       COVERED UNTIL  TAKES OVER\n"
+        "  B2C_1A_Held     held     not_due      in 81d1h       in 80d\n"
+        "  B2C_1A_Planned  planned  renewal_due  in 11d1h       in 10d\n"
         "\n"
         "fabrikam\n"
-        "  KEYSET          OUTCOME  REASON       COVERED   NEXT KEY\n"
-        "  B2C_1A_Missing  failed   not_found    -         -\n"
+        "  KEYSET          OUTCOME  REASON       COVERED UNTIL  TAKES OVER\n"
+        "  B2C_1A_Missing  failed   not_found    -              -\n"
         "\n"
         f"contoso/B2C_1A_Planned: to be generated: RSA sig key, active from {nbf}, expires {exp}\n"
         f"fabrikam/B2C_1A_Missing: {missing}\n"

@@ -87,7 +87,7 @@ def test_status_says_what_happens_next(bench: Bench) -> None:
     out = bench.run("status").out
     activation = (old.nbf or 0) + 90 * DAY
     for line in (
-        f"  next key due   {instant(activation - 16 * DAY)}  5d23h ago\n",
+        f"  due            {instant(activation - 16 * DAY)}  5d23h ago\n",
         f"  publish by     {instant(activation - 2 * DAY)}  in 8d\n",
         f"  takes over     {instant(activation)}  in 10d\n",
         f"  to be generated: RSA sig key, active from {instant(activation)}, ",

@@ -8,13 +8,15 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
-from rotator.shell.status_store import Entry, Name
-from rotator.views.program import About
+from rotator.core.status import KeysetStatus, Name
+from rotator.core.tenant import TenantId
+from rotator.views.page import ProcessStatus
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-ABOUT = About(version="1.2.3", refresh=60, stale=2.5 * HOUR, began=NOW - DAY, swept=NOW - HOUR / 2)
+CONTOSO = TenantId(graph="https://graph", login="https://login", directory="contoso")
+PROCESS = ProcessStatus(version="1.2.3", refresh=60, stale=2.5 * HOUR, began=NOW - DAY, swept=NOW - HOUR / 2)
 
 
 def policy(keyset_id: str = "B2C_1A_X", mode: Mode = Mode.ROTATE) -> RotationPolicy:
@@ -42,7 +44,9 @@ def looked_at(*keys: Key, of: RotationPolicy | None = None) -> Outcome:
     of = of or policy()
     keyset = Keyset(id=of.keyset_id, keys=keys)
     decision = decide(of, keyset, NOW)
-    observation = Observation(tenant="contoso", policy=of, now=NOW, keyset=keyset, assessment=decision.assessment)
+    observation = Observation(
+        tenant="contoso", tenant_id=CONTOSO, policy=of, now=NOW, keyset=keyset, assessment=decision.assessment
+    )
     if isinstance(decision, Rotate):
         return Planned(observation=observation, reason=decision.reason, spec=decision.spec)
     return Held(observation=observation, reason=decision.reason)
@@ -50,19 +54,19 @@ def looked_at(*keys: Key, of: RotationPolicy | None = None) -> Outcome:
 
 def failed(message: str, of: RotationPolicy | None = None) -> Failed:
     """A keyset that could not be looked at."""
-    observation = Observation(tenant="contoso", policy=of or policy(), now=NOW)
+    observation = Observation(tenant="contoso", tenant_id=CONTOSO, policy=of or policy(), now=NOW)
     return Failed(
         observation=observation, failure=Failure(kind=FailureKind.FORBIDDEN, message=message, request_id="r-1")
     )
 
 
-def entry(outcome: Outcome) -> Entry:
+def entry(outcome: Outcome) -> KeysetStatus:
     """What the board knows after it."""
     observation = outcome.observation if outcome.observation.keyset else None
-    return Entry(
+    return KeysetStatus(
         policy=outcome.observation.policy,
         outcome=outcome,
-        standing=outcome,
+        effective_outcome=outcome,
         observation=observation,
         failures=isinstance(outcome, Failed),
     )
@@ -85,10 +89,10 @@ def hourly(keyset_id: str) -> RotationPolicy:
     )
 
 
-def many(count: int) -> dict[Name, Entry]:
+def many(count: int) -> dict[Name, KeysetStatus]:
     """*count* keysets in four tenants, some of them in trouble, one tenant without a token."""
     names = ("contoso", "fabrikam eu", "northwind-production", "locked")
-    found: dict[Name, Entry] = {}
+    found: dict[Name, KeysetStatus] = {}
     for number in range(count):
         tenant, name = names[number * 4 // count], f"B2C_1A_Keyset{number}"
         outcome = failed("the client secret is wrong", policy(name)) if tenant == "locked" else _one_of(number, name)

@@ -8,7 +8,7 @@ import pytest
 from end_to_end.harness import Bench, Tenant, due, fresh, lapsed
 from PIL import Image
 from programs import need
-from views.cases import ABOUT, NOW, many
+from views.cases import NOW, PROCESS, many
 
 from rotator.edges.web import Page, Server
 from rotator.views.page import page
@@ -93,7 +93,7 @@ def test_browser_paints_the_page(
     shot = tmp_path / "page.png"
     scheme = ("--blink-settings=preferredColorScheme=0",) if dark else ()
     size = f"--window-size={width},1600"
-    browse(tmp_path / "profile", size, f"--screenshot={shot}", *scheme, site(page(many(keysets), NOW, ABOUT)))
+    browse(tmp_path / "profile", size, f"--screenshot={shot}", *scheme, site(page(many(keysets), NOW, PROCESS)))
     with Image.open(shot) as picture:
         painted = picture.convert("RGB")
     assert painted.width == width

@@ -3,10 +3,8 @@ from views.cases import NOW, failed, key, looked_at, policy, refused
 
 from rotator.core.outcome import Outcome
 from rotator.core.policy import Mode
-from rotator.views.document import row
 from rotator.views.status import status
 from rotator.views.table import table
-from rotator.views.words import remaining
 
 HOSTILE = "\x1b[31mred\nline\u202e"
 LONG = "B2C_1A_" + "KeysetOfTheNorthwindProduction" * 3
@@ -53,6 +51,23 @@ def test_status_draws_keys_against_time() -> None:
     assert plan.count("o") == 3
 
 
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        pytest.param(80, "Jan 2030     Apr 2030     Jul 2030      Oct 2030", id="as on the page"),
+        pytest.param(60, "Jan 2030 May 2030 Sep 2030", id="narrow"),
+    ],
+)
+def test_status_dates_begin_where_they_are_true(width: int, expected: str) -> None:
+    """A date on the axis begins in the column of the day that it names: this one is at the line of now."""
+    lines = status([looked_at(key("abcdefgh", -10, 81))], NOW, width, colour=False).splitlines()
+    (axis,) = [line for line in lines if "2030 " in line and "Z" not in line]
+    (drawn,) = [line for line in lines if line.startswith("  abcdefgh") and "|" in line]
+    assert axis.split() == expected.split()
+    assert axis.index("Jan 2030") == drawn.index("|")
+    assert (width < 80) or axis.strip() == expected
+
+
 def test_status_draws_disabled_keys() -> None:
     """A key that is disabled has its place in time, and a glyph of its own."""
     text = status([looked_at(key("a", -10, 81), key("off", 30, 100, enabled=False))], NOW, 80, colour=False)
@@ -63,7 +78,7 @@ def test_status_draws_disabled_keys() -> None:
 def test_status_counts_troubles() -> None:
     """The last line is no praise for what is in trouble."""
     text = status(OUTCOMES, NOW, None, colour=False)
-    assert text.splitlines()[-1] == "9 keysets: 3 no valid key, 1 cover is ending, 1 failed, 2 held, 2 planned"
+    assert text.splitlines()[-1] == "9 keysets: 3 no valid key, 1 cover is ending, 1 failed, 2 planned, 2 held"
 
 
 def test_status_ends_with_what_is_in_trouble() -> None:
@@ -75,13 +90,13 @@ def test_status_ends_with_what_is_in_trouble() -> None:
     assert lines[0].startswith("contoso/B2C_1A_Empty (it has no keys): no valid key: nobody can sign in")
     assert " (the last one expired 9d ago): " in lines[2]
     assert " (4h48m left): cover is ending: " in lines[3]
-    assert "mode observe: rotator itself will not act" in lines[3]
+    assert "mode observe: rotator does not generate keys" in lines[3]
 
 
-def test_status_is_late_since_it_was_to_be_published() -> None:
-    """Late is what is past publish_by, which comes before the new key was to begin."""
+def test_status_of_a_late_rotation() -> None:
+    """Late is what is past publish_by, which comes before the new key takes over."""
     text = status([looked_at(key("a", -89, 2))], NOW, 80, colour=False)
-    assert "  late since     2029-12-31T00:00:00Z  1d ago\n" in text
+    assert "  publish by     2029-12-31T00:00:00Z  1d ago\n" in text
     assert "  takes over     2030-01-02T00:00:00Z  in 1d\n" in text
 
 
@@ -95,34 +110,3 @@ def test_hostile_kid_stays_on_its_line(render: object) -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert not any(line.startswith("line") for line in text.splitlines())
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (0, "now"),
-        (1, "in 1s"),
-        (-1, "1s ago"),
-        (61, "in 1m1s"),
-        (3600, "in 1h"),
-        (90_061, "in 1d1h"),
-        (86_399, "in 23h59m"),
-    ],
-)
-def test_remaining_in_its_two_largest_units(seconds: int, expected: str) -> None:
-    """A span is told so that it can be grasped."""
-    assert remaining(NOW.fromtimestamp(NOW.timestamp() + seconds, NOW.tzinfo), NOW) == expected
-
-
-def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
-    """Every member is there, null where it does not apply."""
-    found = row(failed("no"))
-    assert {name for name, value in found.items() if value is None} == {
-        "active_kid",
-        "covered_until",
-        "renewal_due",
-        "publish_by",
-        "activation",
-        "key",
-        "notes",
-    }

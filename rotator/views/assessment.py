@@ -1,0 +1,176 @@
+"""
+The state of a keyset at the time of reading.
+
+The last look may be an hour old. What it saw is decided upon again here, so that a key
+that has expired since, or a look that has become too old, is shown as what it is now.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.core.keyset import NEVER, Keyset
+from rotator.core.outcome import Failed
+from rotator.core.rotation import Decision, decide
+from rotator.core.status import KeysetStatus, Name
+from rotator.views.conditions import Condition, Level, all_clear, conditions
+from rotator.views.phrases import COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER, describe, remaining, rounded
+from rotator.views.timeline import has_window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """
+    A label with a text and, where the text tells how far an instant is, that instant.
+
+    Such as: covered until, in 9d, 2030-01-10T00:00:00Z.
+    """
+
+    label: str
+    text: str
+    instant: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetAssessment:
+    """
+    A keyset at one instant.
+
+    keyset:     as last seen; None where it was never seen
+    decision:   what is to be done with it now; None with `keyset`
+    conditions: the most serious first, at least one
+    """
+
+    entry: KeysetStatus
+    now: datetime
+    keyset: Keyset | None
+    decision: Decision | None
+    conditions: tuple[Condition, ...]
+
+    @property
+    def level(self) -> Level:
+        """The level of the most serious condition."""
+        return self.conditions[0].level
+
+    @property
+    def label(self) -> str:
+        """The labels of the most serious conditions."""
+        return ", ".join(condition.label for condition in self.most_serious)
+
+    @property
+    def most_serious(self) -> tuple[Condition, ...]:
+        """The conditions of the highest level."""
+        return tuple(condition for condition in self.conditions if condition.level is self.level)
+
+    @property
+    def kind(self) -> str:
+        """What its keys are and what may be done to it, such as: RSA sig, rotate."""
+        policy = self.entry.policy
+        return f"{policy.kty} {policy.use}, {policy.mode.value}"
+
+    @property
+    def has_no_valid_key(self) -> bool:
+        """Whether nobody can sign in; False where the keyset was never seen."""
+        return self.decision is not None and self.decision.assessment.active is None
+
+    @property
+    def cover_left(self) -> timedelta | None:
+        """How long the cover lasts; None where there is none, it has no end, or the keyset was never seen."""
+        if self.decision is None:
+            return None
+        active, end = self.decision.assessment.active, self.decision.assessment.covered_until
+        return None if active is None or active.exp is None or end == NEVER else end - self.now
+
+    def time_left(self) -> str:
+        """How long the cover lasts, as a phrase."""
+        if self.decision is None:
+            return "cover is unknown: never seen"
+        if self.decision.assessment.active is None:
+            return _last_valid(self.keyset, self.now)
+        if self.cover_left is not None:
+            return f"{rounded(self.cover_left)} left"
+        which = "active" if self.decision.assessment.active.exp is None else "last"
+        return f"no end: the {which} key has no expiry"
+
+    def facts(self) -> Iterator[Fact]:
+        """Until when it is covered, and the plan of its next key; nothing before the first look."""
+        if self.decision is None:
+            if self.entry.outcome is not None:
+                yield Fact(label=COVERED_UNTIL, text="unknown: never seen")
+            return
+        assessment, plan = self.decision.assessment, self.decision.assessment.plan
+        if self.cover_left is None:
+            text = f"no valid key, {self.time_left()}" if self.has_no_valid_key else self.time_left()
+            yield Fact(label=COVERED_UNTIL, text=text)
+        else:
+            yield self._instant(COVERED_UNTIL, assessment.covered_until)
+        if has_window(plan):
+            yield self._instant(DUE, plan.renewal_due)
+            yield self._instant(PUBLISH_BY, plan.publish_by)
+            yield self._instant(TAKES_OVER, plan.activation)
+
+    def last_seen(self) -> Iterator[Fact]:
+        """When the last look showed the keyset; nothing where none did."""
+        if self.entry.observation is not None:
+            yield self._instant("last seen", self.entry.observation.now)
+
+    def notes(self) -> Iterator[str]:
+        """What the last outcome says and no condition does."""
+        outcome = self.entry.effective_outcome
+        if outcome is None:
+            return
+        said = {condition.sentence for condition in self.conditions}
+        yield from (text for text in describe(outcome) if text not in said)
+        if isinstance(outcome, Failed) and outcome.failure.request_id:
+            yield f"request-id {outcome.failure.request_id}"
+        if self.entry.failures > 1:
+            yield f"{self.entry.failures} consecutive failures"
+
+    def _instant(self, label: str, instant: datetime) -> Fact:
+        return Fact(label=label, text=remaining(instant, self.now), instant=instant)
+
+
+def assess(entry: KeysetStatus, now: datetime, stale: timedelta, *, dry_run: bool) -> KeysetAssessment:
+    """The keyset of *entry* at *now*; *stale* is how old the last look that showed it may be."""
+    keyset = entry.observation.keyset if entry.observation is not None else None
+    decision = decide(entry.policy, keyset, now) if keyset is not None else None
+    found = conditions(entry, keyset, decision, now, stale, dry_run=dry_run)
+    ordered = tuple(sorted(found, key=lambda condition: _LEVELS.index(condition.level)))
+    return KeysetAssessment(
+        entry=entry,
+        now=now,
+        keyset=keyset,
+        decision=decision,
+        conditions=ordered or (all_clear(entry, now),),
+    )
+
+
+_LEVELS = tuple(Level)
+
+
+def urgency(assessment: KeysetAssessment) -> tuple[bool, timedelta]:
+    """A sort key: no valid key first, then by the cover that is left; what is unknown is last."""
+    left = assessment.cover_left
+    return not assessment.has_no_valid_key, timedelta.max if left is None else left
+
+
+def in_trouble(assessments: Mapping[Name, KeysetAssessment]) -> list[list[Name]]:
+    """
+    The keysets in trouble, the most urgent first.
+
+    Keysets of one tenant that have the same most serious conditions are one group.
+    """
+    groups: dict[tuple[str, tuple[Condition, ...]], list[Name]] = {}
+    bad = [name for name, assessment in assessments.items() if assessment.level is Level.BAD]
+    for name in sorted(bad, key=lambda name: urgency(assessments[name])):
+        groups.setdefault((name[0], assessments[name].most_serious), []).append(name)
+    return list(groups.values())
+
+
+def _last_valid(keyset: Keyset | None, now: datetime) -> str:
+    """When there was a valid key."""
+    keys = keyset.keys if keyset is not None else ()
+    ends = [key.expires for key in keys if key.is_usable and key.expires <= now]
+    if ends:
+        return f"the last one expired {remaining(max(ends), now)}"
+    return "none of its keys is valid now" if keys else "it has no keys"

@@ -1,0 +1,201 @@
+"""
+The conditions of a keyset: what there is to know of it, and what to do about it.
+
+A keyset can have several conditions: that nobody can sign in is not hidden by the failure
+that causes it. The thresholds are those of deploy/prometheus/rules.yaml: while an alert
+fires there, no keyset is fine here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.core.keyset import NEVER, Keyset
+from rotator.core.outcome import Failed, Held, Outcome, Rotated
+from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.rotation import Assessment, Decision, Hold, Note, NoteKind, Rotate
+from rotator.core.status import KeysetStatus
+from rotator.views.phrases import AT_RISK, NOTES, remaining, rounded
+from rotator.views.timeline import has_window
+
+ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
+
+
+class Level(StrEnum):
+    """How serious a condition is; the most serious first."""
+
+    BAD = "bad"
+    DUE = "due"
+    GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """
+    One thing to know of a keyset.
+
+    label:    a word or two, such as overdue
+    sentence: what it means, without a capital letter and a full stop
+    remedy:   what to do about it, in the same form; empty where nothing is to be done
+    runbook:  the section of the runbook; empty where there is none
+    """
+
+    level: Level
+    label: str
+    sentence: str
+    remedy: str = ""
+    runbook: str = ""
+
+
+def conditions(
+    entry: KeysetStatus,
+    keyset: Keyset | None,
+    decision: Decision | None,
+    now: datetime,
+    stale: timedelta,
+    *,
+    dry_run: bool,
+) -> Iterator[Condition]:
+    """
+    The conditions of a keyset at *now* that somebody should know of; see `all_clear` where there are none.
+
+    keyset, decision: as last seen, and what is to be done with that now; None together
+    stale: how old the last look that showed the keyset may be
+    """
+    outcome = entry.effective_outcome
+    if keyset is not None and decision is not None and decision.assessment.active is None:
+        yield _no_valid_key(keyset, now, _remedy(entry.policy, outcome, decision, dry_run=dry_run))
+    match outcome:
+        case Failed(failure=failure):
+            yield Condition(level=Level.BAD, label="failed", sentence=failure.message, runbook="B2CRotationFailing")
+        case Held(reason=Refusal.RUNAWAY_GUARD):
+            yield _GUARDED
+        case None:
+            yield _NOT_SEEN_YET
+        case _:
+            pass
+    if entry.observation is not None and now - entry.observation.now > stale:
+        yield _not_seen_for(now - entry.observation.now)
+    if decision is not None and decision.assessment.active is not None:
+        yield from _cover(decision.assessment, now, _remedy(entry.policy, outcome, decision, dry_run=dry_run))
+        if not decision.assessment.at_risk:
+            yield from _due(entry, decision, now, dry_run=dry_run)
+    if decision is not None:
+        yield from _ineffective_keys(decision.assessment.notes)
+
+
+def all_clear(entry: KeysetStatus, now: datetime) -> Condition:
+    """The condition of a keyset that has no other."""
+    match entry.effective_outcome:
+        case Rotated(observation=observation):
+            label, sentence = "rotated", f"the next key was generated {remaining(observation.now, now)}"
+        case _ if entry.policy.mode is Mode.OBSERVE:
+            label, sentence = "observed", "mode observe: rotator only reads it"
+        case _:
+            label, sentence = "fine", "nothing is due"
+    return Condition(level=Level.GOOD, label=label, sentence=sentence)
+
+
+def _no_valid_key(keyset: Keyset, now: datetime, remedy: str) -> Condition:
+    upcoming = next(keyset.upcoming(now), None)
+    then = f"; the next key takes over {remaining(upcoming.activates, now)}" if upcoming else ""
+    return Condition(
+        level=Level.BAD,
+        label="no valid key",
+        sentence=f"nobody can sign in through policies that use this keyset{then}",
+        remedy=remedy,
+        runbook="B2CKeysetWithoutValidKey",
+    )
+
+
+def _not_seen_for(age: timedelta) -> Condition:
+    return Condition(
+        level=Level.BAD,
+        label=f"not seen for {rounded(age)}",
+        sentence="its state is shown as it was then",
+        remedy="check why rotator cannot read it, and whether sweeps still finish",
+        runbook="B2CKeysetUnobserved",
+    )
+
+
+def _cover(assessment: Assessment, now: datetime, remedy: str) -> Iterator[Condition]:
+    """Whether the cover is about to end, and whether the next key is late; the remedy is given once."""
+    plan = assessment.plan
+    window = min(assessment.covered_until - plan.renewal_due, 2 * (plan.activation - plan.renewal_due))
+    left = assessment.covered_until - now
+    sentence = "when the cover ends, nobody can sign in through policies that use this keyset"
+    if assessment.covered_until != NEVER and left < ENDING * window:
+        yield Condition(
+            level=Level.BAD, label="cover is ending", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverEnding"
+        )
+        remedy = ""
+    elif assessment.covered_until != NEVER and left < LOW * window:
+        yield Condition(
+            level=Level.DUE, label="cover is low", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverLow"
+        )
+    if assessment.at_risk:
+        yield Condition(level=Level.BAD, label="overdue", sentence=AT_RISK, remedy=remedy, runbook="B2CRotationOverdue")
+
+
+def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: bool) -> Iterator[Condition]:
+    plan = decision.assessment.plan
+    if isinstance(decision, Rotate):
+        sentence = "the next key is due"
+        if decision.reason is Reason.UNDATED:
+            sentence = f"the active key has no expiry, so nothing replaces it; {sentence}"
+        if dry_run:
+            yield Condition(level=Level.DUE, label="due", sentence=f"{sentence}, but a dry run does not generate it")
+        elif isinstance(entry.effective_outcome, Held) and entry.effective_outcome.reason in _WAITING:
+            waiting = f"{sentence}, but {_WAITING[entry.effective_outcome.reason]}"
+            yield Condition(level=Level.DUE, label="waiting", sentence=waiting)
+        else:
+            yield Condition(level=Level.DUE, label="due", sentence=f"{sentence}, and rotator will generate it")
+    elif entry.policy.mode is Mode.OBSERVE and has_window(plan) and plan.renewal_due <= now:
+        yield Condition(level=Level.DUE, label="due", sentence="the next key is due", remedy=_OBSERVES)
+
+
+def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *, dry_run: bool) -> str:
+    """What to do where a key is missing: above all, whether rotator will generate one."""
+    if policy.mode is Mode.OBSERVE:
+        return _OBSERVES
+    if dry_run:
+        return "dry run: rotator does not generate keys; end the dry run, or generate a key by hand"
+    if isinstance(outcome, Failed):
+        return "rotator generates the key once the failure is resolved; if that takes too long, generate one by hand"
+    if isinstance(outcome, Held) and outcome.reason is Refusal.RUNAWAY_GUARD:
+        return "rotator generates no key while the runaway guard holds the keyset"
+    if isinstance(decision, Hold):
+        return "no key that is generated now would take over sooner than the upcoming one"
+    return "rotator generates a key at its second look; if it does not, check its log"
+
+
+def _ineffective_keys(notes: Sequence[Note]) -> Iterator[Condition]:
+    """The upcoming keys that will not take over as somebody may expect: a condition for each kind."""
+    for kind in dict.fromkeys(note.kind for note in notes):
+        label, remedy = _INEFFECTIVE[kind]
+        kids = ", ".join(note.kid or "-" for note in notes if note.kind is kind)
+        sentence = f"upcoming key {kids}: {NOTES[kind]}; rotator does not rely on it"
+        yield Condition(level=Level.DUE, label=label, sentence=sentence, remedy=remedy, runbook="B2CKeyToComeUseless")
+
+
+_OBSERVES = "mode observe: rotator does not generate keys; generate a key by hand"
+_NOT_SEEN_YET = Condition(level=Level.DUE, label="not seen yet", sentence="rotator has not looked at it yet")
+_GUARDED = Condition(
+    level=Level.BAD,
+    label="guarded",
+    sentence="it needs yet another key although rotator generated enough of them; no more are generated",
+    remedy="find out what removes, hides or disables its keys",
+    runbook="B2CRunawayGuard",
+)
+_WAITING: dict[Reason | Refusal, str] = {
+    Refusal.STOPPING: "rotator is stopping",
+    Refusal.NOT_LEADER: "another replica may be the leader",
+    Refusal.RECONFIGURED: "the configuration has just changed",
+}
+_INEFFECTIVE = {
+    NoteKind.DISABLED: ("successor disabled", "enable it if it is meant to be used"),
+    NoteKind.OVERLAP_TOO_SHORT: ("overlap too short", "find out who created it"),
+    NoteKind.BEHIND_GAP: ("gap", "find out who created it"),
+}

@@ -1,0 +1,127 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from views.cases import HOUR, NOW, entry, failed, key, looked_at, policy, refused
+
+from rotator.core.outcome import Held, Planned, Rotated
+from rotator.core.policy import Mode
+from rotator.core.reasons import Reason, Refusal
+from rotator.core.status import KeysetStatus
+from rotator.views.assessment import KeysetAssessment, assess
+from rotator.views.conditions import Level
+
+STALE = 2.5 * HOUR
+FINE = looked_at(key("a", -10, 81))
+DUE = looked_at(key("a", -80, 11))
+OBSERVED = policy(mode=Mode.OBSERVE)
+
+
+def judged(found: KeysetStatus, *, dry_run: bool = False) -> KeysetAssessment:
+    return assess(found, NOW, STALE, dry_run=dry_run)
+
+
+def held(reason: Reason | Refusal) -> KeysetStatus:
+    return entry(Held(observation=DUE.observation, reason=reason))
+
+
+def seen(found: KeysetStatus, ago: timedelta) -> KeysetStatus:
+    assert found.observation is not None
+    return replace(found, observation=replace(found.observation, now=NOW - ago))
+
+
+def rotated() -> KeysetStatus:
+    assert isinstance(DUE, Planned)
+    after = replace(looked_at(key("a", -80, 11), key("b", 10, 101)).observation, now=NOW - HOUR / 2)
+    return entry(Rotated(before=DUE.observation, observation=after, reason=DUE.reason, spec=DUE.spec, kid="b"))
+
+
+@pytest.mark.parametrize(
+    ("found", "conditions"),
+    [
+        pytest.param(entry(FINE), ["good fine"], id="fine"),
+        pytest.param(entry(DUE), ["due due"], id="due"),
+        pytest.param(rotated(), ["good rotated"], id="rotated"),
+        pytest.param(KeysetStatus(policy=policy()), ["due not seen yet"], id="before the first look"),
+        pytest.param(entry(failed("no")), ["bad failed"], id="never seen"),
+        pytest.param(entry(refused(FINE, "no")), ["bad failed"], id="failed"),
+        pytest.param(
+            entry(refused(looked_at(key("a", -100, -9)), "no")),
+            ["bad no valid key", "bad failed"],
+            id="nobody can sign in, and it failed",
+        ),
+        pytest.param(
+            entry(refused(looked_at(key("a", -90.5, 0.5)), "no")),
+            ["bad failed", "bad cover is ending", "bad overdue"],
+            id="late, and it failed",
+        ),
+        pytest.param(seen(entry(FINE), STALE), ["good fine"], id="as old as it may be"),
+        pytest.param(seen(entry(FINE), 3 * HOUR), ["bad not seen for 3h"], id="older"),
+        pytest.param(held(Refusal.RUNAWAY_GUARD), ["bad guarded", "due due"], id="guarded"),
+        pytest.param(held(Refusal.NOT_LEADER), ["due waiting"], id="refused by the lease"),
+        pytest.param(entry(looked_at(key("a", -10, 81), of=OBSERVED)), ["good observed"], id="observed"),
+        pytest.param(entry(looked_at(key("a", -80, 11), of=OBSERVED)), ["due due"], id="observed, and due"),
+        pytest.param(entry(looked_at(key("n", None, None), of=OBSERVED)), ["good observed"], id="observed, undated"),
+        pytest.param(entry(looked_at(key("a", -80, 8.5))), ["due due"], id="half of the window is left"),
+        pytest.param(entry(looked_at(key("a", -80, 8.4))), ["due cover is low", "due due"], id="less than half"),
+        pytest.param(entry(looked_at(key("a", -80, 4.25))), ["due cover is low", "due due"], id="a quarter"),
+        pytest.param(entry(looked_at(key("a", -80, 4.2))), ["bad cover is ending", "due due"], id="less than that"),
+        pytest.param(
+            entry(looked_at(key("a", -10, 81), key("b", 70, 200, enabled=False))),
+            ["due successor disabled"],
+            id="a key to come is disabled",
+        ),
+        pytest.param(
+            entry(looked_at(key("a", -70, 21), key("b", 22, 200), of=OBSERVED)), ["due gap"], id="a gap is to come"
+        ),
+        pytest.param(
+            entry(looked_at(key("a", -70, 21), key("b", 20.5, 200), of=OBSERVED)),
+            ["due overlap too short"],
+            id="an overlap is too short",
+        ),
+    ],
+)
+def test_assessment_has_the_most_serious_condition_first(found: KeysetStatus, conditions: list[str]) -> None:
+    """All that is wrong is told, the most serious first, and nothing is good beside it."""
+    assessment = judged(found)
+    assert [f"{each.level} {each.label}" for each in assessment.conditions] == conditions
+    assert all(each.runbook for each in assessment.conditions if each.level is Level.BAD)
+
+
+@pytest.mark.parametrize(
+    ("found", "dry_run", "told"),
+    [
+        pytest.param(looked_at(), False, "rotator generates a key at its second look", id="it acts"),
+        pytest.param(looked_at(), True, "dry run: rotator does not generate keys", id="a dry run"),
+        pytest.param(looked_at(of=OBSERVED), False, "mode observe: rotator does not generate keys", id="observed"),
+        pytest.param(refused(looked_at(), "no"), False, "once the failure is resolved", id="it failed"),
+        pytest.param(
+            looked_at(key("b", 0.1, 91), of=replace(policy(), minimum_lead=3 * HOUR)),
+            False,
+            "would take over sooner",
+            id="a key is coming",
+        ),
+        pytest.param(
+            Held(observation=looked_at(key("a", -90.5, 0.5)).observation, reason=Refusal.RUNAWAY_GUARD),
+            False,
+            "while the runaway guard holds",
+            id="guarded",
+        ),
+    ],
+)
+def test_remedy_says_whether_rotator_acts(found: Any, dry_run: bool, told: str) -> None:  # noqa: FBT001
+    """Where a key is missing, it says whether this program will make one."""
+    assert [each for each in judged(entry(found), dry_run=dry_run).conditions if told in each.remedy] != []
+
+
+def test_dry_run_generates_nothing() -> None:
+    """Of a dry run nobody expects a key."""
+    (condition,) = judged(entry(DUE), dry_run=True).conditions
+    assert condition.sentence == "the next key is due, but a dry run does not generate it"
+
+
+def test_no_valid_key_says_when_the_next_takes_over() -> None:
+    """Where a key begins by itself, somebody on call knows for how long nobody can sign in."""
+    (condition, *_) = judged(entry(looked_at(key("b", 0.125, 91)))).conditions
+    assert condition.sentence.endswith("; the next key takes over in 3h")
