@@ -19,6 +19,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import KeysetAssessment, assess, in_trouble
@@ -71,14 +73,14 @@ class ProcessStatus:
 @cache
 def environment() -> "Environment":
     """The templates of this package; every text that they write is made printable and escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a process whose page nobody asks
-    from markupsafe import Markup  # noqa: PLC0415                                   for does not pay for it
+    # Loaded with the first page: it takes longer than all else here, and most processes never show a page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
     found = Environment(
         loader=PackageLoader("rotator.views"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+        finalize=_printable,
         auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -98,6 +100,10 @@ def environment() -> "Environment":
         "swatches": SWATCHES,
     }
     return found
+
+
+def _printable(value: object) -> object:
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def page(entries: Mapping[Name, KeysetStatus], now: datetime, process: ProcessStatus) -> str:

@@ -95,8 +95,8 @@ def _trouble(assessments: Mapping[Name, KeysetAssessment], width: int | None) ->
     for names in groups:
         first = assessments[names[0]]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        told = ". ".join(map(_in_full, first.most_serious))
-        yield from wrapped(f"{full_name(names[0])}{more} ({first.time_left()}): {told}", width)
+        text = ". ".join(map(_in_full, first.most_serious))
+        yield from wrapped(f"{full_name(names[0])}{more} ({first.time_left()}): {text}", width)
     if groups:
         yield ""
 

@@ -11,7 +11,7 @@ FINE = looked_at(key("a", -10, 81))
 DUE = looked_at(key("a", -80, 11))
 
 
-def judged(found: KeysetStatus) -> KeysetAssessment:
+def assessed(found: KeysetStatus) -> KeysetAssessment:
     return assess(found, NOW, 2.5 * HOUR, dry_run=False)
 
 
@@ -41,7 +41,7 @@ def fact(label: str, text: str, days: float) -> Fact:
 )
 def test_time_left_in_words(found: KeysetStatus, told: str) -> None:
     """How long is left is never a time that has no meaning."""
-    assert judged(found).time_left() == told
+    assert assessed(found).time_left() == told
 
 
 def test_failure_stands_while_a_plan_is_open() -> None:
@@ -49,7 +49,7 @@ def test_failure_stands_while_a_plan_is_open() -> None:
     found = KeysetStatus(policy=policy())
     found = found.updated(refused(DUE, "no"), is_preliminary=False, failures=1)
     found = found.updated(DUE, is_preliminary=True, failures=1)
-    assert judged(found).label == "failed"
+    assert assessed(found).label == "failed"
 
 
 def test_troubles_in_the_order_of_urgency() -> None:
@@ -63,7 +63,7 @@ def test_troubles_in_the_order_of_urgency() -> None:
         "f": entry(failed("wrong secret")),
         "g": entry(looked_at(key("a", -90.5, 0.4))),
     }
-    cases = {("contoso", name): judged(each) for name, each in found.items()}
+    cases = {("contoso", name): assessed(each) for name, each in found.items()}
     assert [[keyset for _, keyset in group] for group in in_trouble(cases)] == [["e"], ["g", "d"], ["b"], ["a", "f"]]
 
 
@@ -108,10 +108,10 @@ def test_troubles_in_the_order_of_urgency() -> None:
 )
 def test_facts_are_the_cover_and_the_plan(found: KeysetStatus, facts: list[Fact]) -> None:
     """Page and terminal show the same facts under the same labels, and no instant that has no meaning."""
-    assert list(judged(found).facts()) == facts
+    assert list(assessed(found).facts()) == facts
 
 
 def test_notes_are_what_no_condition_says() -> None:
     """The message of a failure is said once; its request-id and how often it failed are notes."""
     found = KeysetStatus(policy=policy(), outcome=failed("no"), effective_outcome=failed("no"), failures=3)
-    assert list(judged(found).notes()) == ["request-id r-1", "3 consecutive failures"]
+    assert list(assessed(found).notes()) == ["request-id r-1", "3 consecutive failures"]

@@ -18,7 +18,7 @@ DUE = looked_at(key("a", -80, 11))
 OBSERVED = policy(mode=Mode.OBSERVE)
 
 
-def judged(found: KeysetStatus, *, dry_run: bool = False) -> KeysetAssessment:
+def assessed(found: KeysetStatus, *, dry_run: bool = False) -> KeysetAssessment:
     return assess(found, NOW, STALE, dry_run=dry_run)
 
 
@@ -84,7 +84,7 @@ def rotated() -> KeysetStatus:
 )
 def test_assessment_has_the_most_serious_condition_first(found: KeysetStatus, conditions: list[str]) -> None:
     """All that is wrong is told, the most serious first, and nothing is good beside it."""
-    assessment = judged(found)
+    assessment = assessed(found)
     assert [f"{each.level} {each.label}" for each in assessment.conditions] == conditions
     assert all(each.runbook for each in assessment.conditions if each.level is Level.BAD)
 
@@ -112,16 +112,16 @@ def test_assessment_has_the_most_serious_condition_first(found: KeysetStatus, co
 )
 def test_remedy_says_whether_rotator_acts(found: Any, dry_run: bool, told: str) -> None:  # noqa: FBT001
     """Where a key is missing, it says whether this program will make one."""
-    assert [each for each in judged(entry(found), dry_run=dry_run).conditions if told in each.remedy] != []
+    assert [each for each in assessed(entry(found), dry_run=dry_run).conditions if told in each.remedy] != []
 
 
 def test_dry_run_generates_nothing() -> None:
     """Of a dry run nobody expects a key."""
-    (condition,) = judged(entry(DUE), dry_run=True).conditions
+    (condition,) = assessed(entry(DUE), dry_run=True).conditions
     assert condition.sentence == "the next key is due, but a dry run does not generate it"
 
 
 def test_no_valid_key_says_when_the_next_takes_over() -> None:
     """Where a key begins by itself, somebody on call knows for how long nobody can sign in."""
-    (condition, *_) = judged(entry(looked_at(key("b", 0.125, 91)))).conditions
+    (condition, *_) = assessed(entry(looked_at(key("b", 0.125, 91)))).conditions
     assert condition.sentence.endswith("; the next key takes over in 3h")

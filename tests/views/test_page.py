@@ -1,6 +1,8 @@
 import base64
 import hashlib
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -164,6 +166,13 @@ def test_environment_escapes_and_refuses_what_is_undefined() -> None:
     assert environment().from_string("{{ a }}").render(a="<\x1b>") == "&lt;\\x1b&gt;"
     with pytest.raises(UndefinedError):
         environment().from_string("{{ b }}").render(a="")
+
+
+def test_templates_are_loaded_for_the_first_page() -> None:
+    """A daemon whose page nobody requests does not load Jinja2."""
+    script = "import sys, rotator.commands.serve; print('rotator.views.page' in sys.modules, 'jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "True False\n"
 
 
 def test_package_data_has_every_file_that_is_not_python() -> None:

@@ -17,7 +17,7 @@ from rotator.views.phrases import by_outcome, remaining, summary
     ],
 )
 def test_remaining_in_its_two_largest_units(seconds: int, expected: str) -> None:
-    """A span is told so that it can be grasped."""
+    """A span is rounded to what somebody can grasp."""
     assert remaining(NOW.fromtimestamp(NOW.timestamp() + seconds, NOW.tzinfo), NOW) == expected
 
 

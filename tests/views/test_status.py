@@ -76,7 +76,7 @@ def test_status_draws_disabled_keys() -> None:
 
 
 def test_status_counts_troubles() -> None:
-    """The last line is no praise for what is in trouble."""
+    """The last line counts what is in trouble by its condition, and the rest by its outcome."""
     text = status(OUTCOMES, NOW, None, colour=False)
     assert text.splitlines()[-1] == "9 keysets: 3 no valid key, 1 cover is ending, 1 failed, 2 planned, 2 held"
 
