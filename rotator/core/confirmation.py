@@ -51,12 +51,11 @@ def look_for_key(progress: Progress, stage: Asked, look: Look, at: float, timing
 def _enable(progress: Progress, stage: Asked, key: Key, at: float, timing: Timing) -> Step:
     """Have the key enabled at each look; where time is over, once if it was never tried, and then look once more."""
     trouble = f"key {key.kid} is there, but disabled"
-    if not stage.trouble.startswith(trouble):
-        stage = replace(stage, trouble=trouble)
     is_over = stage.until is not None and at >= stage.until
     if key.kid is None or (is_over and stage.was_enabled):
-        return _keep_looking(progress, stage, at, timing)
-    stage = replace(stage, was_enabled=stage.was_enabled or is_over)
+        known = stage.trouble if stage.trouble.startswith(trouble) else trouble  # with why enabling it failed
+        return _keep_looking(progress, replace(stage, trouble=known), at, timing)
+    stage = replace(stage, trouble=trouble, was_enabled=stage.was_enabled or is_over)
     return Step(progress=replace(progress, stage=stage), action=Enable(key.kid))
 
 

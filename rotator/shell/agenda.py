@@ -110,6 +110,11 @@ class Agenda:
         wanted = (progress.act_at(timing) for progress in self.progress.values())
         return min((at for at in wanted if at is not None), default=None)
 
+    def confirm_at(self, default: float) -> float:
+        """When to look for the next key that was asked for, in monotonic seconds; *default* where there is none."""
+        stages = (progress.stage for progress in self.progress.values())
+        return min((stage.next_look for stage in stages if isinstance(stage, Asked)), default=default)
+
     def retry_at(self) -> float | None:
         """When to look again after a failure, in monotonic seconds; None where the next sweep is soon enough."""
         return min((each.retry_at for each in self.progress.values() if each.retry_at is not None), default=None)

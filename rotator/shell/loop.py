@@ -147,13 +147,16 @@ class Loop:
             pool.shutdown(wait=True)
         agendas = tuple(self._agendas.values())
         until = self._clock.monotonic() + STOP_GRACE
-        while (asked := [each for each in agendas if each.is_confirming]) and self._clock.monotonic() <= until:
+        while asked := [agenda for agenda in agendas if agenda.is_confirming]:
             pool = self._pools(self._concurrency, "stop")
             for agenda in asked:
                 pool.submit(self._last_look, agenda)
             pool.shutdown(wait=True)
-            if any(agenda.is_confirming for agenda in asked):
-                self._clock.linger(STOP_PAUSE)
+            now = self._clock.monotonic()
+            if now >= until:
+                break
+            next_look = min(agenda.confirm_at(now) for agenda in asked)
+            self._clock.linger(max(min(STOP_PAUSE, until - now, next_look - now), 0.0))
         for agenda in agendas:
             self._visit_of(agenda, self._snapshot).give_up()
 

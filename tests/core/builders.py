@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rotator.core.tenant import TenantId
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
 
@@ -52,3 +53,8 @@ def made(spec: KeySpec, kid: str) -> Key:
 def extended(before: Keyset, *keys: Key) -> Keyset:
     """The keyset *before* with *keys* added."""
     return replace(before, keys=(*before.keys, *keys))
+
+
+def tenant_id(name: str = "contoso") -> TenantId:
+    """The identity of a tenant whose directory is called like it."""
+    return TenantId("https://graph", "https://login", name)

@@ -2,16 +2,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from core.builders import DAY, KEYSET_ID, POLICY, SECOND, T0, key, keyset
+from core.builders import DAY, KEYSET_ID, POLICY, SECOND, T0, key, keyset, tenant_id
 
 from rotator.core.errors import Failure, FailureKind
+from rotator.core.events import ClockSkewed, Event, Looked, RequestFinished
 from rotator.core.exchange import Exchange
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.rotation import decide
-from rotator.shell.gates import RunawayGate, SkewGate, first_refusal
+from rotator.shell.gates import RunawayGate, SkewGate, guarded
 
 DUE = T0 + 74 * DAY
 OURS = keyset(key("ours", T0, T0 + POLICY.validity))
@@ -22,7 +23,12 @@ BROKEN = Failure(kind=FailureKind.MISMATCH, message="it is not what was asked fo
 def observation(now: datetime = DUE, tenant: str = "contoso", keyset_id: str = KEYSET_ID) -> Observation:
     rules, found = replace(POLICY, keyset_id=keyset_id), Keyset(id=keyset_id, keys=OURS.keys)
     return Observation(
-        tenant=tenant, policy=rules, now=now, keyset=found, assessment=decide(rules, found, now).assessment
+        tenant=tenant,
+        tenant_id=tenant_id(tenant),
+        policy=rules,
+        now=now,
+        keyset=found,
+        assessment=decide(rules, found, now).assessment,
     )
 
 
@@ -38,8 +44,13 @@ def failed(generated: str | None, seen: Observation) -> Failed:
     return Failed(observation=seen, failure=BROKEN, spec=SPEC, generated=generated)
 
 
-def answer(skew: float | None) -> Exchange:
-    return Exchange(operation="fetch", client_request_id="1", status=200, seconds=0.1, skew=skew)
+def answer(skew: float | None, tenant: str = "contoso") -> RequestFinished:
+    exchange = Exchange(operation="fetch", client_request_id="1", status=200, seconds=0.1, skew=skew)
+    return RequestFinished(tenant=tenant, tenant_id=tenant_id(tenant), exchange=exchange)
+
+
+def looked(outcome: Outcome) -> Looked:
+    return Looked(outcome=outcome, is_preliminary=False, failures=0)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +61,7 @@ def answer(skew: float | None) -> Exchange:
         pytest.param((None, Refusal.STOPPING, Refusal.NOT_LEADER), Refusal.STOPPING, [0, 1], id="the first refusal"),
     ],
 )
-def test_first_refusal(answers: tuple[Refusal | None, ...], expected: Refusal | None, asked: list[int]) -> None:
+def test_guarded(answers: tuple[Refusal | None, ...], expected: Refusal | None, asked: list[int]) -> None:
     """Gates are asked in turn, and none after one that refuses: the last one counts as the beginning of a write."""
     heard: list[int] = []
 
@@ -59,7 +70,8 @@ def test_first_refusal(answers: tuple[Refusal | None, ...], expected: Refusal | 
         return answer
 
     gates = [lambda _, each=each: gate(*each) for each in enumerate(answers)]
-    assert (first_refusal(gates)(planned(observation())), heard) == (expected, asked)
+    with guarded(gates)(planned(observation())) as objection:
+        assert (objection, heard) == (expected, asked)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +86,8 @@ def test_first_refusal(answers: tuple[Refusal | None, ...], expected: Refusal | 
 )
 def test_skew_gate_refuses(skew: float | None, words: str | None) -> None:
     """From five minutes on no key is generated; the message says which way the clock is wrong."""
-    gate = SkewGate(lambda *_: None)
-    gate.note("contoso", answer(skew))
+    gate = SkewGate(lambda _: None)
+    gate.on_event(answer(skew))
     refusal = gate(planned(observation()))
     if words is None:
         assert refusal is None
@@ -86,23 +98,24 @@ def test_skew_gate_refuses(skew: float | None, words: str | None) -> None:
 
 def test_skew_gate_knows_tenants_apart() -> None:
     """One service's wrong clock holds up no other tenant, and is forgotten with the next answer."""
-    gate = SkewGate(lambda *_: None)
-    gate.note("contoso", answer(900.0))
-    gate.note("contoso", answer(None))
+    gate = SkewGate(lambda _: None)
+    gate.on_event(answer(900.0))
+    gate.on_event(answer(None))
     assert gate(planned(observation())) is not None
     assert gate(planned(observation(tenant="fabrikam"))) is None
-    gate.note("contoso", answer(0.0))
+    gate.on_event(answer(0.0))
     assert gate(planned(observation())) is None
 
 
 def test_skew_gate_tells_of_changes() -> None:
     """A skew is told once it is longer than a minute, and once it is no longer, either way, for each tenant."""
-    heard: list[tuple[str, float]] = []
-    gate = SkewGate(lambda tenant, skew: heard.append((tenant, skew)))
+    heard: list[Event] = []
+    gate = SkewGate(heard.append)
     for skew in (0.0, 60.0, -60.0, 60.5, None, 90.0, -90.0, -60.0, 1.0):
-        gate.note("contoso", answer(skew))
-    gate.note("fabrikam", answer(-61.0))
-    assert heard == [("contoso", 60.5), ("contoso", -60.0), ("fabrikam", -61.0)]
+        gate.on_event(answer(skew))
+    gate.on_event(answer(-61.0, "fabrikam"))
+    told = (("contoso", 60.5), ("contoso", -60.0), ("fabrikam", -61.0))
+    assert heard == [ClockSkewed(tenant=tenant, seconds=skew) for tenant, skew in told]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +147,7 @@ def test_runaway_gate_counts(outcomes: list[Outcome], *, holds: bool) -> None:
     """Every key that was generated counts, whether the keyset shows it or not."""
     gate = RunawayGate()
     for outcome in outcomes:
-        gate.note(outcome)
+        gate.on_event(looked(outcome))
     assert gate(planned(observation())) is (Refusal.RUNAWAY_GUARD if holds else None)
 
 
@@ -145,8 +158,8 @@ def test_runaway_gate_counts(outcomes: list[Outcome], *, holds: bool) -> None:
 def test_runaway_gate_forgets(age: timedelta, *, holds: bool) -> None:
     """What was generated a whole turn ago counts no more."""
     gate = RunawayGate()
-    gate.note(rotated("a", observation(DUE - age)))
-    gate.note(rotated("b", observation()))
+    gate.on_event(looked(rotated("a", observation(DUE - age))))
+    gate.on_event(looked(rotated("b", observation())))
     assert gate(planned(observation())) is (Refusal.RUNAWAY_GUARD if holds else None)
 
 
@@ -154,9 +167,9 @@ def test_runaway_gate_after_some_were_forgotten() -> None:
     """Two keys that nobody named are two, also where one before them counts no more."""
     gate = RunawayGate()
     for day in (DUE, DUE + 50 * DAY):
-        gate.note(failed("", observation(day)))
+        gate.on_event(looked(failed("", observation(day))))
     assert gate(planned(observation(DUE + 91 * DAY))) is None
-    gate.note(failed("", observation(DUE + 91 * DAY)))
+    gate.on_event(looked(failed("", observation(DUE + 91 * DAY))))
     assert gate(planned(observation(DUE + 92 * DAY))) is Refusal.RUNAWAY_GUARD
 
 
@@ -164,7 +177,7 @@ def test_runaway_gate_of_what_was_not_seen() -> None:
     """What nobody has seen is not judged."""
     gate = RunawayGate()
     for kid in "ab":
-        gate.note(rotated(kid, observation()))
+        gate.on_event(looked(rotated(kid, observation())))
     assert gate(planned(replace(observation(), keyset=None, assessment=None))) is None
 
 

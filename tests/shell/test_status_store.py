@@ -2,14 +2,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from core.builders import tenant_id
+from simulation.simulator import SimulatedClock, SimulatedTenant
 
 from rotator.core.errors import Failure, FailureKind
+from rotator.core.events import Changed, Event, Looked
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.rotation import decide
-from rotator.shell.status_store import Board
+from rotator.shell.gates import guarded
+from rotator.shell.status_store import StatusStore
+from rotator.shell.tenant import Tenant
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -31,7 +36,12 @@ def policy(keyset_id: str = "B2C_1A_X", mode: Mode = Mode.ROTATE) -> RotationPol
 def observation(of: RotationPolicy) -> Observation:
     keyset = Keyset(id=of.keyset_id, keys=(Key(kid="a", nbf=NOW - DAY, exp=NOW + 90 * DAY),))
     return Observation(
-        tenant="contoso", policy=of, now=NOW, keyset=keyset, assessment=decide(of, keyset, NOW).assessment
+        tenant="contoso",
+        tenant_id=tenant_id(),
+        policy=of,
+        now=NOW,
+        keyset=keyset,
+        assessment=decide(of, keyset, NOW).assessment,
     )
 
 
@@ -45,34 +55,22 @@ def planned(of: RotationPolicy) -> Planned:
 
 
 def failed(of: RotationPolicy) -> Failed:
-    unseen = Observation(tenant="contoso", policy=of, now=NOW + DAY)
+    unseen = Observation(tenant="contoso", tenant_id=tenant_id(), policy=of, now=NOW + DAY)
     return Failed(observation=unseen, failure=Failure(kind=FailureKind.NETWORK, message="no"))
 
 
-@pytest.mark.parametrize(
-    ("looks", "expected"),
-    [
-        pytest.param("f", 1, id="one"),
-        pytest.param("ff", 2, id="two in a row"),
-        pytest.param("ffh", 0, id="held after two"),
-        pytest.param("fpf", 2, id="a first look between two failed rotations"),
-        pytest.param("fp", 1, id="the second look is still to come"),
-        pytest.param("fd", 0, id="a dry run has no second look"),
-        pytest.param("p", 0, id="planned"),
-    ],
-)
-def test_failures_in_a_row(looks: str, expected: int) -> None:
-    """A row of failures ends with a look that has an end and did not fail, not with one that only called for a key."""
-    board = Board([("contoso", policy())])
-    outcomes: dict[str, Outcome] = {
-        "f": failed(policy()),
-        "h": held(policy()),
-        "p": planned(policy()),
-        "d": planned(policy()),
-    }
-    for look in looks:
-        entry = board.record(outcomes[look], is_open=look == "p")
-    assert entry.failures == expected
+def tenant(*policies: RotationPolicy, name: str = "contoso", directory: str | None = None) -> Tenant:
+    nothing = SimulatedTenant(SimulatedClock(NOW), ())
+    where = tenant_id(directory or name)
+    return Tenant(name=name, id=where, policies=policies, keysets=nothing, writing=guarded(()))
+
+
+def looked(outcome: Outcome, *, is_preliminary: bool = False, failures: int = 0) -> Looked:
+    return Looked(outcome=outcome, is_preliminary=is_preliminary, failures=failures)
+
+
+def store(*tenants: Tenant) -> StatusStore:
+    return StatusStore(lambda _: None, tenants)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +88,7 @@ def test_failures_in_a_row(looks: str, expected: int) -> None:
 )
 def test_standing_trouble_outlives_an_open_plan(looks: str, expected: str) -> None:
     """A look that only calls for a key does not hide that the last one which was to write failed, or was held back."""
-    board = Board([("contoso", policy())])
+    known = store(tenant(policy()))
     outcomes: dict[str, Outcome] = {
         "f": failed(policy()),
         "g": Held(observation=observation(policy()), reason=Refusal.RUNAWAY_GUARD),
@@ -99,48 +97,72 @@ def test_standing_trouble_outlives_an_open_plan(looks: str, expected: str) -> No
         "d": planned(policy()),
     }
     for look in looks:
-        board.record(outcomes[look], is_open=look == "p")
-    (entry,) = board.entries().values()
-    assert entry.standing == outcomes[expected]
-    assert board.outcomes() == [outcomes[looks[-1]]]
+        known.on_event(looked(outcomes[look], is_preliminary=look == "p"))
+    (status,) = known.statuses().values()
+    assert status.effective_outcome == outcomes[expected]
+    assert known.outcomes() == [outcomes[looks[-1]]]
 
 
-def test_board_keeps_the_last_sight_through_failures() -> None:
-    """What was last seen of a keyset stays known while looks fail."""
-    board = Board([("contoso", policy())])
-    board.record(held(policy()))
-    entry = board.record(failed(policy()))
-    assert (entry.observation, entry.outcome) == (observation(policy()), failed(policy()))
+def test_store_keeps_the_last_observation_through_failures() -> None:
+    """What was last seen of a keyset stays known while looks fail, and how many have failed."""
+    known = store(tenant(policy()))
+    known.on_event(looked(held(policy())))
+    known.on_event(looked(failed(policy()), failures=3))
+    (status,) = known.statuses().values()
+    assert (status.observation, status.outcome, status.failures) == (observation(policy()), failed(policy()), 3)
 
 
 def test_configure_keeps_what_stays_and_forgets_the_rest() -> None:
     """A keyset that stays configured is known as before, under its new policy; one that left is not known."""
-    board = Board([("contoso", policy("B2C_1A_X")), ("contoso", policy("B2C_1A_Y"))])
-    board.record(held(policy("B2C_1A_X")))
+    known = store(tenant(policy("B2C_1A_X"), policy("B2C_1A_Y")))
+    known.on_event(looked(held(policy("B2C_1A_X"))))
     observed = policy("B2C_1A_X", Mode.OBSERVE)
-    board.configure([("contoso", policy("B2C_1A_Z")), ("contoso", observed)])
-    entries = board.entries()
-    assert list(entries) == [("contoso", "B2C_1A_Z"), ("contoso", "B2C_1A_X")]
-    assert entries["contoso", "B2C_1A_X"].policy == observed
-    assert entries["contoso", "B2C_1A_X"].outcome == held(policy("B2C_1A_X"))
-    assert entries["contoso", "B2C_1A_Z"].outcome is None
+    known.configure([tenant(policy("B2C_1A_Z"), observed)])
+    statuses = known.statuses()
+    assert list(statuses) == [("contoso", "B2C_1A_Z"), ("contoso", "B2C_1A_X")]
+    assert statuses["contoso", "B2C_1A_X"].policy == observed
+    assert statuses["contoso", "B2C_1A_X"].outcome == held(policy("B2C_1A_X"))
+    assert statuses["contoso", "B2C_1A_Z"].outcome is None
 
 
 def test_configure_forgets_a_tenant_that_is_another() -> None:
     """Of a tenant of the same name that is elsewhere now nothing is known, and of others all that was."""
-    names = [("contoso", policy()), ("fabrikam", policy())]
-    board = Board(names)
-    for tenant, _ in names:
-        board.record(replace(held(policy()), observation=replace(observation(policy()), tenant=tenant)))
-    board.configure(names, anew={"contoso"})
-    assert [entry.outcome is None for entry in board.entries().values()] == [True, False]
-    assert [entry.observation is None for entry in board.entries().values()] == [True, False]
+    known = store(tenant(policy()), tenant(policy(), name="fabrikam"))
+    for name in ("contoso", "fabrikam"):
+        seen = replace(observation(policy()), tenant=name, tenant_id=tenant_id(name))
+        known.on_event(looked(replace(held(policy()), observation=seen)))
+    known.configure([tenant(policy(), directory="elsewhere"), tenant(policy(), name="fabrikam")])
+    assert [status.outcome is None for status in known.statuses().values()] == [True, False]
+    assert [status.observation is None for status in known.statuses().values()] == [True, False]
 
 
-def test_record_of_a_keyset_that_left_is_forgotten() -> None:
+def test_configure_knows_a_tenant_by_another_name() -> None:
+    """What is known goes by the directory, and not by what the configuration calls it."""
+    known = store(tenant(policy()))
+    known.on_event(looked(held(policy())))
+    known.configure([tenant(policy(), name="renamed", directory="contoso")])
+    assert known.statuses()["renamed", "B2C_1A_X"].outcome == held(policy())
+
+
+def test_outcome_of_a_keyset_that_left_is_forgotten() -> None:
     """The outcome of a look that began before its keyset left the configuration leaves nothing behind."""
-    board = Board([("contoso", policy("B2C_1A_X"))])
-    board.configure([("contoso", policy("B2C_1A_Y"))])
-    assert board.record(held(policy("B2C_1A_X"))).failures == 0
-    assert list(board.entries()) == [("contoso", "B2C_1A_Y")]
-    assert board.outcomes() == []
+    known = store(tenant(policy("B2C_1A_X")))
+    known.configure([tenant(policy("B2C_1A_Y"))])
+    known.on_event(looked(held(policy("B2C_1A_X"))))
+    assert list(known.statuses()) == [("contoso", "B2C_1A_Y")]
+    assert known.outcomes() == []
+
+
+def test_changes_are_told() -> None:
+    """A look that shows something else than the one before is told with both; one that shows the same is not."""
+    events: list[Event] = []
+    known = StatusStore(events.append, [tenant(policy())])
+    first, later = held(policy()), replace(held(policy()), observation=replace(observation(policy()), now=NOW + DAY))
+    for outcome in (first, later, failed(policy()), planned(policy())):
+        known.on_event(looked(outcome))
+    changes = [event for event in events if isinstance(event, Changed)]
+    assert [(change.before.outcome, change.after.outcome) for change in changes] == [
+        (None, first),
+        (later, failed(policy())),
+        (failed(policy()), planned(policy())),
+    ]

@@ -12,7 +12,7 @@ on the way happens at that instant.
 """
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
+from rotator.shell.jobs import InlineExecutor, JobQueue
 
 
 class SimulatedClock:
@@ -208,51 +209,20 @@ class Crash(BaseException):
     """The process dies here; nobody can catch that."""
 
 
-class SimulatedScheduler:
-    """Implements the `Scheduler` of the loop: one job after the other, each at its time or when the last is done."""
+class SimulatedScheduler(JobQueue):
+    """The jobs of one process, each at its time or when the last is done."""
 
     def __init__(self, clock: SimulatedClock) -> None:
         """Nothing is waiting."""
-        self.waiting: dict[str, tuple[float, Callable[[], None]]] = {}
-        self._clock = clock
-
-    def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
-        when = self._clock.monotonic() + seconds
-        if key not in self.waiting or self.waiting[key][0] > when:
-            self.waiting[key] = (when, job)
-
-    def every(self, key: str, span: timedelta, job: Callable[[], None]) -> None:
-        """Run *job* at once, and then every *span*; what a late job missed is run once."""
-        seconds = span.total_seconds()
-        turns = iter(_turns(self._clock, seconds))
-
-        def run() -> None:
-            self.waiting[key] = (next(turns), run)
-            job()
-
-        self.waiting[key] = (self._clock.monotonic(), run)
-
-    def left(self) -> dict[str, float]:
-        """In how many seconds each waiting job comes."""
-        return {key: when - self._clock.monotonic() for key, (when, _) in self.waiting.items()}
+        super().__init__(clock)
+        self._sim_clock = clock
 
     def run(self, seconds: float) -> None:
         """Let *seconds* pass."""
-        until = self._clock.monotonic() + seconds
-        while not self._clock.is_stopping and self.waiting:
-            key, (when, job) = min(self.waiting.items(), key=lambda item: item[1][0])
-            if when > until:
-                break
-            self._clock.sleep(max(when - self._clock.monotonic(), 0.0))
-            if self._clock.is_stopping:
-                break
-            del self.waiting[key]
-            job()
-        self._clock.sleep(max(until - self._clock.monotonic(), 0.0))
+        self.run_until(self._sim_clock.monotonic() + seconds)
 
 
-def _turns(clock: SimulatedClock, span: float) -> Iterator[float]:
-    began = clock.monotonic()
-    while True:
-        missed = max(clock.monotonic() - began, 0.0) // span
-        yield began + (missed + 1) * span
+def inline_pools(threads: int, name: str) -> InlineExecutor:
+    """Visits that are made at once, in the thread that asks for them."""
+    del threads, name
+    return InlineExecutor()

@@ -4,19 +4,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, extended, key, keyset, policy
+from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, extended, key, keyset, policy, tenant_id
 from simulation.simulator import Fault, Request, SimulatedClock, SimulatedTenant, refusal
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.events import Event, Looked
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
 from rotator.core.policy import KNOWN_MINIMUM_LEAD, KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.rotation import Note, NoteKind, decide
-from rotator.shell.gates import not_stopping
-from rotator.shell.reconcile import Tenant, look, reconcile, sweep
+from rotator.core.stages import Called, Progress, Timing
+from rotator.shell.agenda import Agenda
+from rotator.shell.gates import guarded, not_stopping
+from rotator.shell.loop import STOP_GRACE, STOP_PAUSE
+from rotator.shell.snapshot import Snapshot
+from rotator.shell.tenant import Tenant
+from rotator.shell.visit import Visit
 
 SETTLE = 120.0
+TIMING = Timing(check_interval=HOUR, settle=timedelta(seconds=SETTLE), dry_run=False)
 
 DUE = T0 + 74 * DAY
 TURN = T0 + 90 * DAY
@@ -32,7 +39,7 @@ LOST = refusal(FailureKind.TIMEOUT, Effect.UNKNOWN)
 
 
 class Bench:
-    """One tenant at an instant, and what is needed to reconcile its keyset."""
+    """One tenant at an instant, and the loop that visits it."""
 
     def __init__(self, *keys: Key, now: Any = DUE, **changes: Any) -> None:
         self.clock = SimulatedClock(now)
@@ -45,14 +52,56 @@ class Bench:
         """The gate, as it is at the time."""
         return self.may_write(planned)
 
-    @property
-    def tenant(self) -> Tenant:
-        return Tenant(name="contoso", place="there", policies=(self.policy,), keysets=self.service, may_write=self.ask)
+    def visit(self, told: list[Outcome], *policies: RotationPolicy) -> Visit:
+        """A visit to the tenant; what comes of it is *told*."""
+        self.tenant = Tenant(
+            name="contoso",
+            id=tenant_id(),
+            policies=policies or (self.policy,),
+            keysets=self.service,
+            writing=guarded([self.ask]),
+        )
+        snapshot = Snapshot(timing=TIMING).configured([self.tenant], TIMING)
+        self.agenda = Agenda(self.tenant)
+        self.agenda.revise(snapshot)
+
+        def hear(event: Event) -> None:
+            assert isinstance(event, Looked)
+            told.append(event.outcome)
+
+        return Visit(self.agenda, snapshot, objection=lambda: None, clock=self.clock, jitter=lambda: 0.0, tell=hear)
+
+    def look(self, *policies: RotationPolicy) -> list[Outcome]:
+        """A first look, by these policies if they are given."""
+        return self.visit([], *policies).look()
 
     def reconcile(self, first: Reason | None = None) -> Outcome:
-        """The second look, after a first that called for a key, by default for the reason that there is now."""
+        """What comes of the second look and of what follows, after a first look with the reason that there is now."""
         reason = first or decide(self.policy, self.keyset, self.clock.now()).reason
-        return reconcile(self.tenant, self.policy, reason, clock=self.clock, settle=SETTLE, chance=lambda: 0.0)
+        told: list[Outcome] = []
+        visit = self.visit(told)
+        called = Called(since=self.clock.monotonic() - SETTLE, reason=reason)  # type: ignore[arg-type]
+        self.agenda.keep(Progress(policy=self.policy, stage=called))
+        while not told:
+            visit.act()
+            at = self.agenda.act_at(TIMING)
+            if told or at is None:
+                break
+            if not self.clock.sleep(max(at - self.clock.monotonic(), 0.0)):
+                self._stop(visit)
+        (outcome,) = told
+        return outcome
+
+    def _stop(self, visit: Visit) -> None:
+        """What the loop does at the end."""
+        until = self.clock.monotonic() + STOP_GRACE
+        while self.agenda.is_confirming:
+            visit.look_for_keys(is_urgent=True)
+            now = self.clock.monotonic()
+            if now >= until:
+                break
+            self.clock.linger(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
+        visit.give_up()
 
     @property
     def keyset(self) -> Keyset:
@@ -67,7 +116,9 @@ class Bench:
         """What is seen of *found* some seconds after the beginning."""
         now = self.began + timedelta(seconds=int(after))
         assessment = decide(self.policy, found, now).assessment
-        return Observation(tenant="contoso", policy=self.policy, now=now, keyset=found, assessment=assessment)
+        return Observation(
+            tenant="contoso", tenant_id=tenant_id(), policy=self.policy, now=now, keyset=found, assessment=assessment
+        )
 
 
 def new(kid: str = "generated 1", **changes: Any) -> Key:
@@ -115,15 +166,16 @@ def test_reconcile_that_cannot_be_prepared() -> None:
 
 def test_look_only_reads() -> None:
     """A first look says what is due, with one request for all keysets, and writes nothing."""
-    clock = SimulatedClock(DUE)
     fresh = Keyset(id=OTHER_ID, keys=(key("fresh", DUE, DUE + POLICY.validity),))
-    service = SimulatedTenant(clock, [keyset(OURS), fresh])
+    bench = Bench(OURS)
+    bench.service = SimulatedTenant(bench.clock, [keyset(OURS), fresh])
     policies = (POLICY, policy(keyset_id=OTHER_ID), policy(keyset_id="B2C_1A_Missing"))
-    tenant = Tenant(name="contoso", place="there", policies=policies, keysets=service, may_write=lambda _: None)
 
     def seen(rules: RotationPolicy, found: Keyset) -> Observation:
         assessment = decide(rules, found, DUE).assessment
-        return Observation(tenant="contoso", policy=rules, now=DUE, keyset=found, assessment=assessment)
+        return Observation(
+            tenant="contoso", tenant_id=tenant_id(), policy=rules, now=DUE, keyset=found, assessment=assessment
+        )
 
     missing = Failure(
         kind=FailureKind.NOT_FOUND,
@@ -132,9 +184,12 @@ def test_look_only_reads() -> None:
     assert [
         Planned(observation=seen(policies[0], keyset(OURS)), reason=Reason.RENEWAL_DUE, spec=SPEC),
         Held(observation=seen(policies[1], fresh), reason=Reason.NOT_DUE),
-        Failed(observation=Observation(tenant="contoso", policy=policies[2], now=DUE), failure=missing),
-    ] == look(tenant, DUE)
-    assert [Request("list_keysets")] == service.requests
+        Failed(
+            observation=Observation(tenant="contoso", tenant_id=tenant_id(), policy=policies[2], now=DUE),
+            failure=missing,
+        ),
+    ] == bench.look(*policies)
+    assert [Request("list_keysets")] == bench.service.requests
 
 
 class Spoilt(SimulatedTenant):
@@ -151,10 +206,10 @@ class Spoilt(SimulatedTenant):
 def test_look_one_keyset_s_trouble() -> None:
     """Neither a keyset that can't be read nor a bug costs the others their look."""
     ids = ("B2C_1A_Unreadable", "B2C_1A_Bug", KEYSET_ID)
-    service = Spoilt(SimulatedClock(DUE), [keyset(OURS)])
+    bench = Bench(OURS)
+    bench.service = Spoilt(bench.clock, [keyset(OURS)])
     policies = tuple(policy(keyset_id=keyset_id) for keyset_id in ids)
-    tenant = Tenant(name="contoso", place="there", policies=policies, keysets=service, may_write=lambda _: None)
-    unreadable, bug, planned = look(tenant, DUE)
+    unreadable, bug, planned = bench.look(*policies)
     assert isinstance(unreadable, Failed)
     assert refusal(FailureKind.UNREADABLE).failure == unreadable.failure
     assert isinstance(bug, Failed)
@@ -170,22 +225,9 @@ def test_look_no_list(error: Exception, kind: FailureKind) -> None:
     """Where the tenant can't be listed every keyset of it has failed, and nothing is raised."""
     bench = Bench(OURS)
     bench.service.fails("list_keysets", error)
-    (outcome,) = look(bench.tenant, DUE)
+    (outcome,) = bench.look()
     assert isinstance(outcome, Failed)
     assert (kind, None) == (outcome.failure.kind, outcome.observation.keyset)
-
-
-def test_sweep_in_order() -> None:
-    """What came of the tenants is told in their order, however many are visited at once."""
-    bench = Bench(OURS)
-    (outcome,) = look(bench.tenant, DUE)
-
-    def visit(name: str) -> list[Outcome]:
-        return [replace(outcome, observation=replace(outcome.observation, tenant=name))]
-
-    names = [f"tenant {n}" for n in range(20)]
-    for concurrency in (1, 3, 50):
-        assert names == [each.observation.tenant for each in sweep(names, visit, concurrency)]
 
 
 @pytest.mark.parametrize(
@@ -711,7 +753,7 @@ def test_reconcile_bug(operation: str) -> None:
         kind=FailureKind.INTERNAL,
         message="a bug of this program (ZeroDivisionError); please report it with the traceback in the log",
     )
-    blind = Observation(tenant="contoso", policy=POLICY, now=DUE)
+    blind = Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=DUE)
     assert Failed(observation=blind, failure=failure, bug=bug) == bench.reconcile()
 
 
@@ -728,7 +770,13 @@ def test_reconcile_stopped_before_writing() -> None:
     """Once the program is to stop, nothing new is written."""
     bench = Bench(OURS)
     bench.may_write = not_stopping(bench.clock)
-    bench.clock.stop()
+    fetch = bench.service.fetch
+
+    def stopping(keyset_id: str) -> Keyset:
+        bench.clock.stop()
+        return fetch(keyset_id)
+
+    bench.service.fetch = stopping  # type: ignore[method-assign]
     assert Held(observation=bench.observation(keyset(OURS)), reason=Refusal.STOPPING) == bench.reconcile()
     assert bench.service.requests == [FETCH]
 
@@ -746,8 +794,8 @@ def test_reconcile_stopped_while_waiting_to_ask_again() -> None:
     ("lag", "passed", "rotated"),
     [
         pytest.param(9.0, 9.0, True, id="seen soon"),
-        pytest.param(10.0, 10.0, True, id="seen in the last moment"),
-        pytest.param(10.5, 10.0, False, id="not seen in time"),
+        pytest.param(9.5, 9.5, True, id="seen in the last moment"),
+        pytest.param(9.75, 9.5, False, id="not seen in time"),
     ],
 )
 def test_reconcile_stopped_while_looking_for_the_key(lag: float, passed: float, *, rotated: bool) -> None:
