@@ -11,11 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from rotator import cli
+from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import NoteKind
 from rotator.core.text import format_span
 from rotator.edges.metrics import PREFIX, Metrics, Registry
 from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings

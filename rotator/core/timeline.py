@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from rotator.core.assessment import Plan
 from rotator.core.keyset import Key, Keyset, KeyState
 from rotator.core.policy import RotationPolicy
-from rotator.core.rotation import Hold, Plan, Rotate, decide
+from rotator.core.rotation import Hold, Rotate, decide
 
 LONGEST = timedelta(days=365)
 MOST_PLANNED = 24  # rotations: where they are shorter than a year together, no more is shown

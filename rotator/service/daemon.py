@@ -222,7 +222,7 @@ class Daemon:
             self._swept_at = self._runtime.clock.now()
             self._metrics.swept(swept.seconds, swept.outcomes, late=swept.late)
         counts = {
-            kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in swept.outcomes)
+            kind.name.value: sum(isinstance(outcome, kind) for outcome in swept.outcomes)
             for kind in (Held, Planned, Rotated, Failed)
         }
         self._runtime.log.info(

@@ -219,7 +219,7 @@ class Loop:
     def _plan_another(self, visits: "_Visits", failed: Failed, entry: Entry) -> None:
         left = None
         if entry.observation is not None and entry.observation.assessment is not None:
-            left = entry.observation.assessment.covered_until - self._clock.now()
+            left = entry.observation.assessment.cover_left(self._clock.now())
         pause = next_look(failed.failure, entry.failures, left, self._rhythm.check_interval)
         if pause is not None:
             self._scheduler.once(f"again:{visits.name}", pause.total_seconds(), lambda: self._again(visits))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.core.keyset import NEVER, Keyset
+from rotator.core.keyset import Keyset
 from rotator.core.rotation import Decision, decide
 from rotator.shell.status_store import Entry, Name
 from rotator.views.signs import Level, Sign, calm, signs
@@ -57,8 +57,8 @@ class Case:
         """How long cover lasts; None where it has no end, or nobody knows."""
         if self.decision is None:
             return None
-        active, end = self.decision.assessment.active, self.decision.assessment.covered_until
-        return None if active is None or active.exp is None or end == NEVER else end - self.now
+        end = self.decision.assessment.covered_until
+        return None if end is None else end - self.now
 
     def time_left(self) -> str:
         """How long is left, in words that stand on their own."""

@@ -138,9 +138,8 @@ def _next(case: Case) -> Iterator[str]:
         yield _term("covered until", "not known: it was never seen") if case.entry.outcome else ""
         return
     assessment = case.decision.assessment
-    yield _term(
-        "covered until", _text(case.without_end()) if case.left is None else _when(assessment.covered_until, now)
-    )
+    end = assessment.covered_until
+    yield _term("covered until", _text(case.without_end()) if end is None else _when(end, now))
     plan = assessment.plan
     if has_window(plan):  # otherwise there is no key that the next one would follow
         yield _term("next key due", _when(plan.renewal_due, now))

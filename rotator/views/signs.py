@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.core.keyset import NEVER, Keyset
+from rotator.core.assessment import Assessment, Note, NoteKind
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
 from rotator.core.policy import Mode, RotationPolicy
-from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Assessment, Decision, Hold, Note, NoteKind, Rotate
+from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
+from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.shell.status_store import Entry
-from rotator.views.words import NOTES, about, has_window, remaining
+from rotator.views.words import NOTES, about, falls_short, has_window, remaining
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
 
@@ -110,19 +111,20 @@ def _unseen_for(age: timedelta) -> Sign:
 
 def _ahead(assessment: Assessment, now: datetime, deed: str) -> Iterator[Sign]:
     """Whether cover runs low, and whether it is late; nothing ends where there is no window."""
-    plan = assessment.plan
-    window = min(assessment.covered_until - plan.renewal_due, 2 * (plan.activation - plan.renewal_due))
-    left = assessment.covered_until - now
+    plan, end = assessment.plan, assessment.covered_until
+    window = 2 * (plan.activation - plan.renewal_due)
+    if end is not None:
+        window = min(end - plan.renewal_due, window)
     sentence = "when cover ends, nobody can sign in through what uses it"
-    if assessment.covered_until != NEVER and left < ENDING * window:
+    if end is not None and end - now < ENDING * window:
         yield Sign(
             level=Level.BAD, word="cover is ending", sentence=sentence, advice=deed, section="B2CKeysetCoverEnding"
         )
         deed = ""  # told already
-    elif assessment.covered_until != NEVER and left < LOW * window:
+    elif end is not None and end - now < LOW * window:
         yield Sign(level=Level.DUE, word="cover is low", sentence=sentence, advice=deed, section="B2CKeysetCoverLow")
     if assessment.at_risk:
-        sentence = "its lead, overlap or cover is or will be hurt"
+        sentence = falls_short(assessment.shortfall)
         yield Sign(level=Level.BAD, word="overdue", sentence=sentence, advice=deed, section="B2CRotationOverdue")
 
 
@@ -131,11 +133,12 @@ def _due(entry: Entry, decision: Decision, now: datetime, *, dry_run: bool) -> I
     if isinstance(decision, Rotate):
         sentence = "its next key is to be generated"
         if decision.reason is Reason.UNDATED:
-            sentence = f"its key in use has no expiry, so it is never replaced; {sentence}"
+            missing = "expiry, so it is never replaced" if decision.assessment.covered_until is None else "known age"
+            sentence = f"its key in use has no {missing}; {sentence}"
         if dry_run:
             sentence = "its next key would be generated; this is a dry run"
         elif isinstance(entry.standing, Held) and entry.standing.reason in _WAITING:
-            yield Sign(level=Level.DUE, word="waiting", sentence=f"{sentence}, but {_WAITING[entry.standing.reason]}")
+            yield Sign(level=Level.DUE, word="waiting", sentence=f"{sentence}, but {MEANINGS[entry.standing.reason]}")
             return
         yield Sign(level=Level.DUE, word="due", sentence=sentence)
     elif entry.policy.mode is Mode.OBSERVE and has_window(plan) and plan.renewal_due <= now:
@@ -157,8 +160,9 @@ def calm(entry: Entry, now: datetime) -> Sign:
 
 def _deed(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *, dry_run: bool) -> str:
     """What to do where a key is missing: above all, whether the program will make one."""
-    if policy.mode is Mode.OBSERVE:
-        return _OBSERVES
+    blocked = _blocked(decision) if isinstance(decision, Hold) else ""
+    if blocked or policy.mode is Mode.OBSERVE:
+        return blocked or _OBSERVES
     if dry_run:
         return "dry run: rotator itself will not act; end it, or generate a key by hand"
     if isinstance(outcome, Failed):
@@ -170,6 +174,15 @@ def _deed(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *
     return "rotator makes a key with its second look; if none comes, its log says why"
 
 
+def _blocked(held: Hold) -> str:
+    """What to do where no generated key would serve; empty where one would."""
+    if Reason.CERTIFICATE in (held.reason, held.would):
+        return MEANINGS[Reason.CERTIFICATE]
+    if any(note.kind.is_mismatch for note in held.assessment.notes):
+        return "correct use and kty in the configuration, or replace the keys that differ"
+    return ""
+
+
 _OBSERVES = "mode observe: rotator itself will not act; generate a key by hand"
 _UNSEEN = Sign(level=Level.DUE, word="not seen yet", sentence="its first look has not come yet")
 _GUARDED = Sign(
@@ -179,15 +192,13 @@ _GUARDED = Sign(
     advice="find out who or what undoes or hides its keys",
     section="B2CRunawayGuard",
 )
-_WAITING: dict[Reason | Refusal, str] = {
-    Refusal.STOPPING: "rotator is stopping",
-    Refusal.NOT_LEADER: "another replica may be leading",
-    Refusal.RECONFIGURED: "the configuration has changed meanwhile",
-}
+_WAITING = frozenset(Refusal) - NEEDS_A_PERSON
 _USELESS = {
     NoteKind.DISABLED: ("successor disabled", "enable it if it was meant to be used"),
     NoteKind.OVERLAP_TOO_SHORT: ("overlap too short", "find out who made it"),
     NoteKind.BEHIND_GAP: ("gap", "find out who made it"),
+    NoteKind.USE_DIFFERS: ("use differs", "correct use in the configuration, or replace the key"),
+    NoteKind.KTY_DIFFERS: ("kty differs", "correct kty in the configuration, or replace the key"),
 }
 
 
@@ -197,4 +208,7 @@ def _useless(notes: Sequence[Note]) -> Iterator[Sign]:
         word, advice = _USELESS[kind]
         kids = ", ".join(note.kid or "-" for note in notes if note.kind is kind)
         sentence = f"key to come {kids}: {NOTES[kind]}; rotator does not count on it"
-        yield Sign(level=Level.DUE, word=word, sentence=sentence, advice=advice, section="B2CKeyToComeUseless")
+        section = "B2CKeyToComeUseless"
+        if kind.is_mismatch:
+            sentence, section = f"key {kids} {NOTES[kind]}; rotator generates none", "B2CKeysetMismatch"
+        yield Sign(level=Level.DUE, word=word, sentence=sentence, advice=advice, section=section)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rotator.core.keyset import KeyState
-from rotator.core.outcome import Outcome, outcome_name
+from rotator.core.outcome import Outcome
 from rotator.core.text import format_instant, printable
 from rotator.core.timeline import Bar, Span, Timeline, draw, rows
 from rotator.shell.status_store import Entry, Name
@@ -83,7 +83,8 @@ def _next(case: Case) -> Iterator[str]:
     if case.decision is None:
         return
     assessment, plan, now = case.decision.assessment, case.decision.assessment.plan, case.now
-    lines = [("covered until", case.without_end() if case.left is None else _when(assessment.covered_until, now))]
+    end = assessment.covered_until
+    lines = [("covered until", case.without_end() if end is None else _when(end, now))]
     if has_window(plan):  # otherwise there is no key that the next one would follow
         lines += [
             ("next key due", _when(plan.renewal_due, now)),
@@ -116,7 +117,7 @@ def _summary(outcomes: Sequence[Outcome], cases: Mapping[Name, Case]) -> str:
     """How many keysets are in which trouble, and what the others came to."""
     bad = [case for case in cases.values() if case.level is Level.BAD]
     grave = Counter(case.signs[0].word for case in sorted(bad, key=urgency))
-    others = Counter(outcome_name(each) for each in outcomes if cases[each.observation.name].level is not Level.BAD)
+    others = Counter(each.name for each in outcomes if cases[each.observation.name].level is not Level.BAD)
     parts = [f"{count} {word}" for word, count in (*grave.items(), *sorted(others.items()))]
     return f"{len(outcomes)} keyset{'s' if len(outcomes) != 1 else ''}: {', '.join(parts)}"
 

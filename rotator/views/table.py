@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from rotator.core.outcome import Outcome, Planned, outcome_name, reason_name
+from rotator.core.outcome import Outcome, Planned, reason_name
 from rotator.core.text import printable
-from rotator.views.words import details, full_name, remaining, summary
+from rotator.views.words import covered, details, full_name, remaining, summary
 
 
 def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
@@ -23,12 +23,12 @@ def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
 
 def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
     assessment = outcome.observation.assessment
-    covered = remaining(assessment.covered_until, now) if assessment else "-"
+    cover = covered(assessment, now) if assessment else "-"
     activation = (
         outcome.spec.nbf if isinstance(outcome, Planned) else assessment.plan.activation if assessment else None
     )
     following = remaining(activation, now) if activation else "-"
-    return (outcome.observation.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, following)
+    return (outcome.observation.policy.keyset_id, outcome.name, reason_name(outcome), cover, following)
 
 
 def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from rotator.core.assessment import Assessment, Cover, NoteKind, Plan, Shortfall
 from rotator.core.keyset import ALWAYS, NEVER
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, outcome_name
+from rotator.core.outcome import Failed, Held, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec, RotationPolicy
-from rotator.core.rotation import NoteKind, Plan
+from rotator.core.reasons import MEANINGS, Reason
 from rotator.core.text import format_instant, format_span
 
 
@@ -31,6 +32,22 @@ def about(span: timedelta) -> str:
     return format_span(timedelta(seconds=seconds))
 
 
+def covered(assessment: Assessment, now: datetime) -> str:
+    """How long cover lasts, for a narrow column."""
+    if assessment.covered_until is not None:
+        return remaining(assessment.covered_until, now)
+    return "no valid key" if assessment.cover is Cover.NONE else "no end"
+
+
+def falls_short(shortfall: Shortfall) -> str:
+    """What falls short, and by how much; without amounts where nothing does."""
+    spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
+    short = [f"{name} by {about(span)}" for name, span in spans.items() if span]
+    if not short:
+        return "its lead, overlap or cover is or will be hurt"
+    return f"falls short if its next key is generated now: {', '.join(short)}"
+
+
 def has_window(plan: Plan) -> bool:
     """Whether there is a key that the next one follows; without one all of it is now, and nothing runs out."""
     return plan.renewal_due < plan.publish_by
@@ -43,9 +60,11 @@ def details(outcome: Outcome) -> Iterator[str]:
     if assessment is None:
         return
     if assessment.at_risk and not isinstance(outcome, Rotated):
-        yield "its lead, overlap or cover is hurt"
+        yield falls_short(assessment.shortfall)
+    if isinstance(outcome, Held) and Reason.CERTIFICATE in (outcome.reason, outcome.would):
+        yield MEANINGS[Reason.CERTIFICATE]
     for note in assessment.notes:
-        yield f"key to come {note.kid or '-'}: {NOTES[note.kind]}"
+        yield f"{'key' if note.kind.is_mismatch else 'key to come'} {note.kid or '-'}: {NOTES[note.kind]}"
 
 
 def came(outcome: Outcome) -> Iterator[str]:
@@ -61,6 +80,8 @@ def came(outcome: Outcome) -> Iterator[str]:
             yield failure.message
             if spec is not None:
                 yield f"was to be generated: {described(observation.policy, spec)}"
+        case Held(observation=observation, spec=KeySpec() as spec):
+            yield f"would be generated: {described(observation.policy, spec)}"
         case Held():
             pass
 
@@ -69,6 +90,8 @@ NOTES = {
     NoteKind.DISABLED: "is disabled, and will not take over",
     NoteKind.OVERLAP_TOO_SHORT: "overlaps too little with the one before it to be cover",
     NoteKind.BEHIND_GAP: "begins only after cover has ended",
+    NoteKind.USE_DIFFERS: "has another use than configured, so the service would refuse the next key",
+    NoteKind.KTY_DIFFERS: "has another kty than configured, so the service would refuse the next key",
 }
 
 
@@ -82,8 +105,11 @@ def full_name(outcome: Outcome) -> str:
     return "/".join(outcome.observation.name)
 
 
+_ORDER = (OutcomeName.FAILED, OutcomeName.ROTATED, OutcomeName.PLANNED, OutcomeName.HELD)
+
+
 def summary(outcomes: Sequence[Outcome]) -> str:
     """How many keysets came to what."""
-    counts = Counter(outcome_name(outcome) for outcome in outcomes)
-    parts = ", ".join(f"{counts[name]} {name}" for name in ("failed", "rotated", "planned", "held") if counts[name])
+    counts = Counter(outcome.name for outcome in outcomes)
+    parts = ", ".join(f"{counts[name]} {name}" for name in _ORDER if counts[name])
     return f"{len(outcomes)} keyset{'s' if len(outcomes) != 1 else ''}: {parts}"

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 from core.builders import POLICY, T0, key, keyset
 
+from rotator.core.assessment import Assessment, Plan
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.outcome import (
     Exit,
@@ -13,12 +14,10 @@ from rotator.core.outcome import (
     Planned,
     Rotated,
     exit_code,
-    outcome_name,
     reason_name,
 )
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Assessment, Plan
 
 PLAN = Plan(renewal_due=T0, publish_by=T0, activation=T0)
 SPEC = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + POLICY.validity)
@@ -91,7 +90,7 @@ def test_exit_values() -> None:
 )
 def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) -> None:
     """An outcome is called by what came of it, and says why in one word of the interface."""
-    assert (name, reason) == (outcome_name(outcome), reason_name(outcome))
+    assert (name, reason) == (outcome.name, reason_name(outcome))
 
 
 def test_failed_does_not_show_its_bug() -> None:

@@ -7,12 +7,13 @@ import pytest
 from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, extended, key, keyset, policy
 from simulation.simulator import Fault, Request, SimulatedClock, SimulatedTenant, refusal
 
+from rotator.core.assessment import Note, NoteKind
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
 from rotator.core.policy import KNOWN_MINIMUM_LEAD, KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Note, NoteKind, decide
+from rotator.core.rotation import decide
 from rotator.shell.gates import not_stopping
 from rotator.shell.reconcile import Tenant, look, reconcile, sweep
 
