@@ -18,7 +18,7 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
 from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.shell.status_store import Entry
-from rotator.views.words import NOTES, about, falls_short, has_window, remaining
+from rotator.views.words import NOTES, about, has_window, remaining
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
 
@@ -124,7 +124,7 @@ def _ahead(assessment: Assessment, now: datetime, deed: str) -> Iterator[Sign]:
     elif end is not None and end - now < LOW * window:
         yield Sign(level=Level.DUE, word="cover is low", sentence=sentence, advice=deed, section="B2CKeysetCoverLow")
     if assessment.at_risk:
-        sentence = falls_short(assessment.shortfall)
+        sentence = "its lead, overlap or cover is or will be hurt"
         yield Sign(level=Level.BAD, word="overdue", sentence=sentence, advice=deed, section="B2CRotationOverdue")
 
 

@@ -23,7 +23,7 @@ from rotator.shell.status_store import Entry, Name
 from rotator.views.judgement import Case, judge, troubles, urgency
 from rotator.views.signs import Level, Sign
 from rotator.views.table import wrapped
-from rotator.views.words import came, full_name, has_window, remaining
+from rotator.views.words import came, falls_short, full_name, has_window, remaining
 
 LEGEND = (
     "= active   - valid   + : the same of planned keys   | now",
@@ -91,6 +91,8 @@ def _next(case: Case) -> Iterator[str]:
             ("publish by" if plan.publish_by >= now else "late since", _when(plan.publish_by, now)),
             ("takes over" if plan.activation >= now else "was to begin", _when(plan.activation, now)),
         ]
+    if assessment.shortfall:
+        lines.append(("falls short", falls_short(assessment.shortfall)))
     yield from (f"{name:{LABEL}} {text}" for name, text in lines)
 
 

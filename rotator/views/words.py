@@ -40,12 +40,9 @@ def covered(assessment: Assessment, now: datetime) -> str:
 
 
 def falls_short(shortfall: Shortfall) -> str:
-    """What falls short, and by how much; without amounts where nothing does."""
+    """What falls short if the next key is generated now, and by how much; empty where nothing does."""
     spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
-    short = [f"{name} by {about(span)}" for name, span in spans.items() if span]
-    if not short:
-        return "its lead, overlap or cover is or will be hurt"
-    return f"falls short if its next key is generated now: {', '.join(short)}"
+    return ", ".join(f"{name} by {about(span)}" for name, span in spans.items() if span)
 
 
 def has_window(plan: Plan) -> bool:
@@ -60,7 +57,8 @@ def details(outcome: Outcome) -> Iterator[str]:
     if assessment is None:
         return
     if assessment.at_risk and not isinstance(outcome, Rotated):
-        yield falls_short(assessment.shortfall)
+        short = falls_short(assessment.shortfall)
+        yield f"falls short: {short}" if short else "its lead, overlap or cover is or will be hurt"
     if isinstance(outcome, Held) and Reason.CERTIFICATE in (outcome.reason, outcome.would):
         yield MEANINGS[Reason.CERTIFICATE]
     for note in assessment.notes:

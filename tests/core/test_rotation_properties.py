@@ -276,7 +276,7 @@ def test_decide_never_a_generated_key_after_a_certificate(
 def test_decide_never_a_key_that_differs(rules: RotationPolicy, found: Keyset, other: dict[str, str]) -> None:
     """Where a key that is enabled and unexpired has another use or type, nothing is asked for, and it is noted."""
     differing = {each.kid for each in found.keys if each.enabled and each.expires > T0}
-    keys = keyset(*(replace(each, **other) for each in found.keys))
+    keys = keyset(*(replace(each, use=other.get("use", "sig"), kty=other.get("kty", "RSA")) for each in found.keys))
     decision, alike = decide(rules, keys, T0), decide(rules, found, T0)
     assert isinstance(decision, Hold) or not differing
     noted = [note for note in decision.assessment.notes if note.kind.is_mismatch]
@@ -293,7 +293,8 @@ def test_decide_key_without_nbf(rules: RotationPolicy, found: Keyset, life: int)
     is_over = life * SECOND > rules.validity
     assert is_over == (decision.reason is Reason.UNDATED)
     if is_over:
-        assert T0 + rules.publication_lead == getattr(decision, "spec", None).nbf
+        assert isinstance(decision, Rotate)
+        assert T0 + rules.publication_lead == decision.spec.nbf
         assert not decision.assessment.at_risk
     decided = list(lived(rules, keyset(half, *disabled), range(rules.publication_lead // SECOND + 1)))
     assert sum(step.rotates for step in decided if is_over) == is_over

@@ -120,6 +120,8 @@ def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
     assert {name for name, value in found.items() if value is None} == {
         "active_kid",
         "covered_until",
+        "cover",
+        "would",
         "renewal_due",
         "publish_by",
         "activation",
