@@ -38,6 +38,7 @@ PLANNED_HURT = Planned(observation=HURT, reason=Reason.OVERDUE, spec=SPEC)
 ROTATED = Rotated(before=HURT, observation=WELL, reason=Reason.OVERDUE, spec=SPEC, kid="new")
 ROTATED_HURT = Rotated(before=HURT, observation=HURT, reason=Reason.NO_VALID_KEY, spec=SPEC, kid="new")
 FAILED = Failed(observation=BLIND, failure=Failure(kind=FailureKind.NETWORK, message="no answer"))
+CERTIFICATE = Held(observation=HURT, reason=Reason.CERTIFICATE)
 OBSERVED_HURT = Held(observation=HURT, reason=Reason.OBSERVE)
 STOPPED = Held(observation=BLIND, reason=Refusal.STOPPING)
 
@@ -53,6 +54,7 @@ STOPPED = Held(observation=BLIND, reason=Refusal.STOPPING)
         pytest.param([PLANNED], Exit.OK, Exit.DUE, id="planned"),
         pytest.param([HELD_HURT], Exit.AT_RISK, Exit.AT_RISK, id="held though hurt"),
         pytest.param([OBSERVED_HURT], Exit.AT_RISK, Exit.AT_RISK, id="observed though hurt"),
+        pytest.param([CERTIFICATE], Exit.AT_RISK, Exit.AT_RISK, id="a certificate that runs out"),
         pytest.param([PLANNED_HURT], Exit.AT_RISK, Exit.AT_RISK, id="planned though hurt"),
         pytest.param([FAILED], Exit.FAILED, Exit.FAILED, id="failed"),
         pytest.param([HELD, PLANNED, ROTATED], Exit.OK, Exit.DUE, id="due before well"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from views.cases import DAY, HOUR, NOW, entry, failed, key, looked_at, policy, refused
 
+from rotator.core.keyset import Key
 from rotator.core.outcome import Held, Planned, Rotated
 from rotator.core.policy import Mode
 from rotator.core.reasons import Reason, Refusal
@@ -14,6 +15,9 @@ from rotator.views.program import About, faults
 from rotator.views.signs import Level
 
 STALE = 2.5 * HOUR
+CERTIFICATE = replace(key("c", -300, 65), has_certificate=True)
+ENDING = replace(key("c", -350, 15), has_certificate=True)
+ENC = replace(policy(), use="enc")
 FINE = looked_at(key("a", -10, 81))
 DUE = looked_at(key("a", -80, 11))
 OBSERVED = policy(mode=Mode.OBSERVE)
@@ -64,6 +68,15 @@ def rotated() -> Entry:
         pytest.param(entry(looked_at(key("a", -10, 81), of=OBSERVED)), ["good observed"], id="observed"),
         pytest.param(entry(looked_at(key("a", -80, 11), of=OBSERVED)), ["due due"], id="observed, and due"),
         pytest.param(entry(looked_at(key("n", None, None), of=OBSERVED)), ["good observed"], id="observed, undated"),
+        pytest.param(entry(looked_at(CERTIFICATE)), ["good fine"], id="a certificate"),
+        pytest.param(entry(looked_at(ENDING)), ["bad overdue"], id="a certificate that needs its next"),
+        pytest.param(entry(looked_at(key("a", -10, 81), of=ENC)), ["due use differs"], id="configured for another use"),
+        pytest.param(
+            entry(looked_at(key("a", -80, 11), of=ENC)),
+            ["bad overdue", "due use differs"],
+            id="due, and configured for another use",
+        ),
+        pytest.param(entry(looked_at(key("a", None, 700))), ["due due"], id="of unknown age"),
         pytest.param(entry(looked_at(key("a", -80, 8.5))), ["due due"], id="half of the window is left"),
         pytest.param(entry(looked_at(key("a", -80, 8.4))), ["due cover is low", "due due"], id="less than half"),
         pytest.param(entry(looked_at(key("a", -80, 4.25))), ["due cover is low", "due due"], id="a quarter"),
@@ -160,6 +173,22 @@ def test_failure_stands_while_a_plan_is_open() -> None:
     board.record(DUE, is_open=True)
     (found,) = board.entries().values()
     assert judged(found).words == "failed"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize(
+    ("found", "use", "advice"),
+    [
+        pytest.param(ENDING, "sig", "upload the next certificate", id="certificate"),
+        pytest.param(key("a", -80, 11), "enc", "correct use and kty in the configuration", id="another use"),
+    ],
+)
+def test_signs_advise_what_a_generated_key_cannot_do(found: Key, use: str, advice: str, mode: Mode) -> None:
+    """Where no generated key would serve, the advice is never to generate one."""
+    case = judged(entry(looked_at(found, of=replace(policy(mode=mode), use=use))))
+    advised = {sign.word: sign.advice for sign in case.signs}
+    assert advice in advised["overdue"]
+    assert not [text for text in advised.values() if "generate" in text.replace("cannot generate", "")]
 
 
 def test_troubles_in_the_order_of_urgency() -> None:

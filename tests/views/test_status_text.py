@@ -1,6 +1,10 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from views.cases import NOW, failed, key, looked_at, policy, refused
 
+from rotator.core.keyset import Key
 from rotator.core.outcome import Outcome
 from rotator.core.policy import Mode
 from rotator.views.document import row
@@ -128,3 +132,45 @@ def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
         "key",
         "notes",
     }
+
+
+def test_row_of_what_is_observed_says_what_would_be_done() -> None:
+    """The reason that there would be, and the key; nothing of it where something may be done."""
+    rules = policy(mode=Mode.OBSERVE)
+    due, fine = row(looked_at(key("a", -80, 11), of=rules)), row(looked_at(key("a", -10, 81), of=rules))
+    nbf = int((NOW + timedelta(days=10)).timestamp())
+    assert (due["outcome"], due["reason"], due["would"]) == ("held", "observe", "renewal_due")
+    assert due["key"] == {"use": "sig", "kty": "RSA", "nbf": nbf, "exp": nbf + 91 * 86400, "kid": None}
+    assert (fine["would"], fine["key"]) == ("not_due", None)
+    assert row(looked_at(key("a", -10, 81)))["would"] is None
+
+
+@pytest.mark.parametrize(
+    ("found", "cover", "column"),
+    [
+        ([key("a", -10, 81)], "dated", "in 81d"),
+        ([key("n", None, None)], "endless", "no end"),
+        ([key("n", None, None, enabled=False)], "none", "no valid key"),
+    ],
+)
+def test_cover_is_told_alike(found: list[Key], cover: str, column: str) -> None:
+    """Cover that has no end is never told as now."""
+    outcome = looked_at(*found)
+    told = row(outcome)
+    assert (told["cover"], told["covered_until"] is None) == (cover, cover != "dated")
+    (line,) = [line for line in table([outcome], NOW, None).splitlines() if line.startswith("  B2C_1A_X")]
+    assert column in line
+
+
+def test_what_falls_short_is_told_with_amounts() -> None:
+    """Table and status say whether lead, overlap or cover is hurt, and by how much."""
+    outcome = looked_at(key("a", -10, 40), of=replace(policy(), overlap=timedelta(days=61)))
+    assert "falls short: overlap by 23d" in table([outcome], NOW, None)
+    assert "  falls short    overlap by 23d" in status([outcome], NOW, None, colour=False).splitlines()
+
+
+def test_certificate_is_told_what_to_do() -> None:
+    """A keyset of certificates says who must act."""
+    outcome = looked_at(replace(key("c", -350, 15), has_certificate=True))
+    assert "upload the next certificate" in table([outcome], NOW, None)
+    assert "upload the next certificate" in status([outcome], NOW, None, colour=False)
