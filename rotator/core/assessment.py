@@ -114,8 +114,9 @@ class Assessment:
 def notes_on(policy: RotationPolicy, keyset: Keyset, chain: tuple[Key, ...], now: datetime) -> Iterator[Note]:
     """The upcoming keys that will not take over as expected, and the keys that differ from *policy*."""
     end = chain[-1].expires if chain else now
+    links = frozenset(chain)
     for key in keyset.keys:
-        if key.activates > now and key not in chain:
+        if key.activates > now and key not in links:
             if not key.enabled:
                 yield Note(kid=key.kid, kind=NoteKind.DISABLED)
             elif key.activates > end:
