@@ -56,6 +56,22 @@ def test_decide_certificate_over_time(now: datetime, *, at_risk: bool) -> None:
     assert (observed.would, observed.spec) == (Reason.CERTIFICATE, None)
 
 
+def test_decide_certificate_without_nbf() -> None:
+    """The plan for the next certificate goes by the expiry alone, however far that is."""
+    decision = decide(POLICY, keyset(replace(YEAR, nbf=None)), T0)
+    activation = YEAR.expires - OVERLAP
+    expected = Plan(renewal_due=CERTIFICATE_DUE, publish_by=activation - LEAD, activation=activation)
+    assert expected == decision.assessment.plan
+
+
+def test_decide_certificate_that_another_does_not_outlast() -> None:
+    """A certificate to come that ends before the one in use does not take its place."""
+    brief = replace(key("brief", YEAR.expires - 10 * DAY, YEAR.expires - 5 * DAY), has_certificate=True)
+    decision = decide(POLICY, keyset(YEAR, brief), CERTIFICATE_DUE)
+    assert (Reason.CERTIFICATE, True) == risk(decision)
+    assert decision.assessment.plan.activation == YEAR.expires - OVERLAP
+
+
 def test_decide_certificate_that_has_its_next() -> None:
     """The next certificate ends the matter, although it comes after what would be a turn."""
     following = replace(key("next", YEAR.expires - 30 * DAY, YEAR.expires + 335 * DAY), has_certificate=True)
