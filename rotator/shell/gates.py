@@ -1,7 +1,7 @@
 """
 Reasons not to write that lie outside of the decision. Each is asked right before a key is.
 
-A gate answers None where it has nothing against it, a `Reason` where the keyset is
+A gate answers None where it has nothing against it, a `Refusal` where the keyset is
 to be held, and a `Failure` where something is wrong that somebody must mend.
 """
 
