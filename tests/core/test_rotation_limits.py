@@ -68,7 +68,7 @@ def test_decide_certificate_that_another_does_not_outlast() -> None:
     """A certificate to come that ends before the one in use does not take its place."""
     brief = replace(key("brief", YEAR.expires - 10 * DAY, YEAR.expires - 5 * DAY), has_certificate=True)
     decision = decide(POLICY, keyset(YEAR, brief), CERTIFICATE_DUE)
-    assert (Reason.CERTIFICATE, True) == risk(decision)
+    assert risk(decision) == (Reason.CERTIFICATE, True)
     assert decision.assessment.plan.activation == YEAR.expires - OVERLAP
 
 
