@@ -88,7 +88,7 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
     while need.is_due and (stand_in := _stand_in(policy, keyset, need, now)):
         shortfall = shortfall.worst(_handover(policy, need, stand_in.activates, now))
         need = _need(policy, least, active, stand_in, now)
-    at_risk = active is None or bool(shortfall)
+    is_short = active is None or bool(shortfall)
     if need.is_due:
         lead = Shortfall(lead=max(ZERO, now + policy.publication_lead - need.nbf))
         shortfall = shortfall.worst(lead).worst(_handover(policy, need, need.nbf, now))
@@ -99,11 +99,11 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
         active=active,
         covered_until=chain[-1].expires if chain and chain[-1].expires != NEVER else None,
         plan=need.plan,
-        at_risk=at_risk or need.is_late or (is_blocked and need.reason is Reason.RENEWAL_DUE),
+        at_risk=is_short or need.is_late or (is_blocked and need.reason is Reason.RENEWAL_DUE),
         notes=notes,
         shortfall=shortfall,
     )
-    reason = Reason.CERTIFICATE if is_certificate else _reason(need, active, at_risk=at_risk)
+    reason = Reason.CERTIFICATE if is_certificate else _reason(need, active, is_short=is_short)
     spec = None
     if need.is_due and not is_blocked:
         spec = KeySpec(use=policy.use, kty=policy.kty, nbf=need.nbf, exp=need.nbf + policy.validity)
@@ -114,12 +114,12 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
     return Rotate(assessment=assessment, reason=reason, spec=spec)
 
 
-def _reason(need: "_Need", active: Key | None, *, at_risk: bool) -> Reason:
+def _reason(need: "_Need", active: Key | None, *, is_short: bool) -> Reason:
     if active is None:
         return Reason.NO_VALID_KEY
     if need.is_due:
         return need.reason
-    return Reason.OVERDUE if at_risk else Reason.NOT_DUE
+    return Reason.OVERDUE if is_short else Reason.NOT_DUE
 
 
 def _handover(policy: RotationPolicy, need: "_Need", begins: datetime, now: datetime) -> Shortfall:
