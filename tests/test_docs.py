@@ -11,11 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
 from rotator import cli
+from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit
 from rotator.core.policy import Mode, RotationPolicy
-from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import NoteKind
+from rotator.core.reasons import MEANINGS, Reason, Refusal
 from rotator.core.text import format_span
 from rotator.edges.metrics import PREFIX, Metrics, Registry
 from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
@@ -49,6 +49,13 @@ def first_cells(text: str) -> list[str]:
 def test_readme_has_each_word_of_the_interface(title: str, words: Any) -> None:
     """Each reason, note and kind of failure has its row in the README, and there is none besides."""
     assert sorted(word.value for word in words) == sorted(first_cells(section(title)))
+
+
+def test_readme_has_the_meaning_of_each_reason() -> None:
+    """What a reason means is said once, in the code; the README repeats it word for word."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section("Outcomes and reasons"), re.MULTILINE))
+    assert {word.value: meaning for word, meaning in MEANINGS.items()} == rows
+    assert set(MEANINGS) == {*Reason, *Refusal}
 
 
 def test_readme_has_each_exit_code() -> None:

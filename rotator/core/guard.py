@@ -28,13 +28,13 @@ def is_runaway(
     reason: Reason,
     *,
     now: datetime,
-    covered_until: datetime,
+    covered_until: datetime | None,
     generated: Collection[str | None],
 ) -> bool:
     """
     Whether one more key would be one too many.
 
-    covered_until: of the decision that calls for it
+    covered_until: of the decision that calls for it; None where cover has no end
     generated:     the kids that were generated for this keyset within the last
                    `rotate_every`, as far as anybody remembers; what somebody disabled
                    before it took over counts as well
@@ -42,7 +42,7 @@ def is_runaway(
     if reason is Reason.NO_VALID_KEY:
         return False
     pending = [key for key in keyset.keys if policy.matches_shape(key) and key.activates > now]
-    if any(key.enabled and key.activates <= covered_until for key in pending):
+    if any(key.enabled and (covered_until is None or key.activates <= covered_until) for key in pending):
         return True
     undone = (key.kid for key in pending if not key.enabled)
     return len({*generated, *undone}) >= MAX_KEYS

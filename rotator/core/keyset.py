@@ -47,6 +47,7 @@ class Key:
 
     `nbf` and `exp` are aware UTC instants on whole seconds, None where the key
     has no such date. `kid`, `use` and `kty` are None where the service left them out.
+    `has_certificate`: the key was uploaded with an X.509 certificate (RFC 7517, `x5c`).
     """
 
     kid: str | None
@@ -55,6 +56,7 @@ class Key:
     enabled: bool = True
     use: str | None = None
     kty: str | None = None
+    has_certificate: bool = False
 
     @property
     def activates(self) -> datetime:

@@ -45,8 +45,8 @@ MAX_PAUSE = 30.0
 _PASSING = (FailureKind.CONFLICT, FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT)
 
 _REFUSED_AS_TOO_SOON = (
-    f"the service refused a sooner nbf, so this key takes over only {format_span(KNOWN_MINIMUM_LEAD)} after it "
-    "was asked for; set minimum_lead to that, and generate a key by hand if it cannot wait"
+    "the service refused a sooner nbf, so this key takes over later than it should; set minimum_lead to "
+    f"{format_span(KNOWN_MINIMUM_LEAD)}, and generate a key by hand if it cannot wait"
 )
 
 

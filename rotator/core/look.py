@@ -33,8 +33,8 @@ def judge(observation: Observation, found: Keyset | Exception | None, minimum_le
         return failed(observation, error)
     seen = replace(observation, keyset=found, assessment=decision.assessment)
     match decision:
-        case Hold(reason=reason):
-            return Held(observation=seen, reason=reason)
+        case Hold(reason=reason, would=would, spec=spec):
+            return Held(observation=seen, reason=reason, would=would, spec=spec)
         case Rotate(reason=reason, spec=spec):
             return Planned(observation=seen, reason=reason, spec=spec)
 

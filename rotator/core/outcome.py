@@ -8,14 +8,14 @@ metrics, exit code. Nothing flows back.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum
-from typing import TypeAlias
+from enum import IntEnum, StrEnum
+from typing import ClassVar, TypeAlias
 
+from rotator.core.assessment import Assessment
 from rotator.core.errors import Failure
 from rotator.core.keyset import Keyset
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Assessment
 from rotator.core.tenant import TenantId
 
 
@@ -46,17 +46,36 @@ class Observation:
         return self.tenant_id, self.policy.keyset_id
 
 
+class OutcomeName(StrEnum):
+    """What came of a look. The values are part of the interface."""
+
+    HELD = "held"
+    PLANNED = "planned"
+    ROTATED = "rotated"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Nothing is to be done, or nothing may be done."""
+    """
+    Nothing is to be done, or nothing may be done.
+
+    would, spec: in mode observe, the reason that there would be without it, and the key that would be asked for
+    """
+
+    name: ClassVar = OutcomeName.HELD
 
     observation: Observation
     reason: Reason | Refusal
+    would: Reason | None = None
+    spec: KeySpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A key is called for, and this look did not ask for it."""
+
+    name: ClassVar = OutcomeName.PLANNED
 
     observation: Observation
     reason: Reason
@@ -71,6 +90,8 @@ class Rotated:
     before: the observation that called for it; `observation` shows the keyset with the key
     remark: what somebody should know of it besides
     """
+
+    name: ClassVar = OutcomeName.ROTATED
 
     before: Observation
     observation: Observation
@@ -90,6 +111,8 @@ class Failed:
     named none. `bug` is the exception where the failure is `internal`, for the log alone.
     """
 
+    name: ClassVar = OutcomeName.FAILED
+
     observation: Observation
     failure: Failure
     spec: KeySpec | None = None
@@ -98,11 +121,6 @@ class Failed:
 
 
 Outcome: TypeAlias = Held | Planned | Rotated | Failed
-
-
-def outcome_name(outcome: Outcome) -> str:
-    """`held`, `planned`, `rotated` or `failed`."""
-    return type(outcome).__name__.lower()
 
 
 def reason_name(outcome: Outcome) -> str:

@@ -1,5 +1,11 @@
-"""Why a keyset was held or rotated: what the decision says, and what the gates say before a write."""
+"""
+Why a keyset was held or rotated, and what each reason means.
 
+`Reason` is what the decision says. `Refusal` is what the gates say right before a
+write: the decision calls for a key, and it is not asked for now.
+"""
+
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -11,6 +17,7 @@ class Reason(StrEnum):
     OVERDUE = "overdue"
     NO_VALID_KEY = "no_valid_key"
     UNDATED = "undated"
+    CERTIFICATE = "certificate"
     OBSERVE = "observe"
 
 
@@ -23,12 +30,36 @@ class Refusal(StrEnum):
     RUNAWAY_GUARD = "runaway_guard"
 
 
-def confirms(first: Reason, second: Reason) -> bool:
-    """
-    Whether two looks call for the same thing.
+MEANINGS: Mapping[Reason | Refusal, str] = {
+    Reason.NOT_DUE: "the next key is not due yet",
+    Reason.RENEWAL_DUE: "in the renewal window",
+    Reason.OVERDUE: "past `publish_by`: lead, overlap or cover is or will be shorter than configured",
+    Reason.NO_VALID_KEY: "no key is valid: nobody can sign in through policies that use it",
+    Reason.UNDATED: (
+        "the key in use has no expiry, or no activation date and more life left than a generated key has; "
+        "no dated key is to take over"
+    ),
+    Reason.CERTIFICATE: (
+        "the newest key carries a certificate, which rotator cannot generate; upload the next certificate"
+    ),
+    Reason.OBSERVE: "`mode: observe`; `would` and `key` say what would be done",
+    Refusal.STOPPING: "rotator was asked to stop before it could write",
+    Refusal.NOT_LEADER: "another replica leads, or could before the request has ended",
+    Refusal.RECONFIGURED: "the configuration changed before rotator could write",
+    Refusal.RUNAWAY_GUARD: (
+        "one more key would be one too many: a successor is pending, or two were generated within `rotate_every`; "
+        "find out who or what undoes them"
+    ),
+}
+"""Each reason in a sentence for people, without a full stop; backquotes mark names, as in Markdown."""
 
-    That a keyset has suddenly no valid key, or no dated one, takes two looks of its
-    own: the key for that takes over at once, and one answer that lacks something is enough
-    to see it so.
-    """
-    return first is second or second not in (Reason.NO_VALID_KEY, Reason.UNDATED)
+NEEDS_A_PERSON = frozenset({Refusal.RUNAWAY_GUARD})
+"""What does not pass by itself, even where the keyset is not at risk: logged as a warning at each look."""
+
+TAKES_OVER_SOON = frozenset({Reason.NO_VALID_KEY, Reason.UNDATED})
+"""The key for it takes over at once, and one answer that lacks something is enough to see it so."""
+
+
+def confirms(first: Reason, second: Reason) -> bool:
+    """Whether the second of two looks calls for the same as the first; what takes over soon takes two of its own."""
+    return first is second or second not in TAKES_OVER_SOON

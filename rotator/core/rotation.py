@@ -1,8 +1,8 @@
 """
-What we want of a keyset, and the decision when it gets its next key.
+The decision: whether a keyset gets its next key, when, and which.
 
-This module changes when we change our minds. Nothing here reads a clock, a file
-or a network: `decide` is a function of the policy, the keyset and the instant.
+Nothing here reads a clock, a file or a network: `decide` is a function of the
+policy, the keyset and the instant.
 
     renewal_due     publish_by       activation        expiry of
          |              |            of the new        the old
@@ -15,73 +15,46 @@ to ask. Only when we are late does `now` enter.
 
 What is late, and what it costs:
 
-- past `publish_by` the lead shrinks; cover and overlap are kept as long as they can be;
+- past `publish_by` the lead shrinks, as long as that keeps the overlap whole;
+- where the overlap cannot be kept whatever is done, the lead is kept, and the overlap
+  shrinks by what the lead takes; then the lead shrinks only for cover;
 - without a valid key sign-in is broken already, and nothing is worth waiting for.
 
-One thing is never done: adding a key that would help no sooner than one that is
-there already. Such a key is a *stand-in*: not as good as a link of the chain,
-but a second one would not be better.
+Three things are never done:
+
+- adding a key that would help no sooner than one that is there already. Such a key is
+  a *stand-in*: not as good as a link of the chain, but a second one would not be better;
+- adding a generated key to a keyset whose newest key carries a certificate: a person
+  uploads the next certificate;
+- asking for a key that the service refuses, since the keyset's keys have another use or type.
+
+How old a key without nbf is, nobody knows. Its turn counts as over while more of its
+life is left than a key of ours has altogether.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TypeAlias
 
-from rotator.core.keyset import Key, Keyset
-from rotator.core.policy import KeySpec, Mode, RotationPolicy
+from rotator.core.assessment import Assessment, Plan, Shortfall, notes_on
+from rotator.core.keyset import NEVER, Key, Keyset
+from rotator.core.policy import ZERO, KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason
-
-
-class NoteKind(StrEnum):
-    """What is wrong with a key that somebody put there for later."""
-
-    DISABLED = "disabled"
-    OVERLAP_TOO_SHORT = "overlap_too_short"
-    BEHIND_GAP = "behind_gap"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """A key that will not take over as somebody may expect it to."""
-
-    kid: str | None
-    kind: NoteKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """When the next key is due, must be published at the latest, and takes over."""
-
-    renewal_due: datetime
-    publish_by: datetime
-    activation: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
-    """
-    What a keyset looks like from `now` on.
-
-    covered_until: the expiry of the last link of the chain; now where there is
-        none, NEVER where that key does not expire.
-    at_risk: its lead, overlap or cover is hurt, or will be if nobody acts.
-    """
-
-    active: Key | None
-    covered_until: datetime
-    plan: Plan
-    at_risk: bool
-    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Leave the keyset as it is."""
+    """
+    Leave the keyset as it is.
+
+    would: in mode observe, the reason that there would be without it; None otherwise
+    spec:  in mode observe, the key that would be asked for now, if any
+    """
 
     assessment: Assessment
     reason: Reason
+    would: Reason | None = None
+    spec: KeySpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,26 +84,57 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
     chain = keyset.chain(now, policy.overlap)
     least = policy.minimum_lead if minimum_lead is None else minimum_lead
     need = _need(policy, least, active, chain[-1] if chain else None, now)
-    hurt = active is None
+    shortfall = Shortfall()
     while need.is_due and (stand_in := _stand_in(policy, keyset, need, now)):
-        hurt = hurt or need.head is None or stand_in.activates > need.head.expires - policy.overlap
+        shortfall = shortfall.worst(_handover(policy, need, stand_in.activates, now))
         need = _need(policy, least, active, stand_in, now)
+    is_short = active is None or bool(shortfall)
+    if need.is_due:
+        lead = Shortfall(lead=max(ZERO, now + policy.publication_lead - need.nbf))
+        shortfall = shortfall.worst(lead).worst(_handover(policy, need, need.nbf, now))
+    notes = tuple(notes_on(policy, keyset, chain, now))
+    is_certificate = _is_certificate(keyset)
+    is_blocked = is_certificate or any(note.kind.is_mismatch for note in notes)
     assessment = Assessment(
         active=active,
-        covered_until=chain[-1].expires if chain else now,
+        covered_until=chain[-1].expires if chain and chain[-1].expires != NEVER else None,
         plan=need.plan,
-        at_risk=hurt or need.is_late,
-        notes=tuple(_notes(keyset, chain, policy.overlap, now)),
+        at_risk=is_short or need.is_late or (is_blocked and need.reason is Reason.RENEWAL_DUE),
+        notes=notes,
+        shortfall=shortfall,
     )
-    if policy.mode is Mode.OBSERVE:
-        return Hold(assessment=assessment, reason=Reason.OBSERVE)
-    if need.is_due:
+    reason = Reason.CERTIFICATE if is_certificate else _reason(need, active, is_short=is_short)
+    spec = None
+    if need.is_due and not is_blocked:
         spec = KeySpec(use=policy.use, kty=policy.kty, nbf=need.nbf, exp=need.nbf + policy.validity)
-        reason = Reason.NO_VALID_KEY if active is None else need.reason
-        return Rotate(assessment=assessment, reason=reason, spec=spec)
+    if policy.mode is Mode.OBSERVE:
+        return Hold(assessment=assessment, reason=Reason.OBSERVE, would=reason, spec=spec)
+    if spec is None:
+        return Hold(assessment=assessment, reason=reason)
+    return Rotate(assessment=assessment, reason=reason, spec=spec)
+
+
+def _reason(need: "_Need", active: Key | None, *, is_short: bool) -> Reason:
     if active is None:
-        return Hold(assessment=assessment, reason=Reason.NO_VALID_KEY)
-    return Hold(assessment=assessment, reason=Reason.OVERDUE if hurt else Reason.NOT_DUE)
+        return Reason.NO_VALID_KEY
+    if need.is_due:
+        return need.reason
+    return Reason.OVERDUE if is_short else Reason.NOT_DUE
+
+
+def _handover(policy: RotationPolicy, need: "_Need", begins: datetime, now: datetime) -> Shortfall:
+    """What falls short where the key that is needed activates at *begins*."""
+    if need.head is None:
+        return Shortfall(cover=begins - now if need.reason is Reason.NO_VALID_KEY else ZERO)
+    overlap = min(policy.overlap, begins - (need.head.expires - policy.overlap))
+    return Shortfall(overlap=max(ZERO, overlap), cover=max(ZERO, begins - need.head.expires))
+
+
+def _is_certificate(keyset: Keyset) -> bool:
+    """Whether the newest key carries a certificate. Disabled keys count only where no key is enabled."""
+    keys = [key for key in keyset.keys if key.enabled] or keyset.keys
+    newest = max(((key.activates, key.expires) for key in keys), default=None)
+    return any(key.has_certificate and (key.activates, key.expires) == newest for key in keys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +163,9 @@ def _need(
             reason, nbf = Reason.NO_VALID_KEY, now + minimum_lead
         else:
             reason, nbf = Reason.UNDATED, now + policy.publication_lead
-        return _Need(head=None, plan=Plan(renewal_due=now, publish_by=now, activation=nbf), nbf=nbf, reason=reason)
+        return _at_once(None, nbf, reason, now)
+    if _is_of_unknown_age(policy, head, now):
+        return _at_once(head, now + policy.publication_lead, Reason.UNDATED, now)
     activation = _activation(policy, head)
     publish_by = activation - policy.publication_lead
     plan = Plan(renewal_due=publish_by - policy.renewal_window, publish_by=publish_by, activation=activation)
@@ -167,15 +173,27 @@ def _need(
         return _Need(head=head, plan=plan, nbf=activation, reason=Reason.NOT_DUE)
     if now <= plan.publish_by:
         return _Need(head=head, plan=plan, nbf=activation, reason=Reason.RENEWAL_DUE)
-    wanted = min(now + policy.publication_lead, head.expires - policy.overlap)
-    nbf = max(activation, wanted, now + minimum_lead)
+    soonest, overlapping = now + minimum_lead, head.expires - policy.overlap
+    latest = overlapping if soonest <= overlapping else head.expires
+    nbf = max(activation, min(now + policy.publication_lead, latest), soonest)
     return _Need(head=head, plan=plan, nbf=nbf, reason=Reason.OVERDUE)
 
 
+def _at_once(head: Key | None, nbf: datetime, reason: Reason, now: datetime) -> _Need:
+    return _Need(head=head, plan=Plan(renewal_due=now, publish_by=now, activation=nbf), nbf=nbf, reason=reason)
+
+
+def _is_of_unknown_age(policy: RotationPolicy, key: Key, now: datetime) -> bool:
+    """Whether a key without nbf has more life left than a key of ours ever has; a certificate's age does not matter."""
+    return key.nbf is None and not key.has_certificate and key.expires - now > policy.validity
+
+
 def _activation(policy: RotationPolicy, head: Key) -> datetime:
-    """When *head* hands over: after its turn, and early enough to overlap. *head* is dated."""
+    """When dated *head* hands over: after its turn, and early enough to overlap. A certificate has no turn."""
     overlapping = head.expires - policy.overlap
-    return overlapping if head.nbf is None else min(head.nbf + policy.rotate_every, overlapping)
+    if head.nbf is None or head.has_certificate:
+        return overlapping
+    return min(head.nbf + policy.rotate_every, overlapping)
 
 
 def _stand_in(policy: RotationPolicy, keyset: Keyset, need: _Need, now: datetime) -> Key | None:
@@ -187,25 +205,11 @@ def _stand_in(policy: RotationPolicy, keyset: Keyset, need: _Need, now: datetime
     followed by keys that expire before it does.
     """
     head = need.head
-    if head is None:
+    if head is None or _is_of_unknown_age(policy, head, now):
         after = turn_end = now
     else:
         after = max(now, head.activates)
-        turn_end = head.expires if head.nbf is None else min(head.expires, head.nbf + policy.validity)
+        has_turn = head.nbf is not None and not head.has_certificate
+        turn_end = min(head.expires, head.activates + policy.validity) if has_turn else head.expires
     candidates = (key for key in keyset.upcoming(after) if key.activates <= need.nbf and key.expires > turn_end)
     return max(candidates, key=lambda key: key.expires, default=None)
-
-
-def _notes(keyset: Keyset, chain: tuple[Key, ...], overlap: timedelta, now: datetime) -> Iterator[Note]:
-    """The keys to come that will not take over as somebody may expect."""
-    end = chain[-1].expires if chain else now
-    links = frozenset(chain)
-    for key in keyset.keys:
-        if key.activates <= now or key in links:
-            continue
-        if not key.enabled:
-            yield Note(kid=key.kid, kind=NoteKind.DISABLED)
-        elif key.activates > end:
-            yield Note(kid=key.kid, kind=NoteKind.BEHIND_GAP)
-        elif key.activates > end - overlap:
-            yield Note(kid=key.kid, kind=NoteKind.OVERLAP_TOO_SHORT)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from rotator.core.assessment import Assessment
 from rotator.core.errors import Failure
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.pace import next_look
@@ -93,7 +94,7 @@ class Progress:
     failures:      how many looks or rotations in a row have failed
     is_failing:    the last look failed, so the next one must succeed before anything else happens
     retry_at:      when to look again after a failure; None: the next sweep is soon enough
-    covered_until: as last seen; None where it was never seen
+    cover_ends:    when the last valid key expires, as last seen; None where that was never seen, or never
     """
 
     policy: RotationPolicy
@@ -101,7 +102,7 @@ class Progress:
     failures: int = 0
     is_failing: bool = False
     retry_at: float | None = None
-    covered_until: datetime | None = None
+    cover_ends: datetime | None = None
 
     @property
     def minimum_lead(self) -> timedelta | None:
@@ -152,10 +153,10 @@ def tell(progress: Progress, stage: Stage, outcome: Outcome, at: float, timing: 
     is_failed = isinstance(outcome, Failed)
     failures = progress.failures + 1 if is_failed else progress.failures if is_preliminary(outcome, timing) else 0
     seen = outcome.observation.assessment
-    covered_until = progress.covered_until if seen is None else seen.covered_until
+    cover_ends = progress.cover_ends if seen is None else _cover_ends(seen, outcome.observation.now)
     retry_at = None
     if isinstance(outcome, Failed) and not timing.is_one_shot:
-        left = None if covered_until is None else covered_until - outcome.observation.now
+        left = None if cover_ends is None else cover_ends - outcome.observation.now
         pause = next_look(outcome.failure, failures, left, timing.check_interval)
         retry_at = None if pause is None else at + pause.total_seconds()
     return Step(
@@ -165,10 +166,15 @@ def tell(progress: Progress, stage: Stage, outcome: Outcome, at: float, timing: 
             failures=failures,
             is_failing=is_failed,
             retry_at=retry_at,
-            covered_until=covered_until,
+            cover_ends=cover_ends,
         ),
         outcome=outcome,
     )
+
+
+def _cover_ends(assessment: Assessment, now: datetime) -> datetime | None:
+    left = assessment.cover_left(now)
+    return None if left is None else now + left
 
 
 def is_preliminary(outcome: Outcome, timing: Timing) -> bool:

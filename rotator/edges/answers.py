@@ -84,6 +84,7 @@ def _parse_key(path: str, raw: object) -> Key:
         enabled=status.lower() != "disabled",
         use=(_text(path, raw, "use") or "").lower() or None,
         kty=_text(path, raw, "kty"),
+        has_certificate=bool(raw.get("x5c")),
     )
 
 

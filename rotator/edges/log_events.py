@@ -5,6 +5,9 @@ Their names are `noun.past_participle` and part of the interface, as are `tenant
 `keyset` on every line about a keyset.
 """
 
+from collections import Counter
+
+from rotator.core.assessment import Shortfall
 from rotator.core.events import (
     ClockSkewed,
     ConfigRejected,
@@ -17,10 +20,10 @@ from rotator.core.events import (
     SweepFinished,
 )
 from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, Released
-from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
+from rotator.core.outcome import Failed, Held, Observation, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec
-from rotator.core.reasons import Refusal
-from rotator.core.text import format_instant
+from rotator.core.reasons import NEEDS_A_PERSON
+from rotator.core.text import format_instant, format_span
 from rotator.edges.logs import Logger
 
 
@@ -86,10 +89,8 @@ def _request(log: Logger, event: RequestFinished) -> None:
 
 
 def _sweep(log: Logger, event: SweepFinished) -> None:
-    counts = {
-        kind.__name__.lower(): sum(isinstance(outcome, kind) for outcome in event.outcomes)
-        for kind in (Held, Planned, Rotated, Failed)
-    }
+    names = Counter(outcome.name for outcome in event.outcomes)
+    counts = {name.value: names[name] for name in OutcomeName}
     late = {"late": event.late} if event.late else {}
     log.info("sweep.finished", seconds=round(event.seconds, 3), keysets=len(event.outcomes), **counts, **late)
 
@@ -99,11 +100,12 @@ def _outcome(log: Logger, outcome: Outcome) -> None:
     about = _about(outcome.observation)
     match outcome:
         case Held(reason=reason):
-            hurt = outcome.observation.assessment is not None and outcome.observation.assessment.at_risk
-            emit = log.warning if hurt or reason is Refusal.RUNAWAY_GUARD else log.debug
+            at_risk = outcome.observation.assessment is not None and outcome.observation.assessment.at_risk
+            emit = log.warning if at_risk or reason in NEEDS_A_PERSON else log.debug
             emit("keyset.held", **about, reason=reason)
-        case Planned(reason=reason, spec=spec):
-            log.info("keyset.planned", **about, reason=reason, **_key(spec))
+        case Planned(observation=observation, reason=reason, spec=spec):
+            emit = log.warning if observation.assessment and observation.assessment.shortfall.overlap else log.info
+            emit("keyset.planned", **about, reason=reason, **_key(spec))
         case Rotated(reason=reason, spec=spec, kid=kid, remark=remark):
             emit = log.warning if remark else log.info
             remarked = {"remark": remark} if remark else {}
@@ -124,11 +126,22 @@ def _outcome(log: Logger, outcome: Outcome) -> None:
 def _about(observation: Observation) -> dict[str, object]:
     about: dict[str, object] = {"tenant": observation.tenant, "keyset": observation.policy.keyset_id}
     if observation.assessment is not None:
-        about["covered_until"] = format_instant(observation.assessment.covered_until)
-        about["renewal_due"] = format_instant(observation.assessment.plan.renewal_due)
-        if observation.assessment.notes:
-            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in observation.assessment.notes]
+        assessment = observation.assessment
+        about["cover"] = assessment.cover
+        if assessment.covered_until is not None:
+            about["covered_until"] = format_instant(assessment.covered_until)
+        about["renewal_due"] = format_instant(assessment.plan.renewal_due)
+        if assessment.shortfall:
+            about["shortfall"] = _shortfall(assessment.shortfall)
+        if assessment.notes:
+            about["notes"] = [{"kid": note.kid, "note": note.kind} for note in assessment.notes]
     return about
+
+
+def _shortfall(shortfall: Shortfall) -> dict[str, str]:
+    """What falls short, and by how much."""
+    spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
+    return {name: format_span(span) for name, span in spans.items() if span}
 
 
 def _key(spec: KeySpec) -> dict[str, str]:

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from rotator.core.assessment import Assessment
 from rotator.core.keyset import NEVER, KeyState
-from rotator.core.outcome import Observation, outcome_name, reason_name
-from rotator.core.rotation import Assessment
+from rotator.core.outcome import Observation, reason_name
 from rotator.core.status import KeysetStatus, Name
 
 _Read = Callable[[Observation, Assessment, datetime], datetime | None]
@@ -29,7 +29,7 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
         ),
     ),
     "coverage_end": (
-        "When the unbroken chain of dated keys ends; the time of the look where there is none.",
+        "When the unbroken chain of dated keys ends; absent where cover has no end, or no key is valid.",
         lambda _, assessment, __: assessment.covered_until,
     ),
     "rotation_due": (
@@ -71,7 +71,7 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     for name, (text, read) in _INSTANTS.items():
         yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    yield from family("notes", "Keys to come that will not take over as expected.", _notes(fresh))
+    yield from family("notes", "Keys that will not take over as expected, or differ from the policy.", _notes(fresh))
     yield from family(
         "outcome",
         "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
@@ -112,7 +112,7 @@ def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[s
     """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
         if entry.effective_outcome is not None:
-            outcome, reason = outcome_name(entry.effective_outcome), reason_name(entry.effective_outcome)
+            outcome, reason = entry.effective_outcome.name, reason_name(entry.effective_outcome)
             yield f'{keyset},outcome="{outcome}",reason="{reason}",{tenant}', 1
 
 

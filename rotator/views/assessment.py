@@ -9,12 +9,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.core.keyset import NEVER, Keyset
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed
 from rotator.core.rotation import Decision, decide
 from rotator.core.status import KeysetStatus, Name
 from rotator.views.conditions import Condition, Level, all_clear, conditions
-from rotator.views.phrases import COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER, describe, remaining, rounded
+from rotator.views.phrases import (
+    COVERED_UNTIL,
+    DUE,
+    FALLS_SHORT,
+    PUBLISH_BY,
+    TAKES_OVER,
+    describe,
+    falls_short,
+    remaining,
+    rounded,
+)
 from rotator.views.timeline import has_window
 
 
@@ -78,8 +88,8 @@ class KeysetAssessment:
         """How long the cover lasts; None where there is none, it has no end, or the keyset was never seen."""
         if self.decision is None:
             return None
-        active, end = self.decision.assessment.active, self.decision.assessment.covered_until
-        return None if active is None or active.exp is None or end == NEVER else end - self.now
+        end = self.decision.assessment.covered_until
+        return None if end is None else end - self.now
 
     def time_left(self) -> str:
         """How long the cover lasts, as a phrase."""
@@ -99,15 +109,18 @@ class KeysetAssessment:
                 yield Fact(label=COVERED_UNTIL, text="unknown: never seen")
             return
         assessment, plan = self.decision.assessment, self.decision.assessment.plan
-        if self.cover_left is None:
+        end = assessment.covered_until
+        if end is None:
             text = f"no valid key, {self.time_left()}" if self.has_no_valid_key else self.time_left()
             yield Fact(label=COVERED_UNTIL, text=text)
         else:
-            yield self._instant(COVERED_UNTIL, assessment.covered_until)
+            yield self._instant(COVERED_UNTIL, end)
         if has_window(plan):
             yield self._instant(DUE, plan.renewal_due)
             yield self._instant(PUBLISH_BY, plan.publish_by)
             yield self._instant(TAKES_OVER, plan.activation)
+        if assessment.shortfall:
+            yield Fact(label=FALLS_SHORT, text=falls_short(assessment.shortfall))
 
     def last_seen(self) -> Iterator[Fact]:
         """When the last look showed the keyset; nothing where none did."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.core.keyset import NEVER, Keyset
+from rotator.core.assessment import Assessment, Note, NoteKind
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
 from rotator.core.policy import Mode, RotationPolicy
-from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Assessment, Decision, Hold, Note, NoteKind, Rotate
+from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
+from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.core.status import KeysetStatus
 from rotator.views.phrases import AT_RISK, NOTES, remaining, rounded
 from rotator.views.timeline import has_window
@@ -122,16 +123,17 @@ def _not_seen_for(age: timedelta) -> Condition:
 
 def _cover(assessment: Assessment, now: datetime, remedy: str) -> Iterator[Condition]:
     """Whether the cover is about to end, and whether the next key is late; the remedy is given once."""
-    plan = assessment.plan
-    window = min(assessment.covered_until - plan.renewal_due, 2 * (plan.activation - plan.renewal_due))
-    left = assessment.covered_until - now
+    plan, end = assessment.plan, assessment.covered_until
+    window = 2 * (plan.activation - plan.renewal_due)
+    if end is not None:
+        window = min(end - plan.renewal_due, window)
     sentence = "when the cover ends, nobody can sign in through policies that use this keyset"
-    if assessment.covered_until != NEVER and left < ENDING * window:
+    if end is not None and end - now < ENDING * window:
         yield Condition(
             level=Level.BAD, label="cover is ending", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverEnding"
         )
         remedy = ""
-    elif assessment.covered_until != NEVER and left < LOW * window:
+    elif end is not None and end - now < LOW * window:
         yield Condition(
             level=Level.DUE, label="cover is low", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverLow"
         )
@@ -144,11 +146,13 @@ def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: boo
     if isinstance(decision, Rotate):
         sentence = "the next key is due"
         if decision.reason is Reason.UNDATED:
-            sentence = f"the active key has no expiry, so nothing replaces it; {sentence}"
+            is_endless = decision.assessment.covered_until is None
+            missing = "expiry, so nothing replaces it" if is_endless else "known age"
+            sentence = f"the active key has no {missing}; {sentence}"
         if dry_run:
             yield Condition(level=Level.DUE, label="due", sentence=f"{sentence}, but a dry run does not generate it")
         elif isinstance(entry.effective_outcome, Held) and entry.effective_outcome.reason in _WAITING:
-            waiting = f"{sentence}, but {_WAITING[entry.effective_outcome.reason]}"
+            waiting = f"{sentence}, but {MEANINGS[entry.effective_outcome.reason]}"
             yield Condition(level=Level.DUE, label="waiting", sentence=waiting)
         else:
             yield Condition(level=Level.DUE, label="due", sentence=f"{sentence}, and rotator will generate it")
@@ -158,8 +162,9 @@ def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: boo
 
 def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *, dry_run: bool) -> str:
     """What to do where a key is missing: above all, whether rotator will generate one."""
-    if policy.mode is Mode.OBSERVE:
-        return _OBSERVES
+    blocked = _blocked(decision) if isinstance(decision, Hold) else ""
+    if blocked or policy.mode is Mode.OBSERVE:
+        return blocked or _OBSERVES
     if dry_run:
         return "dry run: rotator does not generate keys; end the dry run, or generate a key by hand"
     if isinstance(outcome, Failed):
@@ -171,13 +176,24 @@ def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision,
     return "rotator generates a key at its second look; if it does not, check its log"
 
 
+def _blocked(held: Hold) -> str:
+    """What to do where no generated key would serve; empty where one would."""
+    if Reason.CERTIFICATE in (held.reason, held.would):
+        return MEANINGS[Reason.CERTIFICATE]
+    if any(note.kind.is_mismatch for note in held.assessment.notes):
+        return "correct use and kty in the configuration, or replace the keys that differ"
+    return ""
+
+
 def _ineffective_keys(notes: Sequence[Note]) -> Iterator[Condition]:
     """The upcoming keys that will not take over as somebody may expect: a condition for each kind."""
     for kind in dict.fromkeys(note.kind for note in notes):
         label, remedy = _INEFFECTIVE[kind]
         kids = ", ".join(note.kid or "-" for note in notes if note.kind is kind)
-        sentence = f"upcoming key {kids}: {NOTES[kind]}; rotator does not rely on it"
-        yield Condition(level=Level.DUE, label=label, sentence=sentence, remedy=remedy, runbook="B2CKeyToComeUseless")
+        sentence, runbook = f"upcoming key {kids}: {NOTES[kind]}; rotator does not rely on it", "B2CKeyToComeUseless"
+        if kind.is_mismatch:
+            sentence, runbook = f"key {kids} {NOTES[kind]}; rotator generates none", "B2CKeysetMismatch"
+        yield Condition(level=Level.DUE, label=label, sentence=sentence, remedy=remedy, runbook=runbook)
 
 
 _OBSERVES = "mode observe: rotator does not generate keys; generate a key by hand"
@@ -189,13 +205,11 @@ _GUARDED = Condition(
     remedy="find out what removes, hides or disables its keys",
     runbook="B2CRunawayGuard",
 )
-_WAITING: dict[Reason | Refusal, str] = {
-    Refusal.STOPPING: "rotator is stopping",
-    Refusal.NOT_LEADER: "another replica may be the leader",
-    Refusal.RECONFIGURED: "the configuration has just changed",
-}
+_WAITING = frozenset(Refusal) - NEEDS_A_PERSON
 _INEFFECTIVE = {
     NoteKind.DISABLED: ("successor disabled", "enable it if it is meant to be used"),
     NoteKind.OVERLAP_TOO_SHORT: ("overlap too short", "find out who created it"),
     NoteKind.BEHIND_GAP: ("gap", "find out who created it"),
+    NoteKind.USE_DIFFERS: ("use differs", "correct use in the configuration, or replace the key"),
+    NoteKind.KTY_DIFFERS: ("kty differs", "correct kty in the configuration, or replace the key"),
 }

@@ -4,20 +4,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Shortfall
 from rotator.core.keyset import ALWAYS, NEVER
-from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
+from rotator.core.outcome import Failed, Held, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec, RotationPolicy
-from rotator.core.rotation import NoteKind
+from rotator.core.reasons import MEANINGS, Reason
 from rotator.core.text import format_instant, format_span
 
 COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER = "covered until", "due", "publish by", "takes over"
 """The labels of the instants of a keyset."""
+
+FALLS_SHORT = "falls short"
+"""The label of what the next key will have too little of."""
 
 AT_RISK = "its publication lead, overlap or cover is or will be too short"
 NOTES = {
     NoteKind.DISABLED: "is disabled, and will not take over",
     NoteKind.OVERLAP_TOO_SHORT: "overlaps too little with its predecessor to extend the cover",
     NoteKind.BEHIND_GAP: "becomes active only after the cover has ended",
+    NoteKind.USE_DIFFERS: "has another use than configured, so the service would refuse the next key",
+    NoteKind.KTY_DIFFERS: "has another kty than configured, so the service would refuse the next key",
 }
 
 
@@ -41,6 +47,24 @@ def rounded(span: timedelta) -> str:
     return format_span(timedelta(seconds=seconds))
 
 
+def covered(assessment: Assessment, now: datetime) -> str:
+    """How long the cover lasts, for a narrow column."""
+    if assessment.covered_until is not None:
+        return remaining(assessment.covered_until, now)
+    return "no valid key" if assessment.cover is Cover.NONE else "no end"
+
+
+def falls_short(shortfall: Shortfall) -> str:
+    """What falls short if the next key is generated now, and by how much; empty where nothing does."""
+    spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
+    return ", ".join(f"{name} by {rounded(span)}" for name, span in spans.items() if span)
+
+
+def which_key(note: Note) -> str:
+    """The key that *note* is about."""
+    return f"{'key' if note.kind.is_mismatch else 'upcoming key'} {note.kid or '-'}"
+
+
 def describe(outcome: Outcome) -> Iterator[str]:
     """What an outcome says beyond its reason: the key that it is about, and why it failed."""
     match outcome:
@@ -54,6 +78,8 @@ def describe(outcome: Outcome) -> Iterator[str]:
             yield failure.message
             if spec is not None:
                 yield f"requested: {_key(observation.policy, spec)}"
+        case Held(observation=observation, spec=KeySpec() as spec):
+            yield f"would be generated: {_key(observation.policy, spec)}"
         case Held():
             pass
 
@@ -65,9 +91,12 @@ def details(outcome: Outcome) -> Iterator[str]:
     if assessment is None:
         return
     if assessment.at_risk and not isinstance(outcome, Rotated):
-        yield AT_RISK
+        short = falls_short(assessment.shortfall)
+        yield f"falls short: {short}" if short else AT_RISK
+    if isinstance(outcome, Held) and Reason.CERTIFICATE in (outcome.reason, outcome.would):
+        yield MEANINGS[Reason.CERTIFICATE]
     for note in assessment.notes:
-        yield f"upcoming key {note.kid or '-'}: {NOTES[note.kind]}"
+        yield f"{which_key(note)}: {NOTES[note.kind]}"
 
 
 def _key(policy: RotationPolicy, spec: KeySpec) -> str:
@@ -94,6 +123,9 @@ def summary(labels: Iterable[str]) -> str:
     return f"{count(counts.total())}: {', '.join(f'{number} {label}' for label, number in counts.items())}"
 
 
-def by_outcome(names: Iterable[str]) -> list[str]:
-    """Names of outcomes in the order in which a summary lists them."""
-    return sorted(names, key=("failed", "rotated", "planned", "held").index)
+def by_outcome(outcomes: Iterable[Outcome]) -> list[str]:
+    """The names of outcomes in the order in which a summary lists them."""
+    return sorted((outcome.name for outcome in outcomes), key=_ORDER.index)
+
+
+_ORDER = (OutcomeName.FAILED, OutcomeName.ROTATED, OutcomeName.PLANNED, OutcomeName.HELD)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rotator.core.assessment import Assessment, Note
 from rotator.core.errors import Failure
-from rotator.core.keyset import NEVER
-from rotator.core.outcome import Failed, Outcome, Planned, Rotated, outcome_name, reason_name
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, reason_name
 from rotator.core.policy import KeySpec, RotationPolicy
-from rotator.core.rotation import Assessment, Note
 from rotator.core.text import format_instant
 
 SCHEMA = 1
@@ -35,12 +34,14 @@ def row(outcome: Outcome) -> Json:
         "tenant": observation.tenant,
         "keyset": observation.policy.keyset_id,
         "mode": observation.policy.mode.value,
-        "outcome": outcome_name(outcome),
+        "outcome": outcome.name.value,
         "reason": reason_name(outcome),
+        "would": outcome.would.value if isinstance(outcome, Held) and outcome.would else None,
         "active_kid": observation.assessment.active.kid
         if observation.assessment and observation.assessment.active
         else None,
         "covered_until": _covered(observation.assessment),
+        "cover": observation.assessment.cover.value if observation.assessment else None,
         "renewal_due": format_instant(plan.renewal_due) if plan else None,
         "publish_by": format_instant(plan.publish_by) if plan else None,
         "activation": format_instant(plan.activation) if plan else None,
@@ -51,14 +52,18 @@ def row(outcome: Outcome) -> Json:
 
 
 def _covered(assessment: Assessment | None) -> str | None:
-    if assessment is None or assessment.covered_until == NEVER:
+    if assessment is None or assessment.covered_until is None:
         return None
     return format_instant(assessment.covered_until)
 
 
 def _key(outcome: Outcome) -> Json | None:
     match outcome:
-        case Planned(observation=observation, spec=spec) | Failed(observation=observation, spec=KeySpec() as spec):
+        case (
+            Held(observation=observation, spec=KeySpec() as spec)
+            | Planned(observation=observation, spec=spec)
+            | Failed(observation=observation, spec=KeySpec() as spec)
+        ):
             return _spec(observation.policy, spec, None)
         case Rotated(observation=observation, spec=spec, kid=kid):
             return _spec(observation.policy, spec, kid)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rotator.core.keyset import KeyState
-from rotator.core.outcome import Outcome, outcome_name
+from rotator.core.outcome import Outcome
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import Fact, KeysetAssessment, assess, in_trouble, urgency
@@ -110,7 +110,7 @@ def _summary(outcomes: Sequence[Outcome], assessments: Mapping[Name, KeysetAsses
     bad = [each for each in assessments.values() if each.level is Level.BAD]
     others = [outcome for outcome in outcomes if assessments[outcome.observation.name].level is not Level.BAD]
     troubles = [each.conditions[0].label for each in sorted(bad, key=urgency)]
-    return summary([*troubles, *by_outcome(map(outcome_name, others))])
+    return summary([*troubles, *by_outcome(others)])
 
 
 def _keys(assessment: KeysetAssessment, width: int | None) -> Iterator[str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from rotator.core.outcome import Outcome, Planned, outcome_name, reason_name
+from rotator.core.outcome import Outcome, Planned, reason_name
 from rotator.core.text import printable
-from rotator.views.phrases import COVERED_UNTIL, TAKES_OVER, by_outcome, details, full_name, remaining, summary
+from rotator.views.phrases import COVERED_UNTIL, TAKES_OVER, by_outcome, covered, details, full_name, remaining, summary
 
 MIN_WIDTH = 40  # columns: what is narrower is left to the terminal to wrap
 _HEADER = ("KEYSET", "OUTCOME", "REASON", COVERED_UNTIL.upper(), TAKES_OVER.upper())
@@ -26,17 +26,17 @@ def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
     for outcome in outcomes:
         name = full_name(outcome.observation.name)
         lines += [line for text in details(outcome) for line in wrapped(f"{name}: {text}", width)]
-    return "\n".join([*lines, summary(by_outcome(map(outcome_name, outcomes)))])
+    return "\n".join([*lines, summary(by_outcome(outcomes))])
 
 
 def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
     assessment = outcome.observation.assessment
-    covered = remaining(assessment.covered_until, now) if assessment else "-"
+    cover = covered(assessment, now) if assessment else "-"
     activation = (
         outcome.spec.nbf if isinstance(outcome, Planned) else assessment.plan.activation if assessment else None
     )
     takes_over = remaining(activation, now) if activation else "-"
-    return (outcome.observation.policy.keyset_id, outcome_name(outcome), reason_name(outcome), covered, takes_over)
+    return (outcome.observation.policy.keyset_id, outcome.name, reason_name(outcome), cover, takes_over)
 
 
 def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from rotator.core.assessment import Plan
 from rotator.core.forecast import MAX_ROTATIONS, Span, active_spans, forecast
 from rotator.core.keyset import Key, Keyset, KeyState
 from rotator.core.policy import RotationPolicy
-from rotator.core.rotation import Plan, decide
+from rotator.core.rotation import decide
 
 MAX_AHEAD = timedelta(days=365)
 MAX_BARS = 40  # of keys that exist; the oldest are left out

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rotator.core.tenant import TenantId
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
+from rotator.core.tenant import TenantId
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)

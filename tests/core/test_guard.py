@@ -57,3 +57,10 @@ def test_is_runaway(keys: tuple[Key, ...], generated: tuple[str, ...], reason: R
     keyset = Keyset(id="B2C_1A_X", keys=keys)
     found = is_runaway(POLICY, keyset, reason, now=NOW, covered_until=COVERED_UNTIL, generated=generated)
     assert found is expected
+
+
+@pytest.mark.parametrize(("reason", "expected"), [(Reason.OVERDUE, True), (Reason.NO_VALID_KEY, False)])
+def test_is_runaway_where_cover_has_no_end(reason: Reason, *, expected: bool) -> None:
+    """Whatever is pending takes over before cover ends, where that has no end."""
+    keyset = Keyset(id="B2C_1A_X", keys=(ours("a", 5000),))
+    assert expected == is_runaway(POLICY, keyset, reason, now=NOW, covered_until=None, generated=())

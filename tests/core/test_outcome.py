@@ -1,8 +1,9 @@
 from collections.abc import Sequence
 
 import pytest
-from core.builders import POLICY, T0, key, keyset
+from core.builders import POLICY, T0, key, keyset, tenant_id
 
+from rotator.core.assessment import Assessment, Plan
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.outcome import (
     Exit,
@@ -13,22 +14,22 @@ from rotator.core.outcome import (
     Planned,
     Rotated,
     exit_code,
-    outcome_name,
     reason_name,
 )
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Assessment, Plan
 
 PLAN = Plan(renewal_due=T0, publish_by=T0, activation=T0)
 SPEC = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + POLICY.validity)
-BLIND = Observation(tenant="contoso", policy=POLICY, now=T0)
+BLIND = Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=T0)
 
 
 def observation(*, hurt: bool) -> Observation:
     only = key("only", T0, T0 + POLICY.validity)
     assessment = Assessment(active=only, covered_until=only.expires, plan=PLAN, at_risk=hurt)
-    return Observation(tenant="contoso", policy=POLICY, now=T0, keyset=keyset(only), assessment=assessment)
+    return Observation(
+        tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=T0, keyset=keyset(only), assessment=assessment
+    )
 
 
 WELL, HURT = observation(hurt=False), observation(hurt=True)
@@ -39,6 +40,7 @@ PLANNED_HURT = Planned(observation=HURT, reason=Reason.OVERDUE, spec=SPEC)
 ROTATED = Rotated(before=HURT, observation=WELL, reason=Reason.OVERDUE, spec=SPEC, kid="new")
 ROTATED_HURT = Rotated(before=HURT, observation=HURT, reason=Reason.NO_VALID_KEY, spec=SPEC, kid="new")
 FAILED = Failed(observation=BLIND, failure=Failure(kind=FailureKind.NETWORK, message="no answer"))
+CERTIFICATE = Held(observation=HURT, reason=Reason.CERTIFICATE)
 OBSERVED_HURT = Held(observation=HURT, reason=Reason.OBSERVE)
 STOPPED = Held(observation=BLIND, reason=Refusal.STOPPING)
 
@@ -54,6 +56,7 @@ STOPPED = Held(observation=BLIND, reason=Refusal.STOPPING)
         pytest.param([PLANNED], Exit.OK, Exit.DUE, id="planned"),
         pytest.param([HELD_HURT], Exit.AT_RISK, Exit.AT_RISK, id="held though hurt"),
         pytest.param([OBSERVED_HURT], Exit.AT_RISK, Exit.AT_RISK, id="observed though hurt"),
+        pytest.param([CERTIFICATE], Exit.AT_RISK, Exit.AT_RISK, id="a certificate that runs out"),
         pytest.param([PLANNED_HURT], Exit.AT_RISK, Exit.AT_RISK, id="planned though hurt"),
         pytest.param([FAILED], Exit.FAILED, Exit.FAILED, id="failed"),
         pytest.param([HELD, PLANNED, ROTATED], Exit.OK, Exit.DUE, id="due before well"),
@@ -91,7 +94,7 @@ def test_exit_values() -> None:
 )
 def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) -> None:
     """An outcome is called by what came of it, and says why in one word of the interface."""
-    assert (name, reason) == (outcome_name(outcome), reason_name(outcome))
+    assert (name, reason) == (outcome.name, reason_name(outcome))
 
 
 def test_failed_does_not_show_its_bug() -> None:

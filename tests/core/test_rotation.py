@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from core.builders import DAY, HOUR, SECOND, T0, extended, key, keyset, made, policy
 
-from rotator.core.keyset import NEVER, Key, Keyset
+from rotator.core.assessment import Assessment, Note, NoteKind, Plan, Shortfall
+from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason, confirms
-from rotator.core.rotation import Assessment, Decision, Hold, Note, NoteKind, Plan, Rotate, decide
+from rotator.core.rotation import Decision, Hold, Rotate, decide
 
 POLICY = policy()
 OVERLAP, LEAD, VALIDITY = POLICY.overlap, POLICY.publication_lead, POLICY.validity
@@ -49,6 +50,16 @@ def at_once(now: datetime, nbf: datetime) -> Plan:
 def spec(nbf: datetime) -> KeySpec:
     """A key of the default policy that activates at *nbf*."""
     return KeySpec(use="sig", kty="RSA", nbf=nbf, exp=nbf + VALIDITY)
+
+
+def short(now: datetime, nbf: datetime, end: datetime) -> Shortfall:
+    """What falls short of the default policy where a key is asked for at *now* that follows one which ends at *end*."""
+    none = timedelta()
+    return Shortfall(
+        lead=max(none, LEAD - (nbf - now)),
+        overlap=min(max(none, nbf - (end - OVERLAP)), OVERLAP),
+        cover=max(none, nbf - end),
+    )
 
 
 def carried_out(decision: Decision, before: Keyset, kid: str = "new") -> Keyset:
@@ -91,13 +102,15 @@ def asked(rules: RotationPolicy, keys: Keyset, instants: Sequence[datetime]) -> 
         pytest.param(PUBLISH_BY + SECOND, Reason.OVERDUE, TURN, id="a second late: the lead shrinks"),
         pytest.param(TURN - SECOND, Reason.OVERDUE, TURN, id="a second before the turn ends"),
         pytest.param(TURN, Reason.OVERDUE, TURN, id="the turn ends: no lead"),
-        pytest.param(TURN + SECOND, Reason.OVERDUE, TURN + SECOND, id="a second later: the overlap shrinks"),
-        pytest.param(END - SECOND, Reason.OVERDUE, END - SECOND, id="a second before the key expires"),
+        pytest.param(TURN + SECOND, Reason.OVERDUE, END, id="a second later: the overlap is lost, the lead ends cover"),
+        pytest.param(END - SECOND, Reason.OVERDUE, END, id="a second before the key expires"),
     ],
 )
 def test_decide_key_of_ours_over_time(now: datetime, reason: Reason, nbf: datetime | None) -> None:
     """The successor takes over when the turn ends, to the second, until there is no time left for that."""
-    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=reason is Reason.OVERDUE)
+    is_late = reason is Reason.OVERDUE
+    shortfall = short(now, nbf, END) if nbf and is_late else Shortfall()
+    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=is_late, shortfall=shortfall)
     expected = (
         Hold(assessment=assessment, reason=reason)
         if nbf is None
@@ -111,7 +124,9 @@ def test_decide_key_of_ours_over_time(now: datetime, reason: Reason, nbf: dateti
 @pytest.mark.parametrize("now", [END, END + SECOND])
 def test_decide_key_of_ours_expired(now: datetime) -> None:
     """From the second in which the last key expires there is nothing to wait for."""
-    assessment = Assessment(active=None, covered_until=now, plan=at_once(now, now), at_risk=True)
+    assessment = Assessment(
+        active=None, covered_until=None, plan=at_once(now, now), at_risk=True, shortfall=Shortfall(lead=LEAD)
+    )
     assert Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(now)) == decide(
         POLICY, keyset(OURS), now
     )
@@ -140,16 +155,18 @@ WHOLE_OVERLAP = TWO_YEARS.expires - OVERLAP
         ),
         pytest.param(WHOLE_OVERLAP - SECOND, Reason.OVERDUE, WHOLE_OVERLAP, id="a second of lead is left"),
         pytest.param(WHOLE_OVERLAP, Reason.OVERDUE, WHOLE_OVERLAP, id="exactly the overlap is left"),
-        pytest.param(WHOLE_OVERLAP + SECOND, Reason.OVERDUE, WHOLE_OVERLAP + SECOND, id="the overlap shrinks"),
-        pytest.param(
-            TWO_YEARS.expires - SECOND, Reason.OVERDUE, TWO_YEARS.expires - SECOND, id="a second before it expires"
-        ),
+        pytest.param(WHOLE_OVERLAP + SECOND, Reason.OVERDUE, TWO_YEARS.expires, id="a second later: it is lost"),
+        pytest.param(TWO_YEARS.expires - SECOND, Reason.OVERDUE, TWO_YEARS.expires, id="a second before it expires"),
     ],
 )
 def test_decide_two_year_key_over_time(now: datetime, reason: Reason, nbf: datetime | None) -> None:
-    """A key that lives longer than its turn is rotated after that; late, the overlap goes before the lead."""
+    """A key that lives longer than its turn is rotated after that; late, the lead goes before the overlap."""
     assessment = Assessment(
-        active=TWO_YEARS, covered_until=TWO_YEARS.expires, plan=PLAN, at_risk=reason is Reason.OVERDUE
+        active=TWO_YEARS,
+        covered_until=TWO_YEARS.expires,
+        plan=PLAN,
+        at_risk=reason is Reason.OVERDUE,
+        shortfall=short(now, nbf, TWO_YEARS.expires) if nbf else Shortfall(),
     )
     expected = (
         Hold(assessment=assessment, reason=reason)
@@ -164,23 +181,29 @@ def test_decide_two_year_key_over_time(now: datetime, reason: Reason, nbf: datet
     [
         pytest.param(TURN - 3 * HOUR - SECOND, TURN, id="a second more than the least lead"),
         pytest.param(TURN - 3 * HOUR, TURN, id="exactly the least lead"),
-        pytest.param(TURN - 3 * HOUR + SECOND, TURN + SECOND, id="a second less"),
-        pytest.param(TURN, TURN + 3 * HOUR, id="the turn is over"),
-        pytest.param(END - 3 * HOUR - SECOND, END - SECOND, id="a second of overlap is left"),
+        pytest.param(TURN - 3 * HOUR + SECOND, END, id="a second less: the overlap is lost whatever is done"),
+        pytest.param(TURN, END, id="the turn is over"),
+        pytest.param(END - 3 * HOUR - SECOND, END, id="a second of overlap is left"),
         pytest.param(END - 3 * HOUR, END, id="no overlap, and no gap"),
         pytest.param(END - 3 * HOUR + SECOND, END + SECOND, id="a gap of a second"),
         pytest.param(END - SECOND, END - SECOND + 3 * HOUR, id="a second before the key expires"),
     ],
 )
 def test_decide_minimum_lead_when_late(now: datetime, nbf: datetime) -> None:
-    """Late, a key activates no sooner than the service takes it, and then as soon as that."""
-    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=True)
+    """Late, a key activates no sooner than the service takes it, and no later than cover needs it."""
+    assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=True, shortfall=short(now, nbf, END))
     assert Rotate(assessment=assessment, reason=Reason.OVERDUE, spec=spec(nbf)) == decide(LATE, keyset(OURS), now)
 
 
 def test_decide_minimum_lead_without_valid_key() -> None:
     """Without a valid key the new one activates as soon as the service takes it."""
-    assessment = Assessment(active=None, covered_until=END, plan=at_once(END, END + 3 * HOUR), at_risk=True)
+    assessment = Assessment(
+        active=None,
+        covered_until=None,
+        plan=at_once(END, END + 3 * HOUR),
+        at_risk=True,
+        shortfall=Shortfall(lead=LEAD - 3 * HOUR, cover=3 * HOUR),
+    )
     expected = Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(END + 3 * HOUR))
     assert expected == decide(LATE, keyset(OURS), END)
 
@@ -214,12 +237,14 @@ def test_decide_again_with_a_gap_that_nobody_can_close(later: datetime, reason: 
     assert keyset(OURS, new) == keys
     valid = later >= END + 2 * HOUR
     active = new if valid else OURS if later < END else None
+    gap = Shortfall(overlap=OVERLAP, cover=2 * HOUR) if active else Shortfall(cover=new.activates - later)
     assessment = Assessment(
         active=active,
-        covered_until=new.expires if valid else max(END, later),
+        covered_until=new.expires if valid else END if active else None,
         plan=plan(new.activates + 90 * DAY),
         at_risk=not valid,
         notes=() if valid else (Note(kid="new", kind=NoteKind.BEHIND_GAP),),
+        shortfall=Shortfall() if valid else gap,
     )
     assert Hold(assessment=assessment, reason=reason) == decide(LATE, keys, later)
 
@@ -227,7 +252,7 @@ def test_decide_again_with_a_gap_that_nobody_can_close(later: datetime, reason: 
 def test_decide_again_with_a_lost_overlap() -> None:
     """A successor without the whole overlap is followed by none, and its lack is told until it takes over."""
     keys = carried_out(decide(LATE, keyset(OURS), TURN), keyset(OURS))
-    nbf = TURN + 3 * HOUR
+    nbf = END
     held = [decide(LATE, keys, now) for now in (TURN, nbf - SECOND, nbf)]
     assert [(decision.reason, decision.assessment.at_risk) for decision in held] == [
         (Reason.OVERDUE, True),
@@ -284,7 +309,7 @@ def test_decide_late_successor_of_a_two_year_key() -> None:
 @pytest.mark.parametrize(
     ("now", "active", "nbf"),
     [
-        pytest.param(TURN + VALIDITY - SECOND, "ours", TURN + VALIDITY - SECOND, id="a second before it expires"),
+        pytest.param(TURN + VALIDITY - SECOND, "ours", TURN + VALIDITY, id="a second before it expires"),
         pytest.param(TURN + VALIDITY, "two years", TURN + VALIDITY + LEAD, id="it expires"),
         pytest.param(TURN + VALIDITY + DAY, "two years", TURN + VALIDITY + DAY + LEAD, id="a day later"),
     ],
@@ -310,7 +335,7 @@ SHORT_TURN = T0 + 10 * DAY - OVERLAP
         pytest.param(T0, Reason.RENEWAL_DUE, SHORT_TURN, id="it activates: its window is open already"),
         pytest.param(SHORT_TURN - LEAD, Reason.RENEWAL_DUE, SHORT_TURN, id="the window closes"),
         pytest.param(SHORT_TURN - LEAD + SECOND, Reason.OVERDUE, SHORT_TURN, id="a second late"),
-        pytest.param(SHORT_TURN + SECOND, Reason.OVERDUE, SHORT_TURN + SECOND, id="a second too late for the overlap"),
+        pytest.param(SHORT_TURN + SECOND, Reason.OVERDUE, TEN_DAYS.expires, id="a second too late for the overlap"),
     ],
 )
 def test_decide_short_key_over_time(now: datetime, reason: Reason, nbf: datetime) -> None:
@@ -320,6 +345,7 @@ def test_decide_short_key_over_time(now: datetime, reason: Reason, nbf: datetime
         covered_until=TEN_DAYS.expires,
         plan=plan(SHORT_TURN),
         at_risk=reason is Reason.OVERDUE,
+        shortfall=short(now, nbf, TEN_DAYS.expires),
     )
     assert Rotate(assessment=assessment, reason=reason, spec=spec(nbf)) == decide(POLICY, keyset(TEN_DAYS), now)
 
@@ -331,22 +357,25 @@ def test_decide_short_key_again(now: datetime) -> None:
 
 
 def test_decide_key_shorter_than_the_overlap() -> None:
-    """A key whose whole life is shorter than the overlap is followed at once."""
+    """A key whose whole life is shorter than the overlap is followed when it ends, with as much lead as that leaves."""
     brief = key("brief", T0, T0 + 20 * HOUR)
-    assessment = Assessment(active=brief, covered_until=brief.expires, plan=plan(T0 - 5 * HOUR), at_risk=True)
+    shortfall = Shortfall(lead=LEAD - 19 * HOUR, overlap=OVERLAP)
+    assessment = Assessment(
+        active=brief, covered_until=brief.expires, plan=plan(T0 - 5 * HOUR), at_risk=True, shortfall=shortfall
+    )
     decision = decide(POLICY, keyset(brief), T0 + HOUR)
-    assert Rotate(assessment=assessment, reason=Reason.OVERDUE, spec=spec(T0 + HOUR)) == decision
+    assert Rotate(assessment=assessment, reason=Reason.OVERDUE, spec=spec(brief.expires)) == decision
     assert isinstance(decide(POLICY, carried_out(decision, keyset(brief)), T0 + HOUR), Hold)
 
 
 @pytest.mark.parametrize(
     ("active", "covered_until", "activation"),
     [
-        pytest.param(key("nbf", T0, None), NEVER, TURN, id="only nbf: after its turn"),
+        pytest.param(key("nbf", T0, None), None, TURN, id="only nbf: after its turn"),
         pytest.param(key("exp", None, END), END, TURN, id="only exp: in time for the overlap"),
     ],
 )
-def test_decide_half_dated_key(active: Key, covered_until: datetime, activation: datetime) -> None:
+def test_decide_half_dated_key(active: Key, covered_until: datetime | None, activation: datetime) -> None:
     """A key with one date is followed as that one asks for, and by one key."""
     assessment = Assessment(active=active, covered_until=covered_until, plan=PLAN, at_risk=False)
     assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keyset(active), DUE - SECOND)
@@ -375,7 +404,9 @@ def test_decide_half_dated_key_for_years(half: Key) -> None:
 )
 def test_decide_nothing_valid(keys: tuple[Key, ...]) -> None:
     """Where nothing is valid and nothing is to come, a key is made at once, one only."""
-    assessment = Assessment(active=None, covered_until=T0, plan=at_once(T0, T0), at_risk=True)
+    assessment = Assessment(
+        active=None, covered_until=None, plan=at_once(T0, T0), at_risk=True, shortfall=Shortfall(lead=LEAD)
+    )
     decision = decide(POLICY, keyset(*keys), T0)
     assert Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(T0)) == decision
     new = made(spec(T0), "new")
@@ -398,19 +429,35 @@ def test_decide_nothing_valid_but_a_key_to_come(nbf: datetime, asked_for: dateti
     decision = decide(LATE, keyset(to_come), T0)
     notes = (Note(kid="to come", kind=NoteKind.BEHIND_GAP),)
     if asked_for is None:
-        assessment = Assessment(active=None, covered_until=T0, plan=plan(nbf + 90 * DAY), at_risk=True, notes=notes)
+        shortfall = Shortfall(cover=nbf - T0)
+        assessment = Assessment(
+            active=None,
+            covered_until=None,
+            plan=plan(nbf + 90 * DAY),
+            at_risk=True,
+            notes=notes,
+            shortfall=shortfall,
+        )
         assert Hold(assessment=assessment, reason=Reason.NO_VALID_KEY) == decision
     else:
-        assessment = Assessment(active=None, covered_until=T0, plan=at_once(T0, asked_for), at_risk=True, notes=notes)
+        shortfall = Shortfall(lead=LEAD - 3 * HOUR, cover=3 * HOUR)
+        assessment = Assessment(
+            active=None,
+            covered_until=None,
+            plan=at_once(T0, asked_for),
+            at_risk=True,
+            notes=notes,
+            shortfall=shortfall,
+        )
         assert Rotate(assessment=assessment, reason=Reason.NO_VALID_KEY, spec=spec(asked_for)) == decision
         assert isinstance(decide(LATE, carried_out(decision, keyset(to_come)), T0), Hold)
 
 
 def test_decide_nothing_valid_and_a_key_to_come_that_is_soon_over() -> None:
-    """A key to come that leaves no time for the overlap is followed at once, and then all is done."""
+    """A key to come that leaves no time for the overlap is followed when it ends, and then all is done."""
     brief = key("brief", T0 + HOUR, T0 + 4 * HOUR)
     decision = decide(LATE, keyset(brief), T0)
-    assert (Reason.NO_VALID_KEY, spec(T0 + 3 * HOUR)) == (decision.reason, getattr(decision, "spec", None))
+    assert (Reason.NO_VALID_KEY, spec(T0 + 4 * HOUR)) == (decision.reason, getattr(decision, "spec", None))
     after = decide(LATE, carried_out(decision, keyset(brief)), T0)
     assert (after.reason, after.assessment.at_risk) == (Reason.NO_VALID_KEY, True)
     assert isinstance(after, Hold)
@@ -419,7 +466,7 @@ def test_decide_nothing_valid_and_a_key_to_come_that_is_soon_over() -> None:
 def test_decide_only_undated() -> None:
     """An undated key is a net: a dated key is made, with its whole lead, and the net stays."""
     decision = decide(POLICY, keyset(NET), T0)
-    assessment = Assessment(active=NET, covered_until=T0, plan=at_once(T0, T0 + LEAD), at_risk=False)
+    assessment = Assessment(active=NET, covered_until=None, plan=at_once(T0, T0 + LEAD), at_risk=False)
     assert Rotate(assessment=assessment, reason=Reason.UNDATED, spec=spec(T0 + LEAD)) == decision
     new = made(spec(T0 + LEAD), "new")
     assessment = Assessment(active=NET, covered_until=new.expires, plan=plan(T0 + LEAD + 90 * DAY), at_risk=False)
@@ -433,7 +480,7 @@ def test_decide_only_undated_and_a_disabled_key() -> None:
     decision = decide(POLICY, keyset(NET, off), T0)
     assessment = Assessment(
         active=NET,
-        covered_until=T0,
+        covered_until=None,
         plan=at_once(T0, T0 + LEAD),
         at_risk=False,
         notes=(Note(kid="off", kind=NoteKind.DISABLED),),
@@ -461,7 +508,7 @@ def test_decide_undated_with_a_short_key_to_come(rules: RotationPolicy, life: ti
 def test_decide_undated_beside_a_dated_key() -> None:
     """A net beside a dated key changes nothing."""
     assert decide(POLICY, keyset(OURS), DUE) == decide(POLICY, keyset(NET, OURS), DUE)
-    assessment = Assessment(active=NET, covered_until=END, plan=at_once(END, END + LEAD), at_risk=False)
+    assessment = Assessment(active=NET, covered_until=None, plan=at_once(END, END + LEAD), at_risk=False)
     assert Rotate(assessment=assessment, reason=Reason.UNDATED, spec=spec(END + LEAD)) == decide(
         POLICY, keyset(NET, OURS), END
     )
@@ -605,6 +652,7 @@ def test_decide_stand_in_for_a_short_key() -> None:
         plan=plan(TURN - OVERLAP),
         at_risk=True,
         notes=(Note(kid="stand-in", kind=NoteKind.OVERLAP_TOO_SHORT),),
+        shortfall=Shortfall(overlap=3 * HOUR + SECOND),
     )
     assert Hold(assessment=assessment, reason=Reason.OVERDUE) == decision
 
@@ -691,7 +739,8 @@ def test_decide_trouble_before_stand_ins_in_a_row(keys: tuple[Key, ...], now: da
 def test_decide_observed(keys: tuple[Key, ...], now: datetime) -> None:
     """What is only observed is judged like what is rotated, and always held."""
     rotated = decide(POLICY, keyset(*keys), now)
-    expected = Hold(assessment=rotated.assessment, reason=Reason.OBSERVE)
+    asked_for = getattr(rotated, "spec", None)
+    expected = Hold(assessment=rotated.assessment, reason=Reason.OBSERVE, would=rotated.reason, spec=asked_for)
     assert expected == decide(policy(mode=Mode.OBSERVE), keyset(*keys), now)
 
 
@@ -702,8 +751,11 @@ def test_decide_minimum_lead_that_the_service_was_seen_to_want() -> None:
         for rules in (POLICY, LATE)
         for least in (None, timedelta(), 4 * HOUR)
     ]
-    leads = [timedelta(), timedelta(), 4 * HOUR, 3 * HOUR, timedelta(), 4 * HOUR]
+    # As soon as the service takes it while that keeps the overlap, and otherwise when cover needs it.
+    leads = [timedelta(), timedelta(), OVERLAP, OVERLAP, timedelta(), OVERLAP]
     assert [spec(TURN + lead) for lead in leads] == nbfs
+    soonest = decide(POLICY, keyset(OURS), END - HOUR, minimum_lead=4 * HOUR)
+    assert spec(END + 3 * HOUR) == getattr(soonest, "spec", None)
     without = decide(POLICY, keyset(), T0, minimum_lead=4 * HOUR)
     assert (Reason.NO_VALID_KEY, spec(T0 + 4 * HOUR)) == (without.reason, getattr(without, "spec", None))
 

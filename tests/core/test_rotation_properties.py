@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from core.builders import SECOND, T0, extended, key, keyset, policy
 from core.strategies import keys, keysets, lived, nothing_to_come, policies, stepped
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rotator.core.keyset import Key, Keyset
+from rotator.core.assessment import Assessment, Cover, Shortfall
+from rotator.core.keyset import NEVER, Key, Keyset
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import Reason
 from rotator.core.rotation import Hold, Rotate, decide
@@ -60,11 +62,16 @@ def test_decide_never_in_the_past(rules: RotationPolicy, found: Keyset) -> None:
 
 @given(policies(), nothing_to_come())
 def test_decide_overlap_kept_unless_impossible(rules: RotationPolicy, found: Keyset) -> None:
-    """The new key overlaps as it should, or activates as soon as the service takes it."""
+    """The new key overlaps as it should where it can; else it activates after the lead, and by the end of cover."""
     decision = decide(rules, found, T0)
     assume(isinstance(decision, Rotate) and decision.reason is not Reason.UNDATED)
     assert isinstance(decision, Rotate)
-    assert decision.spec.nbf <= max(decision.assessment.covered_until - rules.overlap, T0 + rules.minimum_lead)
+    soonest, whole = T0 + rules.minimum_lead, T0 + rules.publication_lead
+    overlapping = ends(decision.assessment) - rules.overlap
+    if soonest <= overlapping:
+        assert decision.spec.nbf <= overlapping
+    else:
+        assert decision.spec.nbf == max(soonest, min(whole, overlapping + rules.overlap))
 
 
 @given(policies(), keysets())
@@ -84,8 +91,34 @@ def test_decide_lead_kept_unless_it_costs_overlap(rules: RotationPolicy, found: 
     assume(isinstance(decision, Rotate))
     assert isinstance(decision, Rotate)
     whole = decision.spec.nbf - T0 >= rules.publication_lead
-    latest = max(decision.assessment.covered_until - rules.overlap, T0 + rules.minimum_lead)
+    soonest, end = T0 + rules.minimum_lead, ends(decision.assessment)
+    latest = end - rules.overlap if soonest <= end - rules.overlap else max(end, soonest)
     assert whole or latest == decision.spec.nbf
+
+
+@given(policies(), nothing_to_come())
+def test_decide_shortfall_is_what_the_key_costs(rules: RotationPolicy, found: Keyset) -> None:
+    """What falls short is measured from the key that is asked for to the end of cover; without trouble, nothing is."""
+    decision = decide(rules, found, T0)
+    told = decision.assessment.shortfall
+    assert decision.assessment.at_risk or not told
+    assume(isinstance(decision, Rotate) and decision.reason is not Reason.UNDATED)
+    assert isinstance(decision, Rotate)
+    end, none = ends(decision.assessment), timedelta()
+    lacking = decision.spec.nbf - (end - rules.overlap)
+    overlap = none if decision.assessment.active is None else max(none, min(rules.overlap, lacking))
+    assert told == Shortfall(
+        lead=max(none, rules.publication_lead - (decision.spec.nbf - T0)),
+        overlap=overlap,
+        cover=max(none, decision.spec.nbf - end),
+    )
+
+
+def ends(assessment: Assessment) -> datetime:
+    """When cover ends, as an instant that can be compared."""
+    if assessment.covered_until is not None:
+        return assessment.covered_until
+    return T0 if assessment.cover is Cover.NONE else NEVER
 
 
 @given(policies(), keysets())
@@ -187,7 +220,9 @@ def test_decide_after_the_policy_changed(
 def test_decide_observed_is_the_same_but_held(rules: RotationPolicy, found: Keyset) -> None:
     """What is only observed is judged as what is rotated."""
     observed = decide(replace(rules, mode=Mode.OBSERVE), found, T0)
-    assert Hold(assessment=decide(rules, found, T0).assessment, reason=Reason.OBSERVE) == observed
+    rotated = decide(rules, found, T0)
+    spec = getattr(rotated, "spec", None)
+    assert observed == Hold(assessment=rotated.assessment, reason=Reason.OBSERVE, would=rotated.reason, spec=spec)
 
 
 @given(policies(), keysets().flatmap(lambda found: st.tuples(st.just(found), st.permutations(found.keys))))
@@ -215,6 +250,51 @@ def test_decide_reason_and_trouble_agree(rules: RotationPolicy, found: Keyset) -
 
 @given(policies(), keysets())
 def test_decide_cover_ends_with_the_chain(rules: RotationPolicy, found: Keyset) -> None:
-    """Cover lasts as long as the chain does, and ends now where there is none."""
-    chain = found.chain(T0, rules.overlap)
-    assert decide(rules, found, T0).assessment.covered_until == (chain[-1].expires if chain else T0)
+    """Cover lasts as long as the chain does; it has no end where the last key has none, or an undated key is active."""
+    chain, active = found.chain(T0, rules.overlap), found.active(T0)
+    assessment = decide(rules, found, T0).assessment
+    end = chain[-1].exp if chain else None
+    cover = Cover.DATED if end else Cover.ENDLESS if active else Cover.NONE
+    left = end - T0 if end else None if active else timedelta()
+    assert (assessment.covered_until, assessment.cover, assessment.cover_left(T0)) == (end, cover, left)
+
+
+@given(policies(), keysets(), st.integers(-30, 40), st.integers(1, 60), st.sampled_from(Mode))
+def test_decide_never_a_generated_key_after_a_certificate(
+    rules: RotationPolicy, found: Keyset, nbf: int, life: int, mode: Mode
+) -> None:
+    """A keyset whose newest key carries a certificate gets no generated key, whatever else is in it."""
+    newest = replace(key("certificate", T0 + nbf * SECOND, T0 + (nbf + life) * SECOND), has_certificate=True)
+    older = [each for each in found.keys if (each.activates, each.expires) <= (newest.activates, newest.expires)]
+    decision = decide(replace(rules, mode=mode), keyset(*older, newest), T0)
+    reasons = (Reason.OBSERVE, Reason.CERTIFICATE) if mode is Mode.OBSERVE else (Reason.CERTIFICATE, None)
+    assert isinstance(decision, Hold)
+    assert (*reasons, None) == (decision.reason, decision.would, decision.spec)
+
+
+@given(policies(), keysets(), st.sampled_from([{"use": "enc"}, {"kty": "oct"}, {"use": "enc", "kty": "oct"}]))
+def test_decide_never_a_key_that_differs(rules: RotationPolicy, found: Keyset, other: dict[str, str]) -> None:
+    """Where a key that is enabled and unexpired has another use or type, nothing is asked for, and it is noted."""
+    differing = {each.kid for each in found.keys if each.enabled and each.expires > T0}
+    keys = keyset(*(replace(each, use=other.get("use", "sig"), kty=other.get("kty", "RSA")) for each in found.keys))
+    decision, alike = decide(rules, keys, T0), decide(rules, found, T0)
+    assert isinstance(decision, Hold) or not differing
+    noted = [note for note in decision.assessment.notes if note.kind.is_mismatch]
+    assert (len(differing) * len(other), differing) == (len(noted), {note.kid for note in noted})
+    assert alike.reason is decision.reason
+
+
+@given(policies(), keysets(), st.integers(1, 200))
+def test_decide_key_without_nbf(rules: RotationPolicy, found: Keyset, life: int) -> None:
+    """A key of unknown age that has more left than one of ours ever has is due at once, and followed by one key."""
+    half = key("half", None, T0 + life * SECOND)
+    disabled = [replace(each, enabled=False) for each in found.keys]
+    decision = decide(rules, keyset(half, *disabled), T0)
+    is_over = life * SECOND > rules.validity
+    assert is_over == (decision.reason is Reason.UNDATED)
+    if is_over:
+        assert isinstance(decision, Rotate)
+        assert T0 + rules.publication_lead == decision.spec.nbf
+        assert not decision.assessment.at_risk
+    decided = list(lived(rules, keyset(half, *disabled), range(rules.publication_lead // SECOND + 1)))
+    assert sum(step.rotates for step in decided if is_over) == is_over

@@ -194,6 +194,15 @@ def test_parse_keyset_as_documented() -> None:
 
 
 @pytest.mark.parametrize(
+    ("x5c", "expected"), [(["MIIC"], True), (["MIIC", "MIID"], True), ([], False), (None, False), ("MIIC", True)]
+)
+def test_parse_keyset_certificate(x5c: object, *, expected: bool) -> None:
+    """Whether a key carries a certificate is kept, and nothing of the certificate."""
+    (found,) = keys_of({"kid": "k", "kty": "RSA", "use": "sig", "x5c": x5c})
+    assert found == Key(kid="k", nbf=None, exp=None, use="sig", kty="RSA", has_certificate=expected)
+
+
+@pytest.mark.parametrize(
     ("status", "enabled"),
     [("enabled", True), ("Enabled", True), (None, True), ("", True), ("disabled", False), ("DISABLED", False)],
 )

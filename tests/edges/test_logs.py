@@ -6,15 +6,18 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.typing import FilteringBoundLogger
 
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.exchange import Exchange
-from rotator.core.outcome import Failed, Observation
+from rotator.core.keyset import Key, Keyset
+from rotator.core.outcome import Failed, Observation, Planned
 from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.rotation import Rotate, decide
 from rotator.edges.logs import STRUCK, Secrets, log_exchange, log_outcome, logger
 from rotator.edges.settings import PolicySettings
 
@@ -323,3 +326,30 @@ def test_exchange_is_a_line_of_debug(stream: io.StringIO, secrets: Secrets) -> N
         line["seconds"],
         line["client_request_id"],
     ) == ("debug", "request.finished", "contoso", "token", None, 0.123, "ours")
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "shortfall"),
+    [
+        pytest.param(1, "info", None, id="as it should be"),
+        pytest.param(61, "warning", {"overlap": "23d"}, id="the overlap was raised above what is left"),
+    ],
+)
+def test_planned_key_that_falls_short_is_a_warning(
+    log: FilteringBoundLogger, stream: io.StringIO, days: int, level: str, shortfall: dict[str, str] | None
+) -> None:
+    """What falls short is in the line, and a lost overlap, which nobody notices otherwise, is a warning."""
+    now, day = datetime(2030, 1, 1, tzinfo=UTC), timedelta(days=1)
+    rules = replace(policy(), overlap=days * day, publication_lead=2 * day, renewal_window=50 * day, mode=Mode.ROTATE)
+    found = Keyset(id="B2C_1A_X", keys=(Key(kid="k", nbf=now - 10 * day, exp=now + 40 * day),))
+    decision = decide(rules, found, now)
+    assert isinstance(decision, Rotate)
+    seen = Observation(tenant="contoso", policy=rules, now=now, keyset=found, assessment=decision.assessment)
+    log_outcome(log, Planned(observation=seen, reason=decision.reason, spec=decision.spec))
+    (line,) = lines(stream)
+    assert (line["event"], line["level"], line.get("shortfall"), line["cover"]) == (
+        "keyset.planned",
+        level,
+        shortfall,
+        "dated",
+    )

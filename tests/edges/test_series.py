@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from rotator.shell.reconcile import Tenant, look
 
 from rotator.core.errors import Failure, FailureKind
-from rotator.core.keyset import Keyset
+from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Planned
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason
 from rotator.edges.series import keyset_series
-from rotator.shell.reconcile import Tenant, look
 from rotator.shell.status_store import Board, Name
 
 KEYS = (
@@ -37,15 +37,18 @@ FORMATS = pytest.mark.parametrize(
 class Listed:
     """A tenant in which every keyset has the same keys."""
 
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = keys
+
     def list_keysets(self, keyset_ids: Sequence[str]) -> dict[str, Keyset]:
-        return {keyset_id: keyset(*KEYS) for keyset_id in keyset_ids}
+        return {keyset_id: keyset(*self._keys) for keyset_id in keyset_ids}
 
 
-def seen(*names: Name) -> Board:
+def seen(*names: Name, keys: Sequence[Key] = KEYS) -> Board:
     """A board on which each has been looked at."""
     policies = [(tenant, replace(POLICY, keyset_id=keyset_id)) for tenant, keyset_id in names]
     board = Board(policies)
-    keysets: Any = Listed()
+    keysets: Any = Listed(keys)
     for name, policy in policies:
         for outcome in look(
             Tenant(name=name, place="there", policies=(policy,), keysets=keysets, may_write=lambda _: None), T0
@@ -107,6 +110,14 @@ def test_series_of_what_was_not_seen_for_long(age: Any, is_shown: bool) -> None:
     assert ("x_keyset_keys{" in text) == is_shown
     assert "x_keyset_info{" in text
     assert "x_keyset_outcome{" in text
+
+
+@pytest.mark.parametrize(("enabled", "active"), [(True, "1.0"), (False, "0.0")])
+def test_series_of_an_undated_key(*, enabled: bool, active: str) -> None:
+    """Cover that has no end has no instant, nor has cover that is not there: then no key is active."""
+    text = written(seen(("contoso", "B2C_1A_X"), keys=[key("net", None, None, enabled=enabled)]))
+    assert re.findall(r'x_keyset_keys\{.*state="active".*\} (.*)', text) == [active]
+    assert "x_keyset_coverage_end_timestamp_seconds{" not in text
 
 
 def test_series_of_keys_as_they_are_now() -> None:

@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,6 +50,8 @@ def test_dry_run_document_is_complete(bench: Bench) -> None:
                 "reason": "not_due",
                 "active_kid": "held",
                 "covered_until": instant(held.exp or 0),
+                "cover": "dated",
+                "would": None,
                 "renewal_due": instant(activation["held"] - LEAD - WINDOW),
                 "publish_by": instant(activation["held"] - LEAD),
                 "activation": instant(activation["held"]),
@@ -64,6 +67,8 @@ def test_dry_run_document_is_complete(bench: Bench) -> None:
                 "reason": "renewal_due",
                 "active_kid": "planned",
                 "covered_until": instant(planned.exp or 0),
+                "cover": "dated",
+                "would": None,
                 "renewal_due": instant(activation["planned"] - LEAD - WINDOW),
                 "publish_by": instant(activation["planned"] - LEAD),
                 "activation": instant(activation["planned"]),
@@ -85,6 +90,8 @@ def test_dry_run_document_is_complete(bench: Bench) -> None:
                 "reason": "not_found",
                 "active_kid": None,
                 "covered_until": None,
+                "cover": None,
+                "would": None,
                 "renewal_due": None,
                 "publish_by": None,
                 "activation": None,
@@ -118,14 +125,62 @@ def test_dry_run_hand_made_keys(bench: Bench) -> None:
     undated, empty, two_years = run.rows
     now = run.document["now"]
     assert (undated["outcome"], undated["reason"], undated["active_kid"]) == ("planned", "undated", "net")
-    assert now == undated["covered_until"] == undated["renewal_due"] == undated["publish_by"]
+    assert (undated["covered_until"], undated["cover"]) == (None, "endless")
+    assert now == undated["renewal_due"] == undated["publish_by"]
     assert undated["activation"] == instant(undated["key"]["nbf"])
     assert (empty["outcome"], empty["reason"], empty["active_kid"]) == ("planned", "no_valid_key", None)
-    assert now == instant(empty["key"]["nbf"]) == empty["covered_until"]
+    assert (empty["covered_until"], empty["cover"]) == (None, "none")
+    assert now == instant(empty["key"]["nbf"])
     assert empty["key"]["exp"] - empty["key"]["nbf"] == LIFE.total_seconds()
     assert two_years["reason"] == "renewal_due"
     assert two_years["key"]["nbf"] == (long.nbf or 0) + 90 * DAY, "it is in use for rotate_every, whatever its life"
     assert two_years["covered_until"] == instant(long.exp or 0)
+
+
+def test_dry_run_of_what_would_be_refused(bench: Bench) -> None:
+    """A signing keyset configured enc, and a secret configured RSA: noted, at risk, and no key is planned."""
+    bench.begin(
+        Tenant(
+            keysets=(
+                Keyset(
+                    id="B2C_1A_Signing", keys=(key(age=80, kid="signing"),), wanted={"use": "enc", "overlap": "25h"}
+                ),
+                Keyset(id="B2C_1A_Secret", keys=(replace(key(age=80, kid="secret"), kty="oct"),)),
+            )
+        )
+    )
+    run = bench.run("--dry-run", "--output", "json")
+    assert run.code == 3
+    assert [(row["outcome"], row["reason"], row["key"], row["notes"]) for row in run.rows] == [
+        ("held", "renewal_due", None, [{"kid": "signing", "note": "use_differs"}]),
+        ("held", "renewal_due", None, [{"kid": "secret", "note": "kty_differs"}]),
+    ]
+
+
+def test_dry_run_of_what_is_observed(bench: Bench) -> None:
+    """An observed keyset shows the whole plan: what would be generated, when, and why."""
+    planned = key(age=80, kid="planned")
+    observed = {"mode": "observe"}
+    bench.begin(
+        Tenant(
+            keysets=(
+                Keyset(id="B2C_1A_Due", keys=(planned,), wanted=observed),
+                Keyset(id="B2C_1A_Fine", keys=(key(age=10),), wanted=observed),
+            )
+        )
+    )
+    due, fine = bench.run("--dry-run", "--output", "json").rows
+    activation = (planned.nbf or 0) + 90 * DAY
+    assert (due["outcome"], due["reason"], due["would"]) == ("held", "observe", "renewal_due")
+    assert due["key"] == {
+        "use": "sig",
+        "kty": "RSA",
+        "nbf": activation,
+        "exp": activation + 90 * DAY + OVERLAP,
+        "kid": None,
+    }
+    assert (fine["outcome"], fine["reason"], fine["would"], fine["key"]) == ("held", "observe", "not_due", None)
+    assert "would be generated: RSA sig key" in bench.run("--dry-run").out
 
 
 def test_dry_run_key_to_come_that_is_no_cover(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from core.builders import DAY, KEYSET_ID, POLICY, T0, key, keyset
 from kubernetes.fake_api import Kubernetes
+from rotator.shell.reconcile import Tenant
 from simulation.simulator import SimulatedClock, SimulatedScheduler, SimulatedTenant
 from waiting import wait_for
 
@@ -26,7 +27,6 @@ from rotator.service.leader import Candidacy
 from rotator.shell.clock import SystemClock
 from rotator.shell.gates import LeaderGate
 from rotator.shell.loop import Loop, Rhythm, Swept
-from rotator.shell.reconcile import Tenant
 from rotator.shell.status_store import Board
 
 SETTLE = 120.0

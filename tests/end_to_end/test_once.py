@@ -40,6 +40,8 @@ def test_once_generates_the_one_key_that_is_due(bench: Bench) -> None:
         "reason": "renewal_due",
         "active_kid": "old",
         "covered_until": instant(exp),
+        "cover": "dated",
+        "would": None,
         "renewal_due": instant(nbf - 16 * DAY),
         "publish_by": instant(nbf - 2 * DAY),
         "activation": instant(nbf),
@@ -177,7 +179,8 @@ def test_once_observe_never_writes(bench: Bench) -> None:
         other["outcome"],
     ) == (3, "observe", "held", "observe", "rotated")
     assert all(row[name] for name in ("covered_until", "renewal_due", "publish_by", "activation"))
-    assert row["key"] is None
+    assert row["would"] == "overdue"
+    assert row["activation"] == instant(row["key"]["nbf"])
     assert [seen.keyset for seen in bench.asked(GENERATE)] == ["B2C_1A_Rotated"]
 
 

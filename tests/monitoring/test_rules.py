@@ -27,10 +27,10 @@ from monitoring.stack import (
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from rotator import cli
+from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
 from rotator.core.keyset import KeyState
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import NoteKind
 from rotator.emulator.faults import Fault, Kind
 from rotator.emulator.operations import Operation
 from rotator.emulator.switches import Status

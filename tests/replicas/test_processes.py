@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from end_to_end.fake_clock import FakeClock
-from end_to_end.harness import Bench, Tenant, due
+from end_to_end.harness import Bench, Tenant, due, fresh
 from kubernetes.fake_api import Fault, Kind, Kubernetes, Moment
 from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
 from replicas.relay import Relay

@@ -1,19 +1,20 @@
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from core.builders import DAY, HOUR, KEYSET_ID, POLICY, SECOND, T0, extended, key, keyset, policy, tenant_id
 from simulation.simulator import Fault, Request, SimulatedClock, SimulatedTenant, refusal
 
+from rotator.core.assessment import Note, NoteKind
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.events import Event, Looked
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
 from rotator.core.policy import KNOWN_MINIMUM_LEAD, KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
-from rotator.core.rotation import Note, NoteKind, decide
+from rotator.core.rotation import Hold, decide
 from rotator.core.stages import Called, Progress, Timing
 from rotator.shell.agenda import Agenda
 from rotator.shell.gates import guarded, not_stopping
@@ -241,8 +242,12 @@ def test_look_no_list(error: Exception, kind: FailureKind) -> None:
 def test_reconcile_held(keys: tuple[Key, ...], now: Any, mode: Mode, reason: Reason) -> None:
     """A second look that calls for nothing is all there is."""
     bench = Bench(*keys, now=now, mode=mode)
-    assert Held(observation=bench.observation(keyset(*keys)), reason=reason) == bench.reconcile()
+    decided = decide(bench.policy, keyset(*keys), now)
+    assert isinstance(decided, Hold)
+    expected = Held(observation=bench.observation(keyset(*keys)), reason=reason, would=decided.would, spec=decided.spec)
+    assert expected == bench.reconcile()
     assert bench.service.requests == [FETCH]
+    assert (decided.spec is not None) == (mode is Mode.OBSERVE)
 
 
 @pytest.mark.parametrize(
@@ -643,23 +648,23 @@ LATEST = timedelta(hours=3, minutes=2)
 
 
 @pytest.mark.parametrize(
-    ("keys", "now", "reason"),
+    ("keys", "now", "reason", "nbf"),
     [
-        pytest.param((OURS,), TURN - HOUR, Reason.OVERDUE, id="overdue"),
-        pytest.param((OURS,), OURS.expires, Reason.NO_VALID_KEY, id="no valid key"),
-        pytest.param((), T0, Reason.NO_VALID_KEY, id="empty"),
+        pytest.param((OURS,), TURN - HOUR, Reason.OVERDUE, OURS.expires, id="overdue: the overlap is lost"),
+        pytest.param((OURS,), OURS.expires, Reason.NO_VALID_KEY, OURS.expires + LATEST, id="no valid key"),
+        pytest.param((), T0, Reason.NO_VALID_KEY, T0 + LATEST, id="empty"),
     ],
 )
-def test_reconcile_refused_as_too_early(keys: tuple[Key, ...], now: Any, reason: Reason) -> None:
+def test_reconcile_refused_as_too_early(keys: tuple[Key, ...], now: Any, reason: Reason, nbf: datetime) -> None:
     """A late key that the service may find too early is asked for once more, with the lead that it is known to take."""
     bench = Bench(*keys, now=now)
     bench.service.least = 3 * HOUR
     outcome = bench.reconcile()
     assert isinstance(outcome, Rotated)
-    assert (reason, now + LATEST) == (outcome.reason, outcome.spec.nbf)
+    assert (reason, nbf) == (outcome.reason, outcome.spec.nbf)
     assert outcome.remark == (
-        "the service refused a sooner nbf, so this key takes over only 3h2m after it was asked for; set "
-        "minimum_lead to that, and generate a key by hand if it cannot wait"
+        "the service refused a sooner nbf, so this key takes over later than it should; set minimum_lead to 3h2m, "
+        "and generate a key by hand if it cannot wait"
     )
     assert bench.service.requests == [FETCH, GENERATE, FETCH, GENERATE, FETCH]
     assert bench.passed == 0.0

@@ -231,8 +231,8 @@ def test_years_created_disabled() -> None:
     [
         pytest.param(13 * DAY, 72 * HOUR, id="within the window"),
         pytest.param(15 * DAY, 24 * HOUR, id="at the cost of lead"),
-        pytest.param(16 * DAY, timedelta(), id="at the cost of all the lead"),
-        pytest.param(16 * DAY + 20 * HOUR, timedelta(), id="at the cost of overlap"),
+        pytest.param(16 * DAY, 25 * HOUR, id="at the cost of overlap and of lead"),
+        pytest.param(16 * DAY + 20 * HOUR, 5 * HOUR, id="at the cost of overlap and of most of the lead"),
         pytest.param(17 * DAY + 3 * HOUR, timedelta(), id="at the cost of cover"),
     ],
 )
@@ -245,7 +245,8 @@ def test_years_outage_longer_than_the_window(back: timedelta, lead: timedelta) -
     )
     service.pass_by(400 * DAY)
     first, *made = service.keys(SIG)
-    begun = max(T0 + SIG.rotate_every, service.tenant.born[made[0].kid or ""])
+    turn, born = T0 + SIG.rotate_every, service.tenant.born[made[0].kid or ""]
+    begun = turn if born <= turn else max(first.expires, born)  # the overlap is lost, so the lead is kept up to there
     expected = [(begun + n * SIG.rotate_every, begun + n * SIG.rotate_every + SIG.validity) for n in range(4)]
     assert expected == dates(made)
     first_lead, *leads = service.leads(SIG)

@@ -16,6 +16,7 @@ from stateful.program import Process
 from stateful.time import EPOCH, World
 from stateful.truth import (
     Kind,
+    Life,
     Lives,
     Wish,
     active,
@@ -196,7 +197,7 @@ class Judge:
         in_use = active(lives, now)
         if not _calls_for_a_key(lives, wish, now):
             yield "the key is not due"
-        lasting = [life.exp - wish.overlap for life in lives if life.is_enabled and life.is_dated and life.exp > now]
+        lasting = [_latest(life, wish, now) for life in lives if life.is_enabled and life.is_dated and life.exp > now]
         if in_use is not None and post.nbf < min(now + wish.lead, *lasting, now + wish.lead) - MOMENT:
             yield "more lead could be had"
         turns = {wish.turn_of(life) for life in lives}
@@ -284,7 +285,7 @@ class Judge:
             if flaw.kind is not Kind.HOLE and now - books.pending_at < grace:
                 continue
             promise = {Kind.HOLE: "I1", Kind.TAIL: "I4"}.get(flaw.kind, "I3")
-            self.fail(promise, f"{name}: {flaw} is in observation, calm since {books.calm_since - EPOCH:.2f}: {lives}")
+            self.fail(promise, f"{name}: {flaw} is foreseen, calm since {books.calm_since - EPOCH:.2f}: {lives}")
             return
 
     def _least_lead(self, wish: Wish) -> float:
@@ -458,6 +459,12 @@ def _calls_for_a_key(lives: Lives, wish: Wish, now: float) -> bool:
         return True
     # A key to come that is too short to overlap at all should have a successor before it takes over.
     return any(life.is_enabled and life.nbf > now and wish.turn_of(life) <= horizon for life in lives)
+
+
+def _latest(life: Life, wish: Wish, now: float) -> float:
+    """Until when a successor can wait for its lead: for the overlap or, where that is lost, for cover."""
+    overlapping = life.exp - wish.overlap
+    return overlapping if overlapping >= now + wish.minimum_lead - MOMENT else life.exp
 
 
 def _pending(lives: Lives, wish: Wish, now: float) -> Lives:

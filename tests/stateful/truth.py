@@ -6,7 +6,8 @@ to come it is asked which key B2C will use then, if nobody touches the keyset, a
 whether that is as it should be:
 
     HOLE     no key is valid
-    UNDATED  only an undated key is, and no dated one is to come
+    UNDATED  only an undated key is, or one without nbf that has more left than a key of
+             the program's ever has, and no dated one is to come
     TAIL     the active key expires within `overlap`: what it signs now outlives it
     AGED     the active key has been active for longer than `rotate_every`
 
@@ -145,6 +146,7 @@ def flaws(lives: Lives, wanted: Wish, now: float, start: float, end: float, *, e
     edges = {start, end}
     for life in lives:
         edges |= {life.nbf, life.exp, life.exp - wanted.overlap, life.nbf + wanted.rotate_every}
+        edges.add(life.exp - wanted.validity)
     for left, right in pairwise(sorted(edge for edge in edges if start <= edge <= end)):
         instant = (left + right) / 2
         key = active(lives, instant)
@@ -157,8 +159,9 @@ def _wrong(lives: Lives, wanted: Wish, now: float, instant: float, key: Life | N
     if key is None:
         return Kind.HOLE
     if not key.is_dated:
-        to_come = any(life.is_enabled and life.is_dated and now < life.nbf < life.exp for life in lives)
-        return None if to_come else Kind.UNDATED
+        return None if _is_to_come(lives, now) else Kind.UNDATED
+    if key.nbf == -inf and key.exp - instant > wanted.validity and not (excused and _is_to_come(lives, now)):
+        return Kind.UNDATED
     if instant > key.exp - wanted.overlap and not (excused and _is_unforeseen(lives, now, key)):
         return Kind.TAIL
     if (
@@ -168,6 +171,11 @@ def _wrong(lives: Lives, wanted: Wish, now: float, instant: float, key: Life | N
     ):
         return Kind.AGED
     return None
+
+
+def _is_to_come(lives: Lives, now: float) -> bool:
+    """Whether a dated key is to take over."""
+    return any(life.is_enabled and life.is_dated and now < life.nbf < life.exp for life in lives)
 
 
 def _is_unforeseen(lives: Lives, now: float, key: Life) -> bool:

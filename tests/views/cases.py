@@ -49,7 +49,7 @@ def looked_at(*keys: Key, of: RotationPolicy | None = None) -> Outcome:
     )
     if isinstance(decision, Rotate):
         return Planned(observation=observation, reason=decision.reason, spec=decision.spec)
-    return Held(observation=observation, reason=decision.reason)
+    return Held(observation=observation, reason=decision.reason, would=decision.would, spec=decision.spec)
 
 
 def failed(message: str, of: RotationPolicy | None = None) -> Failed:

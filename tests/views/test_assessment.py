@@ -87,12 +87,16 @@ def test_troubles_in_the_order_of_urgency() -> None:
                 fact("due", "15d ago", -15),
                 fact("publish by", "1d ago", -1),
                 fact("takes over", "in 1d", 1),
+                Fact(label="falls short", text="lead by 1d"),
             ],
             id="late",
         ),
         pytest.param(
             entry(refused(looked_at(key("a", -100, -9)), "no")),
-            [Fact(label="covered until", text="no valid key, the last one expired 9d ago")],
+            [
+                Fact(label="covered until", text="no valid key, the last one expired 9d ago"),
+                Fact(label="falls short", text="lead by 2d"),
+            ],
             id="expired",
         ),
         pytest.param(

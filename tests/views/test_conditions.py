@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from views.cases import HOUR, NOW, entry, failed, key, looked_at, policy, refused
 
+from rotator.core.keyset import Key
 from rotator.core.outcome import Held, Planned, Rotated
 from rotator.core.policy import Mode
 from rotator.core.reasons import Reason, Refusal
@@ -13,6 +14,9 @@ from rotator.views.assessment import KeysetAssessment, assess
 from rotator.views.conditions import Level
 
 STALE = 2.5 * HOUR
+CERTIFICATE = replace(key("c", -300, 65), has_certificate=True)
+ENDING = replace(key("c", -350, 15), has_certificate=True)
+ENC = replace(policy(), use="enc")
 FINE = looked_at(key("a", -10, 81))
 DUE = looked_at(key("a", -80, 11))
 OBSERVED = policy(mode=Mode.OBSERVE)
@@ -63,6 +67,15 @@ def rotated() -> KeysetStatus:
         pytest.param(entry(looked_at(key("a", -10, 81), of=OBSERVED)), ["good observed"], id="observed"),
         pytest.param(entry(looked_at(key("a", -80, 11), of=OBSERVED)), ["due due"], id="observed, and due"),
         pytest.param(entry(looked_at(key("n", None, None), of=OBSERVED)), ["good observed"], id="observed, undated"),
+        pytest.param(entry(looked_at(CERTIFICATE)), ["good fine"], id="a certificate"),
+        pytest.param(entry(looked_at(ENDING)), ["bad overdue"], id="a certificate that needs its next"),
+        pytest.param(entry(looked_at(key("a", -10, 81), of=ENC)), ["due use differs"], id="configured for another use"),
+        pytest.param(
+            entry(looked_at(key("a", -80, 11), of=ENC)),
+            ["bad overdue", "due use differs"],
+            id="due, and configured for another use",
+        ),
+        pytest.param(entry(looked_at(key("a", None, 700))), ["due due"], id="of unknown age"),
         pytest.param(entry(looked_at(key("a", -80, 8.5))), ["due due"], id="half of the window is left"),
         pytest.param(entry(looked_at(key("a", -80, 8.4))), ["due cover is low", "due due"], id="less than half"),
         pytest.param(entry(looked_at(key("a", -80, 4.25))), ["due cover is low", "due due"], id="a quarter"),
@@ -125,3 +138,19 @@ def test_no_valid_key_says_when_the_next_takes_over() -> None:
     """Where a key begins by itself, somebody on call knows for how long nobody can sign in."""
     (condition, *_) = assessed(entry(looked_at(key("b", 0.125, 91)))).conditions
     assert condition.sentence.endswith("; the next key takes over in 3h")
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize(
+    ("found", "use", "remedy"),
+    [
+        pytest.param(ENDING, "sig", "upload the next certificate", id="certificate"),
+        pytest.param(key("a", -80, 11), "enc", "correct use and kty in the configuration", id="another use"),
+    ],
+)
+def test_remedy_where_no_generated_key_would_serve(found: Key, use: str, remedy: str, mode: Mode) -> None:
+    """Where no generated key would serve, the remedy is never to generate one."""
+    found_now = assessed(entry(looked_at(found, of=replace(policy(mode=mode), use=use))))
+    remedies = {condition.label: condition.remedy for condition in found_now.conditions}
+    assert remedy in remedies["overdue"]
+    assert not [text for text in remedies.values() if "generate" in text.replace("cannot generate", "")]

@@ -1,0 +1,130 @@
+"""
+What a keyset looks like from an instant on: cover, the plan for the next key, what is hurt, and notes on its keys.
+
+Values only. They are computed by `rotation.decide`, and read by outcomes, logs, metrics and views.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.core.keyset import Key, Keyset
+from rotator.core.policy import ZERO, RotationPolicy
+
+
+class Cover(StrEnum):
+    """Whether the cover of a keyset ends. The values are part of the interface."""
+
+    DATED = "dated"  # it ends with the last key of the chain
+    ENDLESS = "endless"  # the key that it rests on does not expire
+    NONE = "none"  # no key is valid
+
+
+class NoteKind(StrEnum):
+    """What is wrong with a key. The values are part of the interface."""
+
+    DISABLED = "disabled"
+    OVERLAP_TOO_SHORT = "overlap_too_short"
+    BEHIND_GAP = "behind_gap"
+    USE_DIFFERS = "use_differs"
+    KTY_DIFFERS = "kty_differs"
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether a key differs from the policy, so that the service would refuse another key as configured."""
+        return self in (NoteKind.USE_DIFFERS, NoteKind.KTY_DIFFERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to know about one key."""
+
+    kid: str | None
+    kind: NoteKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """When the next key is due, must be published at the latest, and takes over."""
+
+    renewal_due: datetime
+    publish_by: datetime
+    activation: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """
+    By how much lead, overlap and cover fall short, if the next key is generated now.
+
+    lead:    of the key to generate, against `publication_lead`
+    overlap: of any hand-over to come, against `overlap`
+    cover:   how long no key is valid
+    """
+
+    lead: timedelta = ZERO
+    overlap: timedelta = ZERO
+    cover: timedelta = ZERO
+
+    def __bool__(self) -> bool:
+        """Whether anything falls short."""
+        return any((self.lead, self.overlap, self.cover))
+
+    def worst(self, other: "Shortfall") -> "Shortfall":
+        """The larger of each of the three."""
+        return Shortfall(
+            lead=max(self.lead, other.lead),
+            overlap=max(self.overlap, other.overlap),
+            cover=max(self.cover, other.cover),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """
+    What a keyset looks like from the instant of the decision on.
+
+    covered_until: the expiry of the last link of the chain; None unless cover is `dated`
+    at_risk:       lead, overlap or cover is hurt, or will be if nobody acts
+    shortfall:     by how much, if the next key is generated now
+    """
+
+    active: Key | None
+    covered_until: datetime | None
+    plan: Plan
+    at_risk: bool
+    notes: tuple[Note, ...] = ()
+    shortfall: Shortfall = Shortfall()
+
+    @property
+    def cover(self) -> Cover:
+        """Whether cover ends."""
+        if self.covered_until is not None:
+            return Cover.DATED
+        return Cover.NONE if self.active is None else Cover.ENDLESS
+
+    def cover_left(self, now: datetime) -> timedelta | None:
+        """How long cover lasts from *now*; 0 or less where it has ended, None where it does not end."""
+        if self.covered_until is not None:
+            return self.covered_until - now
+        return ZERO if self.active is None else None
+
+
+def notes_on(policy: RotationPolicy, keyset: Keyset, chain: tuple[Key, ...], now: datetime) -> Iterator[Note]:
+    """The upcoming keys that will not take over as expected, and the keys that differ from *policy*."""
+    end = chain[-1].expires if chain else now
+    links = frozenset(chain)
+    for key in keyset.keys:
+        if key.activates > now and key not in links:
+            if not key.enabled:
+                yield Note(kid=key.kid, kind=NoteKind.DISABLED)
+            elif key.activates > end:
+                yield Note(kid=key.kid, kind=NoteKind.BEHIND_GAP)
+            elif key.activates > end - policy.overlap:
+                yield Note(kid=key.kid, kind=NoteKind.OVERLAP_TOO_SHORT)
+        if key.enabled and now < key.expires:
+            if key.use is not None and key.use != policy.use:
+                yield Note(kid=key.kid, kind=NoteKind.USE_DIFFERS)
+            if key.kty is not None and key.kty.lower() != policy.kty.lower():
+                yield Note(kid=key.kid, kind=NoteKind.KTY_DIFFERS)
