@@ -1,24 +1,30 @@
 """
-What the emulator was asked, and how far each request got.
+The requests to the emulator without their secrets, and how far each got.
 
 ::
 
     arrived ──▶ committed (writes that did something) ──▶ answered (status known)
 
-A test that kills a client while its request hangs waits here for the stage it wants.
-Records are frozen; a request that gets further replaces its record.
+A test that kills a client while its request hangs waits here for a stage. Records are
+frozen; a request that gets further replaces its record.
 """
 
+import json
 import threading
 import traceback
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from rotator.emulator.operations import Operation
+from rotator.emulator.http.routes import Operation
 
-_KEPT = 100_000
+_MAX_REQUESTS = 100_000
+_MAX_BODY = 64 * 1024
+MASK = "***"
+_SECRET_MEMBERS = {"client_secret", "client_assertion", "k", "key", "password", "d", "p", "q", "dp", "dq", "qi"}
 
 
 class Stage(StrEnum):
@@ -76,32 +82,32 @@ class Journal:
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Tracebacks of the emulator's own bugs; none, we hope."""
+        """Tracebacks of the emulator's own bugs."""
         with self._changed:
             return tuple(self._errors)
 
     def arrived(self, make: Callable[[int], Seen]) -> int:
-        """A request is here; *make* gets its number."""
+        """Record a request; *make* gets its number. Returns: the number."""
         with self._changed:
             number, self._next = self._next, self._next + 1
             seen = make(number)
             self._seen[number] = seen
             self._counts[seen.operation] += 1
-            if len(self._seen) > _KEPT:
+            if len(self._seen) > _MAX_REQUESTS:
                 self._seen.popitem(last=False)
             self._changed.notify_all()
         return number
 
     def committed(self, number: int) -> None:
-        """What it asked for has happened."""
-        self._replace(number, stage=Stage.COMMITTED, committed=True)
+        """Record that a write was carried out."""
+        self._update(number, stage=Stage.COMMITTED, committed=True)
 
     def answered(self, number: int, status: int | None) -> None:
-        """It is over; *status* None: without an answer."""
-        self._replace(number, stage=Stage.ANSWERED, status=status)
+        """Record the answer; *status* None: there was none."""
+        self._update(number, stage=Stage.ANSWERED, status=status)
 
     def failed(self, error: BaseException) -> None:
-        """A bug of ours."""
+        """Record a bug of the emulator."""
         with self._changed:
             self._errors.append("".join(traceback.format_exception(error)))
 
@@ -111,7 +117,7 @@ class Journal:
             self._seen.clear()
             self._counts.clear()
 
-    def forgive(self) -> None:
+    def clear_errors(self) -> None:
         """Forget the errors."""
         with self._changed:
             self._errors.clear()
@@ -121,27 +127,15 @@ class Journal:
         with self._changed:
             return self._changed.wait_for(lambda: reached(tuple(self._seen.values())), timeout)
 
-    def _replace(
-        self,
-        number: int,
-        *,
-        stage: Stage,
-        committed: bool | None = None,
-        status: int | None = None,
-    ) -> None:
+    def _update(self, number: int, **changes: Any) -> None:  # noqa: ANN401 - members of Seen
         with self._changed:
             seen = self._seen.get(number)
             if seen is not None:
-                self._seen[number] = replace(
-                    seen,
-                    stage=stage,
-                    committed=seen.committed if committed is None else committed,
-                    status=status,
-                )
+                self._seen[number] = replace(seen, **changes)
             self._changed.notify_all()
 
 
-def has_reached(seen: Seen, stage: Stage) -> bool:
+def _has_reached(seen: Seen, stage: Stage) -> bool:
     """Whether a request got at least as far as *stage*; only writes that happened commit."""
     match Stage(stage):
         case Stage.ARRIVED:
@@ -155,16 +149,39 @@ def has_reached(seen: Seen, stage: Stage) -> bool:
 def matching(
     requests: tuple[Seen, ...],
     operation: Operation | None,
-    stage: Stage,
-    domain: str | None,
-    keyset: str | None,
+    stage: Stage = Stage.ARRIVED,
+    domain: str | None = None,
+    keyset: str | None = None,
 ) -> tuple[Seen, ...]:
-    """The requests of an operation, a tenant and a keyset that got at least as far as *stage*."""
+    """The requests of an operation, a tenant and a keyset that got at least as far as *stage*; None: of any."""
     return tuple(
         seen
         for seen in requests
-        if (operation is None or seen.operation == operation)
-        and (domain is None or seen.tenant == domain)
-        and (keyset is None or seen.keyset == keyset)
-        and has_reached(seen, stage)
+        if operation in (None, seen.operation)
+        and domain in (None, seen.tenant)
+        and keyset in (None, seen.keyset)
+        and _has_reached(seen, stage)
     )
+
+
+def redacted(operation: Operation, body: bytes) -> str | None:
+    """*body* as text, its secrets replaced; None where there is none."""
+    if not body:
+        return None
+    text = body[:_MAX_BODY].decode("utf-8", "replace")
+    if operation is Operation.TOKEN:
+        form = parse_qsl(text, keep_blank_values=True)
+        return urlencode([(name, MASK if name in _SECRET_MEMBERS else value) for name, value in form])
+    try:
+        return json.dumps(_redacted(json.loads(text)))
+    except (ValueError, RecursionError):
+        # Not JSON: it is refused anyway, and what in it is secret is unknown.
+        return MASK
+
+
+def _redacted(data: object) -> object:
+    if isinstance(data, dict):
+        return {name: MASK if name in _SECRET_MEMBERS else _redacted(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_redacted(item) for item in data]
+    return data

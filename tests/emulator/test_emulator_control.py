@@ -90,10 +90,10 @@ def test_keys_of_a_person(bench):
     assert changed["status"] == "disabled"
     body = bench.http.get(f"{url}?start=now-1d&end={NOW + 20 * DAY}").json()
     assert [event["what"] for event in body["history"]] == [
-        "Created",
-        "KeyAdded",
-        "KeyAdded",
-        "StatusSet",
+        "created",
+        "key_added",
+        "key_added",
+        "status_set",
     ]
     assert [event["by"] for event in body["history"]] == ["seed", "seed", "person", "person"]
     assert [event["instant"] for event in body["history"]] == [None, None, NOW, NOW]

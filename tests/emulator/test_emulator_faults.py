@@ -15,9 +15,9 @@ import httpx
 import pytest
 from emulator.harness import DAY, KEYSETS, NOW
 
-from rotator.emulator.faults import Fault, FaultError, Kind, Moment
-from rotator.emulator.operations import Operation
-from rotator.emulator.switches import Status
+from rotator.emulator.faults.fault import Fault, FaultError, Kind, Moment
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.switches import Status
 
 GENERATE = Operation.GENERATE_KEY
 BEFORE, AFTER = Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 from emulator.harness import DAY, KEYSETS, NOW
 
-from rotator.emulator.history import KeyAdded
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Status
-from rotator.emulator.tls import client_certificate
+from rotator.emulator.http.certificates import client_certificate
+from rotator.emulator.model.history import KeyAdded
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import Status
 
 RSA_JWK = {"kty": "RSA", "use": "sig", "n": "rd54sw", "e": "AQAB"}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.emulator.history import (
+from rotator.emulator.model.history import (
     BEFORE_ALL_TIME,
     Created,
     Deleted,
@@ -19,8 +19,8 @@ from rotator.emulator.history import (
     gaps,
     signers,
 )
-from rotator.emulator.keys import Key, active_key
-from rotator.emulator.switches import Status, TieBreak
+from rotator.emulator.model.keys import Key, active_key
+from rotator.emulator.model.switches import Status, TieBreak
 
 CREATED = Created(instant=BEFORE_ALL_TIME, by="seed")
 

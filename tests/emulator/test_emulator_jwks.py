@@ -5,9 +5,9 @@
 import pytest
 from emulator.harness import DAY, NOW
 
-from rotator.emulator.faults import Fault
-from rotator.emulator.seed import KeySeed, KeysetSeed, TenantSeed
-from rotator.emulator.switches import Status
+from rotator.emulator.faults.fault import Fault
+from rotator.emulator.model.seed import KeySeed, KeysetSeed, TenantSeed
+from rotator.emulator.model.switches import Status
 
 URL = "/contoso.onmicrosoft.com/B2C_1A_signin/discovery/v2.0/keys"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rotator.emulator.keys import Key, active_key
-from rotator.emulator.switches import Status, TieBreak
+from rotator.emulator.model.keys import Key, active_key
+from rotator.emulator.model.switches import Status, TieBreak
 
 
 def key(kid="k", nbf=None, exp=None, status=Status.ENABLED):

@@ -13,11 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from rotator.emulator.material import base64url
-from rotator.emulator.operations import READ_ROLE, WRITE_ROLE
-from rotator.emulator.seed import (
+from rotator.emulator.http.certificates import client_certificate
+from rotator.emulator.model.key_material import base64url
+from rotator.emulator.model.seed import (
     DEMO_CLIENT_ID,
     DEMO_SECRET,
+    READ_ROLE,
+    WRITE_ROLE,
     App,
     FederatedCredential,
     KeysetSeed,
@@ -26,7 +28,6 @@ from rotator.emulator.seed import (
     TenantSeed,
 )
 from rotator.emulator.server import Emulator
-from rotator.emulator.tls import client_certificate
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

@@ -7,9 +7,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from emulator.harness import DAY, NOW
 
-from rotator.emulator.demo_seed import demo_seed
-from rotator.emulator.operations import READ_ROLE, WRITE_ROLE
-from rotator.emulator.seed import (
+from rotator.emulator.http.certificates import client_certificate
+from rotator.emulator.model.seed import (
+    READ_ROLE,
+    WRITE_ROLE,
     App,
     FederatedCredential,
     KeySeed,
@@ -19,11 +20,11 @@ from rotator.emulator.seed import (
     SeedError,
     TenantSeed,
     demo_app,
+    demo_seed,
 )
-from rotator.emulator.seed_file import load_seed
-from rotator.emulator.switches import Status, Switches
-from rotator.emulator.tls import client_certificate
-from rotator.emulator.values import ValueMistakeError, parse_instant
+from rotator.emulator.model.seed_file import load_seed
+from rotator.emulator.model.switches import Status, Switches
+from rotator.emulator.validation import InvalidError, parse_instant
 
 FULL = """\
 tenants:
@@ -95,37 +96,37 @@ def test_defaults():
 
 MISTAKES = {
     "no tenants": ("{}", "tenants: is missing"),
-    "empty": ("", "here belongs a mapping"),
-    "no list": ("tenants: 5", "tenants: here belongs a list"),
-    "no mapping": ("tenants: [5]", "tenants[0]: here belongs a mapping"),
+    "empty": ("", "a mapping is expected"),
+    "no list": ("tenants: 5", "tenants: a list is expected"),
+    "no mapping": ("tenants: [5]", "tenants[0]: a mapping is expected"),
     "unknown": ("tenants: [{domian: x}]", "tenants[0].domian: there is no such member"),
     "unknown in app": ("tenants: [{apps: [{secret: x}]}]", "tenants[0].apps[0].secret: there is no"),
     "unknown in key": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{alg: x}]}]}]",
                        "tenants[0].keysets[0].keys[0].alg: there is no such member"),
-    "twice": ("tenants: []\ntenants: []", "line 2, column 1: tenants is there twice"),
+    "twice": ("tenants: []\ntenants: []", "line 2, column 1: duplicate key tenants"),
     "no YAML": ("tenants: [", "line 1, column 11: "),
     "tab": ("tenants:\n\t- x", "line 2, column 1: found character '\\t'"),
-    "bad id": ("tenants: [{id: x}]", "tenants[0].id: 'x' is no GUID"),
-    "number as id": ("tenants: [{id: 5}]", "tenants[0].id: here belongs a text"),
-    "bad keyset": ("tenants: [{keysets: [{id: X}]}]", "tenants[0].keysets[0].id: 'X' is no id"),
+    "bad id": ("tenants: [{id: x}]", "tenants[0].id: 'x' is not a GUID"),
+    "number as id": ("tenants: [{id: 5}]", "tenants[0].id: a text is expected"),
+    "bad keyset": ("tenants: [{keysets: [{id: X}]}]", "tenants[0].keysets[0].id: 'X' is not the id of a keyset"),
     "no keyset id": ("tenants: [{keysets: [{}]}]", "tenants[0].keysets[0].id: is missing"),
     "keyset twice": ("tenants: [{keysets: [{id: B2C_1A_X}, {id: B2C_1A_X}]}]",
-                     "tenants[0].keysets: id B2C_1A_X is there twice"),
+                     "tenants[0].keysets: duplicate id B2C_1A_X"),
     "kid twice": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{kid: a}, {kid: a}]}]}]",
-                  "tenants[0].keysets[0].keys: kid a is there twice"),
+                  "tenants[0].keysets[0].keys: duplicate kid a"),
     "mixed use": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{use: enc}, {}]}]}]",
                   "tenants[0].keysets[0].keys: a keyset has one use, not enc and sig"),
     "bad use": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{use: x}]}]}]",
-                "keys[0].use: 'x' is neither sig nor enc"),
+                "keys[0].use: 'x' is not one of sig, enc"),
     "bad kty": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{kty: EC}]}]}]",
-                "keys[0].kty: 'EC' is neither RSA nor oct"),
+                "keys[0].kty: 'EC' is not one of RSA, oct"),
     "bad status": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{status: on}]}]}]",
-                   "keys[0].status: True is not enabled, disabled or null"),
+                   "keys[0].status: True is not 'enabled' or 'disabled'"),
     "bad date": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{nbf: soon}]}]}]",
-                 "keys[0].nbf: 'soon' is no instant"),
-    "tenant twice": ("tenants: [{}, {}]", "tenants: id "),
+                 "keys[0].nbf: 'soon' is not an instant"),
+    "tenant twice": ("tenants: [{}, {}]", "tenants: duplicate id "),
     "app twice": ("tenants: [{apps: [{client_id: a}, {client_id: A}]}]",
-                  "tenants[0].apps: client_id a is there twice"),
+                  "tenants[0].apps: duplicate client_id a"),
     "bad policy": ("tenants: [{policies: {P: [B2C_1A_X]}}]",
                    "tenants[0].policies.P: there is no keyset B2C_1A_X"),
     "bad switch": ("tenants: [{switches: {x: 1}}]", "tenants[0].switches.x: there is no such"),
@@ -189,7 +190,7 @@ def test_instant(raw, offset):
 )  # fmt: skip
 def test_instant_mistakes(raw):
     """An instant without a zone, or in fractions of a second, is none."""
-    with pytest.raises(ValueMistakeError):
+    with pytest.raises(InvalidError):
         parse_instant(raw, NOW)
 
 

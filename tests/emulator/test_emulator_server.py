@@ -25,22 +25,15 @@ from emulator.harness import NOW
 from waiting import wait_for
 
 import rotator.emulator
-from rotator.emulator import jwks
 from rotator.emulator.command import serve
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.keysets import new_key
-from rotator.emulator.material import RsaMaterial
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import (
-    DEMO_CLIENT_ID,
-    DEMO_SECRET,
-    KeySeed,
-    KeysetSeed,
-    Seed,
-    TenantSeed,
-)
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.certificates import client_certificate, make_authority
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.key_material import RsaMaterial
+from rotator.emulator.model.keys import new_key
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.server import Emulator, EmulatorError
-from rotator.emulator.tls import client_certificate, make_authority
+from rotator.emulator.sign_in import policies
 
 PACKAGE = Path(rotator.emulator.__file__).parent
 ROOT = PACKAGE.parent.parent
@@ -218,12 +211,12 @@ def test_wait_for_comes(bench):
 def test_bug_is_recorded(start, monkeypatch):
     """A bug of the emulator is a 500 and a record; the connection and the thread go on."""
     bench = start()
-    monkeypatch.setattr(jwks, "published", lambda *_: 1 / 0)
+    monkeypatch.setattr(policies, "published", lambda *_: 1 / 0)
     url = "/contoso.onmicrosoft.com/B2C_1A_signin/discovery/v2.0/keys"
     assert bench.http.get(url).status_code == 500
     assert "ZeroDivisionError" in bench.emulator.errors[0]
     assert bench.graph("GET").status_code == 200
-    bench.emulator.journal.forgive()
+    bench.emulator.journal.clear_errors()
 
 
 def test_close_cuts(start):
@@ -262,7 +255,7 @@ def test_repr_has_no_secret():
 
 def test_walls():
     """The emulator imports nothing else of the project: it judges from outside."""
-    for module in PACKAGE.glob("*.py"):
+    for module in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
@@ -331,7 +324,7 @@ def test_serve(served, number):
     ("changes", "code", "said"),
     [
         ({"seed": "missing.yaml"}, 78, "cannot be read"),
-        ({"state": "damaged.json"}, 78, "is no state file"),
+        ({"state": "damaged.json"}, 78, "is not a state file"),
         ({"host": "0.0.0.0"}, 1, "not loopback"),
         ({"directory": "damaged.json"}, 1, "damaged.json"),
     ],

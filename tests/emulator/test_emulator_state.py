@@ -6,10 +6,10 @@ import stat
 import pytest
 from emulator.harness import DAY, NOW
 
-from rotator.emulator.seed import App, FederatedCredential, KeySeed, Secret
+from rotator.emulator.http.certificates import client_certificate
+from rotator.emulator.model.seed import App, FederatedCredential, KeySeed, Secret
+from rotator.emulator.model.switches import Status
 from rotator.emulator.state import StateError
-from rotator.emulator.switches import Status
-from rotator.emulator.tls import client_certificate
 
 
 def test_everything_kept(start, tmp_path):
@@ -92,11 +92,11 @@ def test_seed_does_not_count(start, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no state file"),
-        ("{}", "is no state file"),
-        ("[]", "is no state file"),
+        ("", "is not a state file"),
+        ("{}", "is not a state file"),
+        ("[]", "is not a state file"),
         (json.dumps({"version": 99}), "version 99"),
-        (json.dumps({"version": 1, "authority": {}, "signing": 5}), "is no state file"),
+        (json.dumps({"version": 1, "authority": {}, "signing": 5}), "is not a state file"),
     ],
 )
 def test_damaged(start, tmp_path, text, message):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from rotator.emulator.operations import WRITE_ROLE
-from rotator.emulator.seed import App, Secret
+from rotator.emulator.model.seed import WRITE_ROLE, App, Secret
 
 
 def statuses(bench, times, **options):

@@ -30,9 +30,9 @@ from rotator import cli
 from rotator.core.errors import FailureKind
 from rotator.core.keyset import KeyState
 from rotator.core.rotation import NoteKind, Reason
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.switches import Status
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.switches import Status
 from rotator.shell.gates import LARGEST_SKEW, NOTABLE_SKEW
 
 ALERTS = alerts()

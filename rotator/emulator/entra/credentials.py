@@ -1,0 +1,174 @@
+"""
+Whether a caller of the token endpoint is the app it says it is.
+
+Three proofs, each really checked: a client secret; an assertion signed with a
+registered certificate (RFC 7523, and Entra's certificate credentials,
+https://learn.microsoft.com/entra/identity-platform/certificate-credentials); an
+assertion of a foreign issuer that the app trusts (workload identity federation,
+https://learn.microsoft.com/entra/workload-id/workload-identity-federation).
+
+AADSTS numbers: Entra's "authentication and authorization error codes"; 70021 comes as 400 `invalid_request` (seen in
+Azure/azure-workload-identity issue 616), the others as 401 `invalid_client`.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from rotator.emulator.http.answers import LoginRefusedError, utc
+from rotator.emulator.model.key_material import base64url, thumbprint
+from rotator.emulator.model.seed import App, FederatedCredential
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_LEEWAY = 300  # seconds by which clocks may differ, as Entra allows
+_SIGNATURE_ONLY: "Options" = {
+    "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False,
+    "verify_iss": False, "verify_sub": False, "verify_jti": False,
+}  # fmt: skip
+_UNCHECKED: "Options" = {**_SIGNATURE_ONLY, "verify_signature": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What a proof is held against: the tenant's time, login time, and our own addresses."""
+
+    now: float
+    login_now: float
+    is_our_audience: Callable[[str], bool]
+
+
+def prove(app: App, form: Mapping[str, str], checks: Checks) -> None:
+    """
+    Check the one proof that *form* carries.
+
+    Raises:
+        LoginRefusedError: the proof is missing or does not hold.
+
+    """
+    if form.get("client_assertion"):
+        _check_assertion(app, form, checks)
+    elif form.get("client_secret"):
+        _check_secret(app, form["client_secret"], checks.now)
+    else:
+        text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
+        raise LoginRefusedError(401, "invalid_client", 7000218, text)
+
+
+def _check_secret(app: App, presented: str, now: float) -> None:
+    for secret in app.secrets:
+        if hmac.compare_digest(secret.value.encode(), presented.encode()):
+            if secret.expires is not None and secret.expires <= now:
+                text = f"The provided client secret keys for app '{app.client_id}' are expired."
+                raise LoginRefusedError(401, "invalid_client", 7000222, text)
+            return
+    text = (
+        "Invalid client secret provided. Ensure the secret being sent in the request is the "
+        f"client secret value, not the client secret ID, for app '{app.client_id}'."
+    )
+    raise LoginRefusedError(401, "invalid_client", 7000215, text)
+
+
+def _check_assertion(app: App, form: Mapping[str, str], checks: Checks) -> None:
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        text = "The 'client_assertion_type' parameter is not the JWT bearer type."
+        raise LoginRefusedError(400, "invalid_request", 900144, text)
+    assertion = form["client_assertion"]
+    try:
+        header = jwt.get_unverified_header(assertion)
+        claims = jwt.decode(assertion, options=_UNCHECKED)
+    except jwt.PyJWTError as error:
+        text = "The client assertion is not a JWT."
+        raise LoginRefusedError(400, "invalid_request", 50027, text) from error
+    if claims.get("iss") == app.client_id or "x5t" in header or "x5t#S256" in header:
+        _check_certificate(app, assertion, header, claims, checks)
+    else:
+        _check_federated(app, assertion, claims, checks)
+
+
+def _check_certificate(
+    app: App, assertion: str, header: Mapping[str, Any], claims: Mapping[str, Any], checks: Checks
+) -> None:
+    certificate = _certificate_of(app, header)
+    if certificate is None:
+        raise _bad_signature("The key was not found among the app's certificates.")
+    if not _signed(assertion, certificate.public_key(), ["RS256", "PS256"]):
+        raise _bad_signature("The provided signature value did not match the expected one.")
+    # The certificate is of the host's time, like the key that signs with it.
+    if certificate.not_valid_after_utc <= utc(checks.login_now):
+        raise _bad_signature("The key used is expired.")
+    if not app.client_id == claims.get("iss") == claims.get("sub"):
+        text = "Client assertion application identifier doesn't match 'client_id' parameter."
+        raise LoginRefusedError(401, "invalid_client", 700021, text)
+    if not checks.is_our_audience(str(claims.get("aud"))):
+        text = "Client assertion audience claim does not match Realm issuer."
+        raise LoginRefusedError(401, "invalid_client", 700023, text)
+    _check_times(claims, checks.login_now)
+
+
+def _check_federated(app: App, assertion: str, claims: Mapping[str, Any], checks: Checks) -> None:
+    credential = _credential_of(app, claims)
+    if credential is None:
+        text = (
+            "No matching federated identity record found for presented assertion. Assertion "
+            f"Issuer: '{claims.get('iss')}'. Assertion Subject: '{claims.get('sub')}'. "
+            f"Assertion Audience: '{claims.get('aud')}'."
+        )
+        raise LoginRefusedError(400, "invalid_request", 70021, text)
+    if not _signed(assertion, credential.public_key, ["RS256", "PS256", "ES256"]):
+        raise _bad_signature("The signature does not match any key of the issuer.")
+    _check_times(claims, checks.login_now)
+
+
+def _certificate_of(app: App, header: Mapping[str, Any]) -> x509.Certificate | None:
+    # MSAL leaves the padding on, against RFC 7515; the service takes it.
+    presented = {str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256")}
+    for registered in app.certificates:
+        certificate = x509.load_pem_x509_certificate(registered.encode())
+        sha256 = base64url(certificate.fingerprint(hashes.SHA256()))
+        if presented & {sha256, thumbprint(certificate)}:
+            return certificate
+    return None
+
+
+def _credential_of(app: App, claims: Mapping[str, Any]) -> FederatedCredential | None:
+    """All three must be equal, letter by letter (Entra compares case since 2024)."""
+    audiences = claims.get("aud")
+    presented = audiences if isinstance(audiences, list) else [audiences]
+    for credential in app.federated:
+        same_subject = credential.subject == claims.get("sub")
+        same_issuer = credential.issuer == claims.get("iss")
+        if same_subject and same_issuer and credential.audience in presented:
+            return credential
+    return None
+
+
+def _signed(assertion: str, key: Any, algorithms: list[str]) -> bool:  # noqa: ANN401 - a key
+    try:
+        jwt.decode(assertion, key, algorithms=algorithms, options=_SIGNATURE_ONLY)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    match claims.get("nbf", claims.get("iat", now)), claims.get("exp"):
+        case (int() | float() as nbf, int() | float() as exp) if nbf - _LEEWAY <= now < exp + _LEEWAY:
+            return
+    text = (
+        "Client assertion is not within its valid time range. "
+        f"Current time: {now:.0f}, expiry time of assertion {claims.get('exp')}."
+    )
+    raise LoginRefusedError(401, "invalid_client", 700024, text)
+
+
+def _bad_signature(reason: str) -> LoginRefusedError:
+    text = f"Client assertion failed signature validation. [Reason - {reason}]"
+    return LoginRefusedError(401, "invalid_client", 700027, text)

@@ -1,0 +1,156 @@
+"""
+Keysets, and what may not be done with them.
+
+Rules that hold whoever writes (Graph or a person):
+
+1. Keys are only ever added; nothing but PUT and DELETE of a whole keyset takes one away.
+2. A keyset has one kty and one use.
+3. Every change is an event with its instant (history.py), so that reads can be stale
+   and the past can be read.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rotator.emulator.model.history import Event, apply, as_of
+from rotator.emulator.model.keys import SECRET_MEMBERS, Key
+from rotator.emulator.validation import JsonForm
+
+_KEY: JsonForm[Key] = JsonForm(Key)
+_EVENT: JsonForm[Event] = JsonForm(Event)
+
+
+class ModelError(Exception):
+    """
+    A write or read that the state does not allow, and how Graph says so.
+
+    Codes: "Error codes: Azure Active Directory B2C". Which HTTP status comes with a code is not
+    documented; where clients saw more than one, *status* is the name of a switch.
+    """
+
+    status: ClassVar[int | str] = 500
+    code: ClassVar[str] = "UnknownError"
+    text: ClassVar[str] = "The service cannot do that."
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self.name = name
+
+    @property
+    def message(self) -> str:
+        """The sentence in Graph's error body."""
+        return self.text.format(name=self.name)
+
+
+class KeysetMissingError(ModelError):
+    """There is no such keyset. The switch `missing_keyset_code` says with which code."""
+
+    status = "missing_keyset_status"
+    text = "The KeyContainer with id '{name}' cannot be found in the directory."
+
+
+class KeysetExistsError(ModelError):
+    """There already is such a keyset."""
+
+    status = "existing_keyset_status"
+    code = "AADB2C95028"
+    text = "The keyset '{name}' already exists."
+
+
+class KeyMissingError(ModelError):
+    """There is no such kid in the keyset."""
+
+    status = "missing_key_status"
+    code = "AADB2C90130"
+    text = "The key with id '{name}' cannot be found in the keyset."
+
+
+class MixedTypesError(ModelError):
+    """A keyset has one kty."""
+
+    status = 400
+    code = "AADB2C95032"
+    text = "A keyset cannot hold keys of different types."
+
+
+class MixedUsesError(ModelError):
+    """A keyset has one use."""
+
+    status = 400
+    code = "AADB2C95042"
+    text = "A keyset cannot mix keys for signature and for encryption."
+
+
+class ConcurrentWriteError(ModelError):
+    """Another write to this keyset is under way."""
+
+    status = "concurrent_write_status"
+    code = "AADB2C95053"
+    text = "Concurrent writes to the same object are not allowed."
+
+
+class Keyset:
+    """One keyset: its events, and the keys that follow from them."""
+
+    def __init__(self, keyset_id: str, number: int, events: list[Event]) -> None:
+        self.id = keyset_id
+        self.number = number  # order of creation, which is the order of lists
+        self.events = events
+        self.busy = False
+        self._by_kid: dict[str, Key] = {}
+        self.exists = False  # also after a DELETE, which leaves the history
+        for event in events:
+            self.exists = apply(event, self._by_kid)
+        self.keys = tuple(self._by_kid.values())  # in the order in which they were added
+
+    def key(self, kid: str) -> Key:
+        """One key. Raises: KeyMissingError."""
+        try:
+            return self._by_kid[kid]
+        except KeyError:
+            raise KeyMissingError(kid) from None
+
+    def keys_at(self, instant: float) -> tuple[Key, ...] | None:
+        """The keys as they were; None where there was no keyset."""
+        return as_of(tuple(self.events), instant)
+
+    def append(self, event: Event) -> None:
+        """Add an event."""
+        self.events.append(event)
+        self.exists = apply(event, self._by_kid)
+        self.keys = tuple(self._by_kid.values())
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A keyset as one read sees it."""
+
+    number: int
+    id: str
+    keys: tuple[Key, ...]
+
+
+def view_of(keyset: Keyset, at: float | None) -> View | None:
+    """The keyset at an instant, None being the very latest; no view where there is none."""
+    if at is None:
+        return View(keyset.number, keyset.id, keyset.keys) if keyset.exists else None
+    keys = keyset.keys_at(at)
+    return None if keys is None else View(keyset.number, keyset.id, keys)
+
+
+def refuse_mixture(keys: tuple[Key, ...]) -> None:
+    """Rule 2. Raises: MixedTypesError, MixedUsesError."""
+    if len({key.kty for key in keys}) > 1:
+        raise MixedTypesError
+    if len({key.use for key in keys}) > 1:
+        raise MixedUsesError
+
+
+def key_json(key: Key) -> object:
+    """A key as the state file has it, without its secrets."""
+    return _KEY.plain(key, exclude=SECRET_MEMBERS)
+
+
+def event_json(event: Event) -> object:
+    """An event as the state file has it, without the secrets of its keys."""
+    return _EVENT.plain(event, exclude={"key": SECRET_MEMBERS, "keys": {"__all__": SECRET_MEMBERS}})

@@ -1,0 +1,107 @@
+"""
+Seeds in YAML.
+
+What may stand there, with everything written out::
+
+    tenants:
+      - domain: contoso.onmicrosoft.com
+        id: 3a2f9a04-6b2c-4a58-9a9d-9f7f4be2d1c5    # not given: follows from the domain
+        apps:                                        # not given: the demo app, which may write
+          - client_id: 11111111-2222-4333-8444-555555555555
+            secrets:
+              - value: emulator-secret
+              - {file: old-secret, expires: now-1d}
+            certificates: [client.pem]               # PEM, certificate only
+            federated:
+              - issuer: https://issuer.example
+                subject: system:serviceaccount:rotator:rotator
+                audience: api://AzureADTokenExchange # the default
+                public_key_file: issuer.pem
+            roles: [TrustFrameworkKeySet.ReadWrite.All]
+        keysets:
+          - id: B2C_1A_TokenSigningKeyContainer
+            keys:                                    # in the order in which they were added
+              - {use: sig, kty: RSA, nbf: now-80d, exp: now+11d1h}
+              - {kid: hand-made, nbf: 2025-01-01T00:00:00Z, exp: 1893456000, status: disabled}
+              - {}                                   # undated
+        policies:                                    # which keysets a policy's JWKS shows
+          B2C_1A_signin: [B2C_1A_TokenSigningKeyContainer]
+        switches: {read_after_write_delay: 3}
+
+Files are relative to the seed. A member that is unknown, or there twice, is a mistake;
+every mistake is one line that names the file and the path in it.
+"""
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rotator.emulator.model.seed import Seed, SeedError
+from rotator.emulator.validation import JsonForm, Source
+
+_FORM: JsonForm[Seed] = JsonForm(Seed, SeedError)
+
+
+def load_seed(path: Path, now: float) -> Seed:
+    """
+    The seed in a file; *now* is what relative instants start from.
+
+    Raises:
+        SeedError: one line, with the file and where in it the mistake is.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        msg = f"{path}: cannot be read: {reason}"
+        raise SeedError(msg) from error
+    return parse_seed(text, now, folder=path.parent, name=str(path))
+
+
+def parse_seed(text: str, now: float, *, folder: Path, name: str) -> Seed:
+    """The seed in a text; *name* stands before every mistake. Raises: SeedError."""
+    try:
+        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        _check_tenants(data)
+        return _FORM.read(json.dumps(data), Source(now=now, folder=folder))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        msg = f"{name}: {where}{getattr(error, 'problem', None) or 'not valid YAML'}"
+        raise SeedError(msg) from error
+    except SeedError as error:
+        msg = f"{name}: {error}"
+        raise SeedError(msg) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"{name}: holds something that JSON does not have (a set, binary data or an alias of itself)"
+        raise SeedError(msg) from error
+
+
+def _check_tenants(data: object) -> None:
+    """In a file, tenants have no default."""
+    if isinstance(data, dict) and "tenants" not in data:
+        msg = "tenants: is missing"
+        raise SeedError(msg)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key may stand once, and instants stay texts."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own shape
+        first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                problem = f"duplicate key {key}"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)

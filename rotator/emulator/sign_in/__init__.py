@@ -1,0 +1,5 @@
+"""
+What relying parties of a custom policy read: its OpenID configuration and its JWKS.
+
+May import model/ and http/.
+"""
