@@ -10,10 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import yaml
@@ -48,7 +46,8 @@ def serve(
     Returns: the exit code; mistakes are printed on stderr, one line each.
     """
     try:
-        with _folder(directory) as folder:
+        with tempfile.TemporaryDirectory(prefix="emulator-") as temporary:
+            folder = (directory or Path(temporary)).absolute()
             now = time.time()
             tenants = load_seed(seed, now) if seed else demo_seed(now)
             emulator = Emulator(
@@ -65,7 +64,9 @@ def serve(
 
 def _run(emulator: Emulator, folder: Path) -> int:
     stopping = threading.Event()
-    with _stopped_by_signals(stopping), emulator:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with emulator:
         configuration = write_configuration(emulator, folder)
         sys.stdout.write(_greeting(emulator, configuration))
         sys.stdout.flush()
@@ -147,28 +148,3 @@ def _greeting(emulator: Emulator, configuration: Path) -> str:
 
 def _count(keys: int) -> str:
     return "1 key" if keys == 1 else f"{keys or 'no'} keys"
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="emulator-") as name:
-        yield Path(name)
-
-
-@contextmanager
-def _stopped_by_signals(stopping: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set *stopping* for as long as this lasts."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        stopping.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

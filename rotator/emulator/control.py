@@ -8,11 +8,11 @@ Instants are epoch seconds; a request may use every spelling of validation.py.
 Whoever reaches the port may do all of this: there is nothing real to protect.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import ConfigDict
+import pydantic
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
@@ -32,11 +32,9 @@ T = TypeVar("T")
 _MAX_WAIT_SECONDS = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
 class _RequestsQuery:
     """Which requests, how far they got, how many of them, and how many seconds to wait for them."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     operation: Operation | None = None
     stage: Stage = Stage.ARRIVED
@@ -44,42 +42,36 @@ class _RequestsQuery:
     timeout: float = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
 class _ClockBody:
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
     offset: float | None = None
     now: Instant | None = None
 
     def __post_init__(self) -> None:
         if (self.offset is None) == (self.now is None):
-            msg = 'write {"offset": seconds} or {"now": instant}'
-            raise InvalidError(msg)
+            raise InvalidError('write {"offset": seconds} or {"now": instant}')
 
 
-@dataclass(frozen=True, kw_only=True)
+@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
 class _StatusBody:
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
     status: Status
 
 
 _FAULT: JsonForm[Fault] = JsonForm(Fault, FaultError)
 _KEY_SEED: JsonForm[KeySeed] = JsonForm(KeySeed, SeedError)
 _CHANGES: JsonForm[dict[str, Any]] = JsonForm(dict[str, Any])
-_REQUESTS: JsonForm[_RequestsQuery] = JsonForm(_RequestsQuery)
+_QUERY: JsonForm[_RequestsQuery] = JsonForm(_RequestsQuery)
 _CLOCK: JsonForm[_ClockBody] = JsonForm(_ClockBody)
 _STATUS: JsonForm[_StatusBody] = JsonForm(_StatusBody)
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Answers control requests; *on_change* is called when the time was moved."""
+    """Answers control requests."""
 
     directory: Directory
     faults: FaultTable
     journal: Journal
-    on_change: Callable[[], None]
 
     def __call__(self, request: Request) -> Answer:
         """Answer *request*. Raises: RefusedError, with one line that says what is wrong."""
@@ -101,30 +93,26 @@ class Control:
             {
                 "id": tenant.id,
                 "domain": tenant.domain,
+                "policies": dict(tenant.policies),
                 "apps": [app.client_id for app in tenant.apps.values()],
                 "keysets": [keyset.id for keyset in tenant.all_keysets() if keyset.exists],
-                "policies": {name: list(ids) for name, ids in tenant.policies.items()},
             }
             for tenant in self.directory.tenants
         ]
         return {"url": request.origin, "now": self.directory.now(), "tenants": tenants}
 
     def requests(self, request: Request, _: Arguments) -> object:
-        query = _REQUESTS.read_texts(request.query)
+        query = _QUERY.read(request.query)
         return {"requests": [asdict(seen) for seen in matching(self.journal.requests, query.operation, query.stage)]}
 
-    def forget(self, _: Request, __: Arguments) -> object:
+    def forget(self, request: Request, arguments: Arguments) -> object:
         self.journal.clear()
-        return {"requests": []}
-
-    def errors(self, _: Request, __: Arguments) -> object:
-        return {"errors": list(self.journal.errors)}
+        return self.requests(request, arguments)
 
     def wait(self, request: Request, _: Arguments) -> object:
-        query = _REQUESTS.read_texts(request.query)
+        query = _QUERY.read(request.query)
         if query.operation is None:
-            msg = "operation: is missing"
-            raise InvalidError(msg)
+            raise InvalidError("operation: is missing")
         reached = self.journal.wait(
             lambda requests: len(matching(requests, query.operation, query.stage)) >= query.count,
             min(query.timeout, _MAX_WAIT_SECONDS),
@@ -137,18 +125,17 @@ class Control:
     def inject(self, request: Request, _: Arguments) -> object:
         return _injected_body(self.faults.inject(_FAULT.read(request.body or b"{}")))
 
-    def remove_faults(self, _: Request, __: Arguments) -> object:
+    def remove_faults(self, request: Request, arguments: Arguments) -> object:
         self.faults.clear()
-        return {"faults": []}
+        return self.list_faults(request, arguments)
 
-    def remove_fault(self, _: Request, arguments: Arguments) -> object:
-        injected = self._injected(arguments)
-        injected.remove()
-        return _injected_body(injected)
-
-    def release_fault(self, _: Request, arguments: Arguments) -> object:
-        injected = self._injected(arguments)
-        injected.release()
+    def end_fault(self, request: Request, arguments: Arguments) -> object:
+        wanted = arguments["number"]
+        injected = _one((each for each in self.faults.active if each.number == wanted), f"fault {wanted}")
+        if request.method == "DELETE":
+            injected.remove()
+        else:
+            injected.release()
         return _injected_body(injected)
 
     def clock(self, _: Request, __: Arguments) -> object:
@@ -160,13 +147,10 @@ class Control:
             self.directory.offset = wanted.offset
         if wanted.now is not None:
             self.directory.offset += wanted.now - self.directory.now()
-        self.on_change()
+        self.directory.on_commit()
         return self.clock(request, arguments)
 
-    def switches(self, _: Request, arguments: Arguments) -> object:
-        return asdict(self._tenant(arguments).switches)
-
-    def set_switches(self, request: Request, arguments: Arguments) -> object:
+    def switches(self, request: Request, arguments: Arguments) -> object:
         return asdict(self._tenant(arguments).switch(**_CHANGES.read(request.body or b"{}")))
 
     def keysets(self, _: Request, arguments: Arguments) -> object:
@@ -192,8 +176,7 @@ class Control:
     def set_status(self, request: Request, arguments: Arguments) -> object:
         tenant = self._tenant(arguments)
         status = _STATUS.read(request.body or b"{}").status
-        keyset = self._keyset(tenant, arguments)
-        return key_json(tenant.set_status(keyset.id, arguments["kid"], status))
+        return key_json(tenant.set_status(self._keyset(tenant, arguments).id, arguments["kid"], status))
 
     def _tenant(self, arguments: Arguments) -> Tenant:
         found = self.directory.find(arguments["tenant"])
@@ -203,22 +186,15 @@ class Control:
         wanted = arguments["keyset"]
         return _one((each for each in tenant.all_keysets() if each.id == wanted), f"keyset {wanted}")
 
-    def _injected(self, arguments: Arguments) -> Injected:
-        wanted = arguments["number"]
-        return _one((each for each in self.faults.active if each.number == wanted), f"fault {wanted}")
-
     def _instant(self, request: Request, name: str, default: str) -> int:
         text = request.query.get(name, default)
         return parse_instant(int(text) if text.isdecimal() else text, self.directory.now())
 
     def _keyset_body(self, tenant: Tenant, keyset: Keyset) -> dict[str, object]:
         active = active_key(keyset.keys, self.directory.now(), tenant.switches.tie_break)
-        return {
-            "id": keyset.id,
-            "exists": keyset.exists,
-            "active_kid": active.kid if active else None,
-            "keys": [key_json(key) for key in keyset.keys],
-        }
+        keys = [key_json(key) for key in keyset.keys]
+        active_kid = active.kid if active else None
+        return {"id": keyset.id, "exists": keyset.exists, "active_kid": active_kid, "keys": keys}
 
 
 def _refused(status: int, message: str) -> RefusedError:
@@ -242,16 +218,16 @@ _ENDPOINTS = (
     ("GET", "/faults", Control.list_faults),  # the active faults
     ("POST", "/faults", Control.inject),  # inject one: the members of `Fault`
     ("DELETE", "/faults", Control.remove_faults),
-    ("DELETE", "/faults/<int:number>", Control.remove_fault),
-    ("POST", "/faults/<int:number>/release", Control.release_fault),  # requests that hang on it go on
+    ("DELETE", "/faults/<int:number>", Control.end_fault),
+    ("POST", "/faults/<int:number>/release", Control.end_fault),  # requests that hang on it go on
     ("GET", "/requests", Control.requests),  # ?operation=&stage=
     ("DELETE", "/requests", Control.forget),
     ("GET", "/wait", Control.wait),  # ?operation=&stage=&count=&timeout=: until so many got so far
-    ("GET", "/errors", Control.errors),  # bugs of the emulator
+    ("GET", "/errors", lambda control, *_: {"errors": list(control.journal.errors)}),  # bugs of the emulator
     ("GET", "/clock", Control.clock),  # the emulated time
     ("PUT", "/clock", Control.set_clock),  # {"offset": seconds} or {"now": instant}
     ("GET", f"{_TENANT}/switches", Control.switches),  # how a tenant answers
-    ("PATCH", f"{_TENANT}/switches", Control.set_switches),  # the members of `Switches` that change
+    ("PATCH", f"{_TENANT}/switches", Control.switches),  # the members of `Switches` that change
     ("GET", f"{_TENANT}/keysets", Control.keysets),  # every keyset, with its keys
     ("GET", _KEYSET, Control.keyset),  # ?start=&end=: one, with history, gaps and signers
     ("POST", f"{_KEYSET}/keys", Control.add_key),  # as a person does: the members of `KeySeed`

@@ -44,7 +44,7 @@ class Seen:
     reset or closed instead. *body*, of a POST, PUT or PATCH, has its secrets masked.
     """
 
-    number: int
+    number: int = 0
     time: float
     method: str
     path: str
@@ -86,12 +86,11 @@ class Journal:
         with self._changed:
             return tuple(self._errors)
 
-    def arrived(self, make: Callable[[int], Seen]) -> int:
-        """Record a request; *make* gets its number. Returns: the number."""
+    def arrived(self, seen: Seen) -> int:
+        """Record a request. Returns: its number."""
         with self._changed:
             number, self._next = self._next, self._next + 1
-            seen = make(number)
-            self._seen[number] = seen
+            self._seen[number] = replace(seen, number=number)
             self._counts[seen.operation] += 1
             if len(self._seen) > _MAX_REQUESTS:
                 self._seen.popitem(last=False)
@@ -99,7 +98,6 @@ class Journal:
         return number
 
     def committed(self, number: int) -> None:
-        """Record that a write was carried out."""
         self._update(number, stage=Stage.COMMITTED, committed=True)
 
     def answered(self, number: int, status: int | None) -> None:
@@ -107,7 +105,6 @@ class Journal:
         self._update(number, stage=Stage.ANSWERED, status=status)
 
     def failed(self, error: BaseException) -> None:
-        """Record a bug of the emulator."""
         with self._changed:
             self._errors.append("".join(traceback.format_exception(error)))
 
@@ -118,7 +115,6 @@ class Journal:
             self._counts.clear()
 
     def clear_errors(self) -> None:
-        """Forget the errors."""
         with self._changed:
             self._errors.clear()
 
@@ -137,13 +133,8 @@ class Journal:
 
 def _has_reached(seen: Seen, stage: Stage) -> bool:
     """Whether a request got at least as far as *stage*; only writes that happened commit."""
-    match Stage(stage):
-        case Stage.ARRIVED:
-            return True
-        case Stage.COMMITTED:
-            return seen.committed
-        case Stage.ANSWERED:
-            return seen.stage is Stage.ANSWERED
+    reached = {Stage.ARRIVED: True, Stage.COMMITTED: seen.committed, Stage.ANSWERED: seen.stage is Stage.ANSWERED}
+    return reached[stage]
 
 
 def matching(

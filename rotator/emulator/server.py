@@ -17,17 +17,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rotator.emulator.control import Control
 from rotator.emulator.entra.tokens import Tokens
 from rotator.emulator.faults.fault import Fault, FaultTable, Injected
 from rotator.emulator.http.certificates import LOOPBACK_NAMES, Origins, is_loopback, make_authority, server_context
-from rotator.emulator.http.http_server import Handlers, TlsServer
+from rotator.emulator.http.http_server import TlsServer
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Journal, Seen, Stage, matching
-from rotator.emulator.model.key_material import POOL
+from rotator.emulator.model.keys import POOL
 from rotator.emulator.model.seed import Seed
 from rotator.emulator.model.tenants import Clock, Directory, Tenant
 from rotator.emulator.service import Service
@@ -71,8 +70,7 @@ class Emulator:
         public: bool = False,
     ) -> None:
         if not public and not is_loopback(host):
-            msg = f"{host} is not loopback: whoever reaches the emulator can do anything with it"
-            raise EmulatorError(msg)
+            raise EmulatorError(f"{host} is not loopback: whoever reaches the emulator can do anything with it")
         self._address = (host, port)
         self._directory_given = directory
         self._state_file = state
@@ -84,8 +82,6 @@ class Emulator:
         self.directory = Directory(clock)
         self.journal = Journal()
         self.faults = FaultTable()
-
-    # --- start and stop
 
     def start(self) -> Self:
         """Listen. Raises: EmulatorError, where that cannot be."""
@@ -101,12 +97,7 @@ class Emulator:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin(self, stack: ExitStack) -> None:
@@ -137,22 +128,22 @@ class Emulator:
             tokens=Tokens(identity.signing, self._login_clock),
             faults=self.faults,
             journal=self.journal,
-            control=Control(self.directory, self.faults, self.journal, self.directory.committed),
-            is_ours=lambda origin: self._origins.includes(origin),
+            control=Control(self.directory, self.faults, self.journal),
+            is_ours=lambda origin: self._origins.includes(origin),  # noqa: PLW0108 - known once the port is
             closing=self._closing,
         )
-        handlers = Handlers(
-            serve=service.serve,
-            origin=lambda host: self._origins.of(host),
-            clock=self.now,
-            on_error=self.journal.failed,
-        )
         try:
-            server = TlsServer(self._address, server_context(identity.authority, self._names), handlers)
+            server = TlsServer(
+                self._address,
+                server_context(identity.authority, self._names),
+                serve=service.serve,
+                origin=lambda host: self._origins.of(host),  # noqa: PLW0108 - known once the port is
+                clock=self.now,
+                on_error=self.journal.failed,
+            )
         except OSError as error:
             host, port = self._address
-            msg = f"cannot listen on {host} port {port}: {error.strerror or error}"
-            raise EmulatorError(msg) from error
+            raise EmulatorError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
         self._origins = Origins(self._names, server.port)
         self.port, self.url = server.port, self._origins.usual
         stack.enter_context(self._running(server))
@@ -171,19 +162,15 @@ class Emulator:
             server.server_close()
             server.cut_connections()
 
-    # --- tenants, time, faults
-
     def tenant(self, name: str) -> Tenant:
         """A tenant by GUID or domain. Raises: EmulatorError."""
         found = self.directory.find(name)
         if found is None:
-            msg = f"there is no tenant {name}"
-            raise EmulatorError(msg)
+            raise EmulatorError(f"there is no tenant {name}")
         return found
 
     @property
     def tenants(self) -> tuple[Tenant, ...]:
-        """In the order of the seed."""
         return self.directory.tenants
 
     def now(self) -> float:
@@ -193,7 +180,7 @@ class Emulator:
     def move_time(self, seconds: float) -> None:
         """Move the emulated time, forwards or back."""
         self.directory.offset += seconds
-        self.directory.committed()
+        self.directory.on_commit()
 
     def switch(self, /, **changes: object) -> None:
         """Change switches in every tenant. Raises: SwitchError."""
@@ -203,8 +190,6 @@ class Emulator:
     def inject(self, fault: Fault) -> Injected:
         """Apply *fault* from now on, until it is spent or removed."""
         return self.faults.inject(fault)
-
-    # --- requests
 
     @property
     def requests(self) -> tuple[Seen, ...]:
@@ -249,8 +234,6 @@ class Emulator:
         Returns: whether they did within *timeout* real seconds.
         """
         domain = self.tenant(tenant).domain if tenant else None
-
-        def reached(requests: tuple[Seen, ...]) -> bool:
-            return len(matching(requests, operation, stage, domain, keyset)) >= count
-
-        return self.journal.wait(reached, timeout)
+        return self.journal.wait(
+            lambda requests: len(matching(requests, operation, stage, domain, keyset)) >= count, timeout
+        )

@@ -7,8 +7,6 @@ state before a write or after it. It is not synced to the disk; a machine that c
 may lose the last writes of an emulator.
 """
 
-import contextlib
-import json
 import os
 import threading
 from collections.abc import Mapping
@@ -20,13 +18,11 @@ from pydantic import AfterValidator, ConfigDict, ValidationInfo
 
 from rotator.emulator.http.certificates import Authority
 from rotator.emulator.model.history import Event, keys_in
-from rotator.emulator.model.key_material import RsaMaterial, RsaTable, SavedRsa
+from rotator.emulator.model.keys import RsaMaterial, RsaTable, SavedRsa
 from rotator.emulator.model.seed import App, TenantSeed
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.model.tenants import Directory, Tenant
-from rotator.emulator.validation import STRICT, InvalidError, JsonForm
-
-_VERSION = 1
+from rotator.emulator.validation import STRICT, InvalidError, JsonForm, one_of
 
 
 class StateError(InvalidError):
@@ -73,7 +69,7 @@ class State:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    version: int = _VERSION
+    version: Annotated[int, one_of(1)] = 1
     offset: float
     authority: Authority
     signing: SavedRsa
@@ -99,23 +95,19 @@ class StateFile:
             content = self._content()
             draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
             try:
-                with contextlib.suppress(FileNotFoundError):
-                    draft.unlink()
-                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
+                draft.unlink(missing_ok=True)
+                draft.touch(mode=0o600, exist_ok=False)
+                draft.write_bytes(content)
                 draft.replace(self._path)
             except OSError as error:
-                msg = f"{self._path}: cannot be written: {error.strerror}"
-                raise StateError(msg) from error
+                raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
 
     def _content(self) -> bytes:
         tenants = tuple(_saved(tenant) for tenant in self._directory.tenants)
         table = RsaTable()
-        events = (event for tenant in tenants for keyset in tenant.keysets for event in keyset.events)
-        for key in (key for event in events for key in keys_in(event)):
-            if key.rsa is not None:
-                table.place(key.rsa)
+        for event in (event for tenant in tenants for keyset in tenant.keysets for event in keyset.events):
+            for material in (key.rsa for key in keys_in(event) if key.rsa is not None):
+                table.place(material)
         state = State(
             offset=self._directory.offset,
             authority=self._identity.authority,
@@ -138,34 +130,17 @@ def _saved(tenant: Tenant) -> SavedTenant:
 
 
 def load_state(path: Path, directory: Directory) -> Identity | None:
-    """
-    Fill *directory* with what *path* holds; None where there is no such file.
-
-    Raises:
-        StateError: it is not a state file of an emulator.
-
-    """
+    """Fill *directory* with what *path* holds; None where there is no such file. Raises: StateError."""
     try:
-        text = path.read_text(encoding="utf-8")
-        version = json.loads(text)["version"]
+        state = _FORM.read(path.read_bytes(), RsaTable())
+        for saved in state.tenants:
+            _restore(directory, saved)
     except FileNotFoundError:
         return None
     except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise StateError(msg) from error
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: is not a state file of an emulator"
-        raise StateError(msg) from error
-    if version != _VERSION:
-        msg = f"{path}: is of version {version}, and this emulator reads {_VERSION}"
-        raise StateError(msg)
-    try:
-        state = _FORM.read(text, RsaTable())
-        for saved in state.tenants:
-            _restore(directory, saved)
+        raise StateError(f"{path}: cannot be read: {error.strerror}") from error
     except InvalidError as error:
-        msg = f"{path}: is not a state file of an emulator: {error}"
-        raise StateError(msg) from error
+        raise StateError(f"{path}: is not a state file of an emulator: {error}") from error
     directory.offset = state.offset
     return Identity(authority=state.authority, signing=state.signing)
 

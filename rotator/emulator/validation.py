@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
@@ -28,25 +29,17 @@ LAX = Field(strict=False)  # for enums: tests may give them as texts
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _RELATIVE = re.compile(r"now(?:(?P<sign>[+-])(?P<span>(?:\d+[smhdw])+))?")
 _PATH = re.compile(r"\w[\w.\[\]-]*: ")  # what a message begins with that names a member itself
-_MAPPING, _LIST, _UNKNOWN = "a mapping is expected", "a list is expected", "there is no such member"
 _MESSAGES = {
     "json_invalid": "not valid JSON",
     "missing": "is missing",
-    "dataclass_type": _MAPPING,
-    "dict_type": _MAPPING,
-    "mapping_type": _MAPPING,
-    "tuple_type": _LIST,
+    **dict.fromkeys(("dataclass_type", "dict_type", "mapping_type"), "a mapping is expected"),
+    "tuple_type": "a list is expected",
     "string_type": "a text is expected",  # without the value, which may be a secret
     "string_too_short": "must not be empty",
-    "int_type": "{input!r} is not a whole number",
-    "int_parsing": "{input!r} is not a whole number",
-    "int_from_float": "{input!r} is not a whole number",
-    "float_type": "{input!r} is not a number",
-    "float_parsing": "{input!r} is not a number",
-    "finite_number": "{input!r} is not a finite number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "{input!r} is not a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "{input!r} is not a finite number"),
     "bool_type": "{input!r} is not true or false",
-    "enum": "{input!r} is not {expected}",
-    "literal_error": "{input!r} is not {expected}",
+    **dict.fromkeys(("enum", "literal_error"), "{input!r} is not {expected}"),
     "greater_than_equal": "{input!r} is less than {ge}",
     "value_error": "{error}",
 }
@@ -65,24 +58,22 @@ class Source:
 
 
 class JsonForm(Generic[T]):
-    """The JSON of the type *kind*; what cannot be read raises *error*."""
+    """The JSON of the type *kind*; what cannot be read raises *error*. Built when it is first used."""
 
     def __init__(self, kind: Any, error: type[InvalidError] = InvalidError) -> None:  # noqa: ANN401 - a type
         self._kind = kind
         self._error = error
-        self._adapter: TypeAdapter[T] = TypeAdapter(kind)
 
-    def read(self, text: str | bytes, context: object = None) -> T:
-        """The value that *text* stands for. Raises: InvalidError."""
-        try:
-            return self._adapter.validate_json(text, context=context)
-        except ValidationError as error:
-            raise self._error(_worded(error, self._kind)) from None
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self._kind)
 
-    def read_texts(self, members: Mapping[str, str]) -> T:
-        """The value of a mapping of texts, such as a query. Raises: InvalidError."""
+    def read(self, source: str | bytes | Mapping[str, str], context: object = None) -> T:
+        """The value of a JSON text, or of a mapping of texts, such as a query. Raises: InvalidError."""
         try:
-            return self._adapter.validate_strings(members)
+            if isinstance(source, Mapping):
+                return self._adapter.validate_strings(source)
+            return self._adapter.validate_json(source, context=context)
         except ValidationError as error:
             raise self._error(_worded(error, self._kind)) from None
 
@@ -118,21 +109,14 @@ def one_of(*allowed: int | str) -> AfterValidator:
 
     def check(value: int | str) -> int | str:
         if value not in allowed:
-            msg = f"{value!r} is not one of {', '.join(map(str, allowed))}"
-            raise InvalidError(msg)
+            raise InvalidError(f"{value!r} is not one of {', '.join(map(str, allowed))}")
         return value
 
     return AfterValidator(check)
 
 
 def parse_instant(raw: object, now: float) -> int:
-    """
-    The NumericDate of an instant in any of the three spellings.
-
-    Raises:
-        InvalidError: it is in none of them.
-
-    """
+    """The NumericDate of an instant in any of the three spellings. Raises: InvalidError, it is in none of them."""
     if type(raw) is int:
         return raw
     if isinstance(raw, str):
@@ -147,8 +131,7 @@ def parse_instant(raw: object, now: float) -> int:
             instant = None
         if instant is not None and instant.tzinfo is not None and not instant.microsecond:
             return int(instant.timestamp())
-    msg = f"{raw!r} is not an instant; write 2026-01-01T00:00:00Z, 1767225600 or now+1h30m"
-    raise InvalidError(msg)
+    raise InvalidError(f"{raw!r} is not an instant; write 2026-01-01T00:00:00Z, 1767225600 or now+1h30m")
 
 
 def _instant(raw: object, info: ValidationInfo) -> object:
@@ -178,7 +161,7 @@ def _message(mistake: ErrorDetails, kind: Any) -> str:  # noqa: ANN401 - a type
         for step in mistake["loc"][:-1]:
             kind = _type_of_member(kind, step)
         known = f"; there are {', '.join(field.name for field in fields(kind))}" if is_dataclass(kind) else ""
-        return _UNKNOWN + known
+        return f"there is no such member{known}"
     words = _MESSAGES.get(mistake["type"], mistake["msg"])
     return words.format(input=mistake["input"], **mistake.get("ctx", {})) if "{" in words else words
 

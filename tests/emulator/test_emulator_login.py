@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.emulator.http.certificates import client_certificate
-from rotator.emulator.model.key_material import base64url
+from rotator.emulator.model.keys import base64url
 from rotator.emulator.model.seed import (
     DEMO_CLIENT_ID,
     DEMO_SECRET,

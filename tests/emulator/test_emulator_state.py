@@ -95,7 +95,7 @@ def test_seed_does_not_count(start, tmp_path):
         ("", "is not a state file"),
         ("{}", "is not a state file"),
         ("[]", "is not a state file"),
-        (json.dumps({"version": 99}), "version 99"),
+        (json.dumps({"version": 99}), "version: 99 is not one of 1"),
         (json.dumps({"version": 1, "authority": {}, "signing": 5}), "is not a state file"),
     ],
 )

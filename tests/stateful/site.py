@@ -17,7 +17,7 @@ from rotator.emulator.entra.tokens import Tokens
 from rotator.emulator.faults.fault import FaultTable
 from rotator.emulator.http.answers import Answer
 from rotator.emulator.journal import Journal
-from rotator.emulator.model.key_material import POOL
+from rotator.emulator.model.keys import POOL
 from rotator.emulator.model.seed import TenantSeed
 from rotator.emulator.model.tenants import Directory, Tenant
 from rotator.emulator.server import Emulator

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from rotator.emulator.http.answers import LoginRefusedError, utc
-from rotator.emulator.model.key_material import base64url, thumbprint
+from rotator.emulator.model.keys import base64url, thumbprint
 from rotator.emulator.model.seed import App, FederatedCredential
 
 if TYPE_CHECKING:
@@ -46,34 +46,28 @@ class Checks:
 
 
 def prove(app: App, form: Mapping[str, str], checks: Checks) -> None:
-    """
-    Check the one proof that *form* carries.
-
-    Raises:
-        LoginRefusedError: the proof is missing or does not hold.
-
-    """
+    """Check the one proof that *form* carries. Raises: LoginRefusedError, the proof is missing or does not hold."""
     if form.get("client_assertion"):
         _check_assertion(app, form, checks)
     elif form.get("client_secret"):
         _check_secret(app, form["client_secret"], checks.now)
     else:
-        text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
-        raise LoginRefusedError(401, "invalid_client", 7000218, text)
+        wanted = "'client_assertion' or 'client_secret'"
+        raise _denied(7000218, f"The request body must contain the following parameter: {wanted}.")
+
+
+def _denied(number: int, text: str) -> LoginRefusedError:
+    return LoginRefusedError(401, "invalid_client", number, text)
 
 
 def _check_secret(app: App, presented: str, now: float) -> None:
     for secret in app.secrets:
         if hmac.compare_digest(secret.value.encode(), presented.encode()):
             if secret.expires is not None and secret.expires <= now:
-                text = f"The provided client secret keys for app '{app.client_id}' are expired."
-                raise LoginRefusedError(401, "invalid_client", 7000222, text)
+                raise _denied(7000222, f"The provided client secret keys for app '{app.client_id}' are expired.")
             return
-    text = (
-        "Invalid client secret provided. Ensure the secret being sent in the request is the "
-        f"client secret value, not the client secret ID, for app '{app.client_id}'."
-    )
-    raise LoginRefusedError(401, "invalid_client", 7000215, text)
+    text = "Ensure the secret being sent in the request is the client secret value, not the client secret ID"
+    raise _denied(7000215, f"Invalid client secret provided. {text}, for app '{app.client_id}'.")
 
 
 def _check_assertion(app: App, form: Mapping[str, str], checks: Checks) -> None:
@@ -85,12 +79,12 @@ def _check_assertion(app: App, form: Mapping[str, str], checks: Checks) -> None:
         header = jwt.get_unverified_header(assertion)
         claims = jwt.decode(assertion, options=_UNCHECKED)
     except jwt.PyJWTError as error:
-        text = "The client assertion is not a JWT."
-        raise LoginRefusedError(400, "invalid_request", 50027, text) from error
+        raise LoginRefusedError(400, "invalid_request", 50027, "The client assertion is not a JWT.") from error
     if claims.get("iss") == app.client_id or "x5t" in header or "x5t#S256" in header:
         _check_certificate(app, assertion, header, claims, checks)
     else:
-        _check_federated(app, assertion, claims, checks)
+        _check_federated(app, assertion, claims)
+    _check_times(claims, checks.login_now)
 
 
 def _check_certificate(
@@ -101,39 +95,32 @@ def _check_certificate(
         raise _bad_signature("The key was not found among the app's certificates.")
     if not _signed(assertion, certificate.public_key(), ["RS256", "PS256"]):
         raise _bad_signature("The provided signature value did not match the expected one.")
-    # The certificate is of the host's time, like the key that signs with it.
+    # A certificate goes by the host's time, like the key that signs with it.
     if certificate.not_valid_after_utc <= utc(checks.login_now):
         raise _bad_signature("The key used is expired.")
     if not app.client_id == claims.get("iss") == claims.get("sub"):
-        text = "Client assertion application identifier doesn't match 'client_id' parameter."
-        raise LoginRefusedError(401, "invalid_client", 700021, text)
+        raise _denied(700021, "Client assertion application identifier doesn't match 'client_id' parameter.")
     if not checks.is_our_audience(str(claims.get("aud"))):
-        text = "Client assertion audience claim does not match Realm issuer."
-        raise LoginRefusedError(401, "invalid_client", 700023, text)
-    _check_times(claims, checks.login_now)
+        raise _denied(700023, "Client assertion audience claim does not match Realm issuer.")
 
 
-def _check_federated(app: App, assertion: str, claims: Mapping[str, Any], checks: Checks) -> None:
+def _check_federated(app: App, assertion: str, claims: Mapping[str, Any]) -> None:
     credential = _credential_of(app, claims)
     if credential is None:
-        text = (
-            "No matching federated identity record found for presented assertion. Assertion "
-            f"Issuer: '{claims.get('iss')}'. Assertion Subject: '{claims.get('sub')}'. "
-            f"Assertion Audience: '{claims.get('aud')}'."
-        )
+        names = (("Issuer", "iss"), ("Subject", "sub"), ("Audience", "aud"))
+        presented = " ".join(f"Assertion {name}: '{claims.get(claim)}'." for name, claim in names)
+        text = f"No matching federated identity record found for presented assertion. {presented}"
         raise LoginRefusedError(400, "invalid_request", 70021, text)
     if not _signed(assertion, credential.public_key, ["RS256", "PS256", "ES256"]):
         raise _bad_signature("The signature does not match any key of the issuer.")
-    _check_times(claims, checks.login_now)
 
 
 def _certificate_of(app: App, header: Mapping[str, Any]) -> x509.Certificate | None:
-    # MSAL leaves the padding on, against RFC 7515; the service takes it.
+    # MSAL leaves the padding on, against RFC 7515; the service accepts it.
     presented = {str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256")}
     for registered in app.certificates:
         certificate = x509.load_pem_x509_certificate(registered.encode())
-        sha256 = base64url(certificate.fingerprint(hashes.SHA256()))
-        if presented & {sha256, thumbprint(certificate)}:
+        if presented & {base64url(certificate.fingerprint(hashes.SHA256())), thumbprint(certificate)}:
             return certificate
     return None
 
@@ -142,11 +129,9 @@ def _credential_of(app: App, claims: Mapping[str, Any]) -> FederatedCredential |
     """All three must be equal, letter by letter (Entra compares case since 2024)."""
     audiences = claims.get("aud")
     presented = audiences if isinstance(audiences, list) else [audiences]
-    for credential in app.federated:
-        same_subject = credential.subject == claims.get("sub")
-        same_issuer = credential.issuer == claims.get("iss")
-        if same_subject and same_issuer and credential.audience in presented:
-            return credential
+    for each in app.federated:
+        if (each.issuer, each.subject) == (claims.get("iss"), claims.get("sub")) and each.audience in presented:
+            return each
     return None
 
 
@@ -162,13 +147,9 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
     match claims.get("nbf", claims.get("iat", now)), claims.get("exp"):
         case (int() | float() as nbf, int() | float() as exp) if nbf - _LEEWAY <= now < exp + _LEEWAY:
             return
-    text = (
-        "Client assertion is not within its valid time range. "
-        f"Current time: {now:.0f}, expiry time of assertion {claims.get('exp')}."
-    )
-    raise LoginRefusedError(401, "invalid_client", 700024, text)
+    times = f"Current time: {now:.0f}, expiry time of assertion {claims.get('exp')}"
+    raise _denied(700024, f"Client assertion is not within its valid time range. {times}.")
 
 
 def _bad_signature(reason: str) -> LoginRefusedError:
-    text = f"Client assertion failed signature validation. [Reason - {reason}]"
-    return LoginRefusedError(401, "invalid_client", 700027, text)
+    return _denied(700027, f"Client assertion failed signature validation. [Reason - {reason}]")

@@ -22,6 +22,21 @@ PUBLIC_GRAPHS = (
     "https://microsoftgraph.chinacloudapi.cn",
 )
 _DEFAULT_SCOPE = "/.default"
+_ENDPOINTS = {
+    "token": "token",
+    "authorization": "authorize",
+    "device_authorization": "devicecode",
+    "end_session": "logout",
+}
+_METADATA = {
+    "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+    "response_modes_supported": ["query", "fragment", "form_post"],
+    "subject_types_supported": ["pairwise"],
+    "id_token_signing_alg_values_supported": ["RS256"],
+    "response_types_supported": ["code", "id_token", "code id_token"],
+    "scopes_supported": ["openid", "profile", "email", "offline_access"],
+    "tenant_region_scope": "EU",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +51,16 @@ class Entra:
         """Raises: LoginRefusedError."""
         tenant = self.directory.find(name)
         if tenant is None:
-            text = (
-                f"Tenant '{name}' not found. Check to make sure you have the correct tenant ID "
-                "and are signing into the correct cloud."
-            )
+            advice = "the correct tenant ID and are signing into the correct cloud"
+            text = f"Tenant '{name}' not found. Check to make sure you have {advice}."
             raise LoginRefusedError(400, "invalid_tenant", 90002, text)
         return tenant
 
     def discovery(self, request: Request, tenant: str) -> Answer:
-        """The OpenID configuration of a tenant."""
         root = f"{request.origin}/{self.tenant(tenant).id}"
-        return json_answer(
-            {
-                "token_endpoint": f"{root}/oauth2/v2.0/token",
-                "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
-                "jwks_uri": f"{root}/discovery/v2.0/keys",
-                "response_modes_supported": ["query", "fragment", "form_post"],
-                "subject_types_supported": ["pairwise"],
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "response_types_supported": ["code", "id_token", "code id_token"],
-                "scopes_supported": ["openid", "profile", "email", "offline_access"],
-                "issuer": f"{root}/v2.0",
-                "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
-                "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
-                "end_session_endpoint": f"{root}/oauth2/v2.0/logout",
-                "tenant_region_scope": "EU",
-                "cloud_instance_name": urlsplit(request.origin).netloc,
-            }
-        )
+        urls = {f"{name}_endpoint": f"{root}/oauth2/v2.0/{path}" for name, path in _ENDPOINTS.items()}
+        own = {"issuer": f"{root}/v2.0", "jwks_uri": f"{root}/discovery/v2.0/keys"}
+        return json_answer({**urls, **own, "cloud_instance_name": urlsplit(request.origin).netloc, **_METADATA})
 
     def login_keys(self, request: Request, tenant: str) -> Answer:
         """The keys that access tokens are signed with."""
@@ -84,26 +81,31 @@ class Entra:
             raise LoginRefusedError(400, "unsupported_grant_type", 70003, text)
         app = self._app(found, form["client_id"])
         audience = self._resource(form["scope"], found)
-        prove(app, form, self._checks(found))
+        checks = Checks(
+            now=self.directory.now(),
+            login_now=self.tokens.now(),
+            is_our_audience=lambda audience: self._is_audience(audience, found),
+        )
+        prove(app, form, checks)
         return self._granted(found, app, audience)
 
     def _app(self, tenant: Tenant, client_id: str) -> App:
         app = tenant.apps.get(client_id.lower())
         if app is None:
             text = (
-                f"Application with identifier '{client_id}' was not found in the directory "
-                f"'{tenant.domain}'. This can happen if the application has not been installed "
-                "by the administrator of the tenant or consented to by any user in the tenant."
+                f"Application with identifier '{client_id}' was not found in the directory '{tenant.domain}'. This "
+                "can happen if the application has not been installed by the administrator of the tenant or consented "
+                "to by any user in the tenant."
             )
             raise LoginRefusedError(400, "unauthorized_client", 700016, text)
         return app
 
     def _resource(self, scope: str, tenant: Tenant) -> str:
-        """For whom the token is: the root of Graph."""
+        """The audience of the token: the root of Graph."""
         if not scope.endswith(_DEFAULT_SCOPE) or " " in scope:
             text = (
-                f"The provided request must include a 'scope' input parameter. The provided value "
-                f"for the input parameter 'scope' is not valid. The scope {scope} is not valid."
+                "The provided request must include a 'scope' input parameter. The provided value for the input "
+                f"parameter 'scope' is not valid. The scope {scope} is not valid."
             )
             raise LoginRefusedError(400, "invalid_scope", 70011, text)
         resource = scope.removesuffix(_DEFAULT_SCOPE).rstrip("/")
@@ -112,33 +114,18 @@ class Entra:
             raise LoginRefusedError(400, "invalid_resource", 500011, text)
         return resource
 
-    def _checks(self, tenant: Tenant) -> Checks:
-        def is_our_audience(audience: str) -> bool:
-            parts = urlsplit(audience)
-            owner = parts.path.strip("/").partition("/")[0]
-            ours = self.is_ours(f"{parts.scheme}://{parts.netloc}")
-            return ours and self.directory.find(owner) is tenant
-
-        return Checks(
-            now=self.directory.now(),
-            login_now=self.tokens.now(),
-            is_our_audience=is_our_audience,
-        )
+    def _is_audience(self, audience: str, tenant: Tenant) -> bool:
+        """Whether an assertion is meant for the login side of *tenant*."""
+        parts = urlsplit(audience)
+        owner = parts.path.strip("/").partition("/")[0]
+        return self.is_ours(f"{parts.scheme}://{parts.netloc}") and self.directory.find(owner) is tenant
 
     def _granted(self, tenant: Tenant, app: App, audience: str) -> Answer:
-        lifetime = tenant.switches.token_lifetime
-        granted: dict[str, object] = {
-            "token_type": "Bearer",
-            "expires_in": lifetime,
-            "ext_expires_in": lifetime,
-        }
-        if tenant.switches.token_refresh_in is not None:
-            granted["refresh_in"] = tenant.switches.token_refresh_in
-        granted["access_token"] = self.tokens.issue(
-            tenant_id=tenant.id,
-            client_id=app.client_id,
-            roles=app.roles,
-            audience=audience,
-            lifetime=lifetime,
+        lifetime, refresh_in = tenant.switches.token_lifetime, tenant.switches.token_refresh_in
+        token = self.tokens.issue(
+            tenant_id=tenant.id, client_id=app.client_id, roles=app.roles, audience=audience, lifetime=lifetime
         )
+        granted = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
+        if refresh_in is not None:
+            granted["refresh_in"] = refresh_in
         return json_answer(granted, headers=(("Cache-Control", "no-store, no-cache"),))

@@ -9,20 +9,19 @@ MSAL caches tokens by the host's clock and accepts no other; a token that expire
 whenever a test moves the tenant by a month would only test MSAL.
 """
 
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.emulator.http.answers import RefusedError
-from rotator.emulator.model.key_material import RsaMaterial, base64url
+from rotator.emulator.model.keys import RsaMaterial, base64url
 
 _ALGORITHM = "RS256"
-_MAX_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,50 +41,35 @@ class Tokens:
     def __init__(self, signing: RsaMaterial, clock: Callable[[], float] = time.time) -> None:
         self.signing = signing
         self.now = clock
-        self._lock = threading.Lock()
-        self._known: dict[str, Bearer] = {}
+        # Checking a signature on every request would cost more than the answer.
+        self._decoded = lru_cache(10_000)(self._decode)
 
-    def issue(
-        self,
-        *,
-        tenant_id: str,
-        client_id: str,
-        roles: tuple[str, ...],
-        audience: str,
-        lifetime: int,
-    ) -> str:
+    def issue(self, *, tenant_id: str, client_id: str, roles: tuple[str, ...], audience: str, lifetime: int) -> str:
         """A token for an app of a tenant; *lifetime* in seconds."""
         now = int(self.now())
         claims = {
             "aud": audience,
             "iss": f"https://sts.windows.net/{tenant_id}/",
+            "tid": tenant_id,
             "iat": now,
             "nbf": now,
             "exp": now + lifetime,
             "appid": client_id,
             "idtyp": "app",
             "roles": list(roles),
-            "tid": tenant_id,
             "uti": base64url(uuid.uuid4().bytes),
             "ver": "1.0",
         }
         return jwt.encode(claims, self._private(), _ALGORITHM, headers={"kid": self._kid()})
 
     def check(self, authorization: str | None) -> Bearer:
-        """
-        The app that an `Authorization` header belongs to.
-
-        Raises:
-            RefusedError: 401, with the texts that Graph uses.
-
-        """
+        """The app that an `Authorization` header belongs to. Raises: RefusedError, a 401 with Graph's texts."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise unauthenticated("Access token is empty.")
-        bearer = self._known.get(token) or self._decoded(token.strip())
+        bearer = self._decoded(token.strip())
         if bearer.exp <= self.now():
             raise unauthenticated("Lifetime validation failed, the token is expired.")
-        self._remember(token, bearer)
         return bearer
 
     def jwks(self) -> dict[str, object]:
@@ -93,7 +77,7 @@ class Tokens:
         key = {**self.signing.public_jwk(), "use": "sig", "alg": _ALGORITHM, "kid": self._kid()}
         return {"keys": [key]}
 
-    def _decoded(self, token: str) -> Bearer:
+    def _decode(self, token: str) -> Bearer:
         try:
             claims = jwt.decode(
                 token,
@@ -110,22 +94,12 @@ class Tokens:
                 exp=claims["exp"],
             )
         except (jwt.PyJWTError, KeyError, TypeError) as error:
-            msg = "CompactToken parsing failed or its signature is not valid."
-            raise unauthenticated(msg) from error
-
-    def _remember(self, token: str, bearer: Bearer) -> None:
-        """Checking a signature on every request would cost more than the answer."""
-        if token not in self._known:
-            with self._lock:
-                if len(self._known) >= _MAX_KNOWN:
-                    self._known.clear()
-                self._known[token] = bearer
+            raise unauthenticated("CompactToken parsing failed or its signature is not valid.") from error
 
     def _private(self) -> rsa.RSAPrivateKey:
         key = self.signing.private_key()
         if key is None:
-            msg = "tokens are signed with a private key"
-            raise TypeError(msg)
+            raise TypeError("tokens are signed with a private key")
         return key
 
     def _kid(self) -> str:

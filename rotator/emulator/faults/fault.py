@@ -86,50 +86,28 @@ class Kind(StrEnum):
     WRONG_DATE = "wrong_date"  # skew: seconds, in the Date header
 
 
-_FAMILIES: dict[Kind, Family] = {
-    **dict.fromkeys((Kind.HANG, Kind.SLOW), Family.PAUSE),
-    **dict.fromkeys((Kind.LOST, Kind.ALTERED), Family.KEEPING),
-    **dict.fromkeys(
-        (
-            Kind.MISSING_MEMBER,
-            Kind.MISSING_KID,
-            Kind.FORGED_MEMBER,
-            Kind.FOREIGN_NEXT_LINK,
-            Kind.NEXT_LINK_LOOP,
-            Kind.INSECURE_NEXT_LINK,
-        ),
-        Family.SHAPE,
-    ),
-    **dict.fromkeys((Kind.DRIP, Kind.TRUNCATED, Kind.CUT_JSON, Kind.WRONG_DATE), Family.TRANSPORT),
+_KINDS = {
+    Family.PAUSE: "hang slow",
+    Family.KEEPING: "lost altered",
+    Family.SHAPE: "missing_member missing_kid forged_member foreign_next_link next_link_loop insecure_next_link",
+    Family.TRANSPORT: "drip truncated cut_json wrong_date",
 }
+_FAMILIES = {Kind(kind): family for family, kinds in _KINDS.items() for kind in kinds.split()}
 
 
 @raises(FaultError)
 @pydantic.dataclasses.dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Fault:
-    """
-    Something that goes wrong.
-
-    what, where
-        The kind, and the operation; where None: every one (but the control endpoints).
-    when
-        Before or after the commit, for kinds that pause or answer something else.
-    tenant, keyset
-        Only there; a tenant is a GUID or a domain.
-    times, skip
-        It applies to *times* requests (None: until removed), after *skip* that pass.
-
-    The rest are parameters; which kind takes which stands at `Kind`. Spans are seconds.
-    """
+    """Something that goes wrong. Which kind takes which parameters is said at `Kind`; spans are seconds."""
 
     what: Annotated[Kind, LAX]
-    where: Annotated[Operation, LAX] | None = None
-    when: Annotated[Moment, LAX] = Moment.BEFORE_COMMIT
-    tenant: str | None = None
-    keyset: str | None = None
-    times: Annotated[int, Field(ge=1)] | None = None
-    skip: Count = 0
-
+    where: Annotated[Operation, LAX] | None = None  # None: every operation but the control endpoints
+    when: Annotated[Moment, LAX] = Moment.BEFORE_COMMIT  # for kinds that pause or answer something else
+    tenant: str | None = None  # only there: a GUID or a domain
+    keyset: str | None = None  # only there
+    times: Annotated[int, Field(ge=1)] | None = None  # to so many requests it applies; None: until removed
+    skip: Count = 0  # after so many requests that pass
+    # Parameters.
     status: int | None = None
     code: str | None = None
     message: str = "Something went wrong."
@@ -148,19 +126,24 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.what is Kind.SLOW and self.delay is None:
-            msg = "delay: is missing; a slow answer needs one"
-            raise FaultError(msg)
+            raise FaultError("delay: is missing; a slow answer needs one")
         if self.what is Kind.ALTERED and self.where is not Operation.GENERATE_KEY:
-            msg = "where: only generate_key can be answered with other dates"
-            raise FaultError(msg)
+            raise FaultError("where: only generate_key can be answered with other dates")
         if self.what is Kind.LOST and self.where not in WRITES:
-            msg = "where: only a write can be lost"
-            raise FaultError(msg)
+            raise FaultError("where: only a write can be lost")
 
     @property
     def family(self) -> Family:
         """What it does to a request."""
         return _FAMILIES.get(self.what, Family.INSTEAD)
+
+    def concerns(self, operation: Operation, tenant_names: Collection[str], keyset: str | None) -> bool:
+        """Whether it is about such a request, of a tenant with these names in lower case."""
+        return (
+            self.where in (None, operation)
+            and (self.tenant is None or self.tenant.lower() in tenant_names)
+            and self.keyset in (None, keyset)
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -215,17 +198,13 @@ class FaultTable:
         for injected in self.active:
             injected.remove()
 
-    def faults_hit(
-        self, operation: Operation, tenant_names: Collection[str], keyset: str | None
-    ) -> dict[Family, Injected]:
-        """The faults that apply to this request of a tenant with these names, at most one of each family."""
+    def hit(self, operation: Operation, tenant_names: Collection[str], keyset: str | None) -> dict[Family, Injected]:
+        """The faults that apply to such a request, at most one of each family; they count it."""
         hit: dict[Family, Injected] = {}
         with self._lock:
             for injected in self._faults:
                 fault = injected.fault
-                if injected.spent or fault.family in hit:
-                    continue
-                if not _concerns(fault, operation, tenant_names, keyset):
+                if injected.spent or fault.family in hit or not fault.concerns(operation, tenant_names, keyset):
                     continue
                 if injected.passed < fault.skip:
                     injected.passed += 1
@@ -238,11 +217,3 @@ class FaultTable:
         with self._lock:
             if injected in self._faults:
                 self._faults.remove(injected)
-
-
-def _concerns(fault: Fault, operation: Operation, tenant_names: Collection[str], keyset: str | None) -> bool:
-    if fault.where is not None and fault.where is not operation:
-        return False
-    if fault.tenant is not None and fault.tenant.lower() not in tenant_names:
-        return False
-    return fault.keyset is None or fault.keyset == keyset

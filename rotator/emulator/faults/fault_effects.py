@@ -1,30 +1,25 @@
 """
 The effects of faults: what is answered instead, and how the real answer is changed.
 
-Pure functions: an answer goes in, an answer comes out; http_server.py does the rest to
-the connection.
+But for pauses, pure functions: an answer goes in, an answer comes out; http_server.py does
+the rest to the connection.
 """
 
 import json
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from email.utils import formatdate
+from typing import Any
 
-from rotator.emulator.faults.fault import Fault, Kind
-from rotator.emulator.http.answers import (
-    HTML,
-    JSON,
-    Answer,
-    Delivery,
-    Ending,
-    LoginRefusedError,
-    RefusedError,
-    Request,
-    Stream,
-)
+from rotator.emulator.faults.fault import Family, Fault, Injected, Kind, Moment
+from rotator.emulator.http import answers
+from rotator.emulator.http.answers import JSON, Answer, Delivery, Ending, Headers, Peer, Request, Stream
 from rotator.emulator.http.routes import Operation
 
+_POLL_SECONDS = 0.02  # between checks whether a pause is over
 _BLOCK = 1 << 20
 _CODES = {
     401: "InvalidAuthenticationToken",
@@ -39,18 +34,30 @@ _CODES = {
     504: "GatewayTimeout",
     509: "BandwidthLimitExceeded",
 }
+_PAGE = b"<!DOCTYPE html><html><head><title>Our services aren't available right now</title></head><body><h1>Bad gateway</h1></body></html>"  # noqa: E501 - one page
 _LOGIN = {Operation.DISCOVERY, Operation.TOKEN, Operation.LOGIN_KEYS}
 _TRANSIENT = 90033  # AADSTS90033: a transient error has occurred
 
 
+class LeftError(Exception):
+    """The client left while its request hung and before anything was written, or the emulator closes."""
+
+
+def pause(injected: Injected, peer: Peer, closing: threading.Event) -> None:
+    """Wait for the delay of a fault, or until it is released. Raises: LeftError."""
+    fault = injected.fault
+    hangs = fault.what is Kind.HANG
+    until = time.monotonic() + (float("inf") if fault.delay is None else fault.delay)
+    while not injected.released.is_set() and time.monotonic() < until:
+        if closing.is_set() or (hangs and peer.is_gone()):
+            raise LeftError
+        injected.released.wait(min(_POLL_SECONDS, max(0.0, until - time.monotonic())))
+    if closing.is_set() or (hangs and fault.when is Moment.BEFORE_COMMIT and peer.is_gone()):
+        raise LeftError
+
+
 def instead(fault: Fault, operation: Operation, now: float) -> Delivery:
-    """
-    What the client gets in place of the real answer.
-
-    Raises:
-        RefusedError, LoginRefusedError: the fault is an error body of the service's own.
-
-    """
+    """What is answered instead. Raises: RefusedError, LoginRefusedError, where that is the service's own error body."""
     match fault.what:
         case Kind.RESET:
             return Delivery(ending=Ending.RESET)
@@ -64,7 +71,15 @@ def instead(fault: Fault, operation: Operation, now: float) -> Delivery:
             return Delivery(answer=_ANSWERS[other](fault))
 
 
-def reshape(fault: Fault, answer: Answer, request: Request) -> Answer:
+def damaged(hit: Mapping[Family, Injected], answer: Answer, request: Request) -> Delivery:
+    """The real answer, changed and sent as the faults say."""
+    if Family.SHAPE in hit:
+        answer = _reshaped(hit[Family.SHAPE].fault, answer, request)
+    delivery = Delivery(answer=answer)
+    return _transported(hit[Family.TRANSPORT].fault, delivery) if Family.TRANSPORT in hit else delivery
+
+
+def _reshaped(fault: Fault, answer: Answer, request: Request) -> Answer:
     """The real answer, changed; one without JSON stays as it is."""
     if not isinstance(answer.data, dict):
         return answer
@@ -74,7 +89,7 @@ def reshape(fault: Fault, answer: Answer, request: Request) -> Answer:
             data.pop(fault.member, None)
         case Kind.MISSING_KID:
             for key in _keys(data):
-                key.pop("kid", None)
+                key.pop("kid")
         case Kind.FORGED_MEMBER:
             for key in _keys(data):
                 key[fault.member] = fault.value
@@ -90,7 +105,7 @@ def reshape(fault: Fault, answer: Answer, request: Request) -> Answer:
     return replace(answer, data=data, body=json.dumps(data, separators=(",", ":")).encode())
 
 
-def transport(fault: Fault, delivery: Delivery) -> Delivery:
+def _transported(fault: Fault, delivery: Delivery) -> Delivery:
     """The answer, and how badly it is sent."""
     match fault.what:
         case Kind.DRIP:
@@ -107,38 +122,22 @@ def transport(fault: Fault, delivery: Delivery) -> Delivery:
             return delivery
 
 
+def _keys(data: object) -> list[dict[str, Any]]:
+    """Every object with a kid in *data*."""
+    return [each for each in answers.objects_in(data) if "kid" in each]
+
+
 def _refused(fault: Fault, operation: Operation, now: float) -> Exception:
     status = fault.status or 500
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     if fault.retry_after is not None:
         at = formatdate(now + fault.retry_after, usegmt=True)
         headers = (("Retry-After", at if fault.retry_after_as_date else str(fault.retry_after)),)
     if operation in _LOGIN:
         error = fault.code or "temporarily_unavailable"
-        return LoginRefusedError(status, error, _TRANSIENT, fault.message, headers)
+        return answers.LoginRefusedError(status, error, _TRANSIENT, fault.message, headers)
     code = fault.code if fault.code is not None else _CODES.get(status, "UnknownError")
-    return RefusedError(status, code, fault.message, headers)
-
-
-def _html(fault: Fault) -> Answer:
-    page = b"<!DOCTYPE html><html><head><title>Our services aren't available right now</title></head><body><h1>Bad gateway</h1></body></html>"  # noqa: E501 - one page
-    return Answer(status=fault.status or 502, body=page, content_type=HTML)
-
-
-def _empty(fault: Fault) -> Answer:
-    return Answer(status=fault.status or 200, content_type=JSON)
-
-
-def _list(fault: Fault) -> Answer:
-    return Answer(status=fault.status or 200, body=b"[]", content_type=JSON)
-
-
-def _body(fault: Fault) -> Answer:
-    return Answer(status=fault.status or 200, body=fault.body.encode(), content_type=fault.content_type)
-
-
-def _redirect(fault: Fault) -> Answer:
-    return Answer(status=fault.status or 302, headers=(("Location", fault.url),))
+    return answers.RefusedError(status, code, fault.message, headers)
 
 
 def _huge(fault: Fault) -> Answer:
@@ -183,24 +182,16 @@ def _gzip_bomb(fault: Fault) -> Answer:
     return Answer(status=fault.status or 200, body=stream, content_type=JSON, headers=headers)
 
 
+def _answer(fault: Fault, status: int, body: bytes = b"", content_type: str = JSON) -> Answer:
+    return Answer(status=fault.status or status, body=body, content_type=content_type)
+
+
 _ANSWERS: Mapping[Kind, Callable[[Fault], Answer]] = {
-    Kind.HTML: _html,
-    Kind.EMPTY: _empty,
-    Kind.LIST: _list,
-    Kind.BODY: _body,
-    Kind.REDIRECT: _redirect,
+    Kind.HTML: lambda fault: _answer(fault, 502, _PAGE, answers.HTML),
+    Kind.EMPTY: lambda fault: _answer(fault, 200),
+    Kind.LIST: lambda fault: _answer(fault, 200, b"[]"),
+    Kind.BODY: lambda fault: _answer(fault, 200, fault.body.encode(), fault.content_type),
+    Kind.REDIRECT: lambda fault: Answer(status=fault.status or 302, headers=(("Location", fault.url),)),
     Kind.HUGE: _huge,
     Kind.GZIP_BOMB: _gzip_bomb,
 }
-
-
-def _keys(data: object) -> Iterator[dict[str, object]]:
-    """Every object with a kid in *data*."""
-    if isinstance(data, dict):
-        if "kid" in data:
-            yield data
-        for value in list(data.values()):
-            yield from _keys(value)
-    elif isinstance(data, list):
-        for item in data:
-            yield from _keys(item)

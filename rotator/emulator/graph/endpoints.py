@@ -8,6 +8,7 @@ the state does not allow is raised as a ModelError, which has Graph's words.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rotator.emulator.graph import key_bodies, uploads
 from rotator.emulator.http.answers import GRAPH_JSON, Answer, RefusedError, Request, json_answer
@@ -44,15 +45,13 @@ class Call:
         """The tenant's, as they are now."""
         return self.tenant.switches
 
+    def body(self) -> dict[str, Any]:
+        """The JSON object in the request. Raises: RefusedError."""
+        return key_bodies.read_object(self.request, self.switches)
+
 
 def answer(operation: Operation, call: Call) -> Answer:
-    """
-    Carry out *operation*.
-
-    Raises:
-        RefusedError: with the status and the code that the service would give.
-
-    """
+    """Carry out *operation*. Raises: RefusedError, with the status and the code that the service would give."""
     try:
         return _HANDLERS[operation](call)
     except ModelError as error:
@@ -76,28 +75,27 @@ def _list_keysets(call: Call) -> Answer:
             raise RefusedError(400, "BadRequest", "The skip token is not valid.")
         views = tuple(view for view in views if view.number > int(token))
     size = call.switches.page_size or len(views)
-    body: dict[str, object] = {"@odata.context": _context(call, "trustFramework/keySets")}
+    members: dict[str, object] = {}
     if len(views) > size:
         link = f"{call.request.origin}/beta/trustFramework/keySets?$skiptoken="
-        body["@odata.nextLink"] = f"{link}{views[size - 1].number}"
-    body["value"] = [_keyset(view, call) for view in views[:size]]
-    return json_answer(body, content_type=GRAPH_JSON)
+        members["@odata.nextLink"] = f"{link}{views[size - 1].number}"
+    members["value"] = [_keyset(view, call) for view in views[:size]]
+    return _answer(call, "trustFramework/keySets", members)
 
 
 def _create_keyset(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
+    data = call.body()
     name = data.get("id")
     if not isinstance(name, str) or not name:
-        raise RefusedError(400, "AADB2C90253", "The parameter 'id' is missing or wrong.")
+        raise key_bodies.bad_parameter("id")
     keyset_id = name if name.startswith(_PREFIX) else f"{_PREFIX}{name}"
     if not KEYSET_ID.fullmatch(keyset_id):
         raise RefusedError(400, "AADB2C90136", f"The keyset id '{name}' is not valid.")
     keys = uploads.parse_jwks(data, call.switches, call.now)
     if call.commits:
         call.tenant.create(keyset_id, keys, by=call.client_id)
-    view = View(0, keyset_id, keys)
     location = f"/trustFramework/keySets('{keyset_id}')"
-    return replace(_entity(view, call), status=201, headers=(("Location", location),))
+    return replace(_entity(View(0, keyset_id, keys), call), status=201, headers=(("Location", location),))
 
 
 def _get_keyset(call: Call) -> Answer:
@@ -105,8 +103,7 @@ def _get_keyset(call: Call) -> Answer:
 
 
 def _replace_keyset(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
-    keys = uploads.parse_jwks(data, call.switches, call.now)
+    keys = uploads.parse_jwks(call.body(), call.switches, call.now)
     keyset = call.tenant.keyset(call.keyset)
     if call.commits:
         call.tenant.replace(keyset.id, keys, by=call.client_id)
@@ -121,29 +118,9 @@ def _delete_keyset(call: Call) -> Answer:
 
 
 def _generate_key(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
-    key = key_bodies.parse_generated(data, call.switches, call.now)
-    shifted = replace(
-        key,
-        nbf=None if key.nbf is None else key.nbf + call.shift,
-        exp=None if key.exp is None else key.exp + call.shift,
-    )
-    return _added(call, shifted)
-
-
-def _upload_secret(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
-    return _added(call, uploads.parse_secret(data, call.switches, call.now))
-
-
-def _upload_certificate(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
-    return _added(call, uploads.parse_certificate(data, call.switches))
-
-
-def _upload_pkcs12(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
-    return _added(call, uploads.parse_pkcs12(data, call.switches))
+    key = key_bodies.parse_generated(call.body(), call.switches, call.now)
+    nbf, exp = (None if instant is None else instant + call.shift for instant in (key.nbf, key.exp))
+    return _added(call, replace(key, nbf=nbf, exp=exp))
 
 
 def _get_active_key(call: Call) -> Answer:
@@ -159,31 +136,26 @@ def _get_active_key(call: Call) -> Answer:
 
 def _list_keys(call: Call) -> Answer:
     view = call.tenant.read_keyset(call.keyset)
-    keys = [key_bodies.shown(key, call.switches) for key in view.keys]
-    context = _context(call, f"trustFramework/keySets('{view.id}')/keys_v2")
-    return json_answer({"@odata.context": context, "value": keys}, content_type=GRAPH_JSON)
+    return _answer(call, f"trustFramework/keySets('{view.id}')/keys_v2", {"value": _keyset(view, call)["keys"]})
 
 
 def _get_key(call: Call) -> Answer:
     view = call.tenant.read_keyset(call.keyset)
     for key in view.keys:
         if key.kid == call.kid:
-            fragment = f"trustFramework/keySets('{view.id}')/keys_v2/$entity"
-            return _single_key(call, key, fragment)
+            return _single_key(call, key, f"trustFramework/keySets('{view.id}')/keys_v2/$entity")
     raise KeyMissingError(call.kid)
 
 
 def _update_key(call: Call) -> Answer:
-    data = key_bodies.read_object(call.request, call.switches)
-    status = key_bodies.parse_status(data)
+    status = key_bodies.parse_status(call.body())
     keyset = call.tenant.keyset(call.keyset)
     key = keyset.key(call.kid)
     if call.commits:
         key = call.tenant.set_status(keyset.id, call.kid, status, by=call.client_id)
-    if call.switches.update_answers_key:
-        fragment = f"trustFramework/keySets('{keyset.id}')/keys_v2/$entity"
-        return _single_key(call, replace(key, status=status), fragment)
-    return Answer(status=204)
+    if not call.switches.update_answers_key:
+        return Answer(status=204)
+    return _single_key(call, replace(key, status=status), f"trustFramework/keySets('{keyset.id}')/keys_v2/$entity")
 
 
 _HANDLERS: Mapping[Operation, Callable[[Call], Answer]] = {
@@ -193,9 +165,9 @@ _HANDLERS: Mapping[Operation, Callable[[Call], Answer]] = {
     Operation.REPLACE_KEYSET: _replace_keyset,
     Operation.DELETE_KEYSET: _delete_keyset,
     Operation.GENERATE_KEY: _generate_key,
-    Operation.UPLOAD_SECRET: _upload_secret,
-    Operation.UPLOAD_CERTIFICATE: _upload_certificate,
-    Operation.UPLOAD_PKCS12: _upload_pkcs12,
+    Operation.UPLOAD_SECRET: lambda call: _added(call, uploads.parse_secret(call.body(), call.switches, call.now)),
+    Operation.UPLOAD_CERTIFICATE: lambda call: _added(call, uploads.parse_certificate(call.body(), call.switches)),
+    Operation.UPLOAD_PKCS12: lambda call: _added(call, uploads.parse_pkcs12(call.body(), call.switches)),
     Operation.GET_ACTIVE_KEY: _get_active_key,
     Operation.LIST_KEYS: _list_keys,
     Operation.GET_KEY: _get_key,
@@ -214,21 +186,18 @@ def _added(call: Call, key: Key) -> Answer:
 
 
 def _single_key(call: Call, key: Key, fragment: str) -> Answer:
-    context = {"@odata.context": _context(call, fragment)}
     body = key_bodies.shown(key, call.switches)
-    if call.switches.single_key_wrapped:
-        return json_answer({**context, "value": body}, content_type=GRAPH_JSON)
-    return json_answer({**context, **body}, content_type=GRAPH_JSON)
+    return _answer(call, fragment, {"value": body} if call.switches.single_key_wrapped else body)
 
 
 def _keyset(view: View, call: Call) -> dict[str, object]:
     return {"id": view.id, "keys": [key_bodies.shown(key, call.switches) for key in view.keys]}
 
 
-def _context(call: Call, fragment: str) -> str:
-    return f"{call.request.origin}/beta/$metadata#{fragment}"
-
-
 def _entity(view: View, call: Call) -> Answer:
-    context = _context(call, "trustFramework/keySets/$entity")
-    return json_answer({"@odata.context": context, **_keyset(view, call)}, content_type=GRAPH_JSON)
+    return _answer(call, "trustFramework/keySets/$entity", _keyset(view, call))
+
+
+def _answer(call: Call, fragment: str, members: Mapping[str, object]) -> Answer:
+    context = f"{call.request.origin}/beta/$metadata#{fragment}"
+    return json_answer({"@odata.context": context, **members}, content_type=GRAPH_JSON)

@@ -8,10 +8,9 @@ are answered as Graph's OData layer answers any wrong type.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-from rotator.emulator.http.answers import RefusedError, Request
+from rotator.emulator.http.answers import RefusedError, Request, objects_in
 from rotator.emulator.model.keys import Key, generated_key
 from rotator.emulator.model.switches import Status, Switches
 
@@ -23,29 +22,20 @@ _KTYS = {"rsa": "RSA", "oct": "oct"}
 
 
 def read_object(request: Request, switches: Switches) -> dict[str, Any]:
-    """
-    The JSON object in a request's body.
-
-    Raises:
-        RefusedError: not JSON, not an object, with an `@odata.type` or a null in it.
-
-    """
+    """The JSON object in a body. Raises: RefusedError, also where there is an `@odata.type` or a null in it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         text = "The content type of the request is not supported; use application/json."
         raise RefusedError(415, "UnsupportedMediaType", text)
     try:
-        data = json.loads(request.body, parse_constant=_refuse_constant)
+        data = json.loads(request.body, parse_constant=int)  # which refuses NaN and Infinity
     except (ValueError, RecursionError) as error:
-        text = (
-            "Unable to read JSON request payload. Please ensure Content-Type header is set "
-            "and payload is of valid JSON format."
-        )
-        raise RefusedError(400, "BadRequest", text) from error
+        advice = "Please ensure Content-Type header is set and payload is of valid JSON format."
+        raise RefusedError(400, "BadRequest", f"Unable to read JSON request payload. {advice}") from error
     if not isinstance(data, dict):
         raise RefusedError(400, "BadRequest", "The request body is not a JSON object.")
-    for member, value in _members(data):
-        if member == "@odata.type" or (value is None and switches.nulls_refused):
+    for each in objects_in(data):
+        if "@odata.type" in each or (switches.nulls_refused and None in each.values()):
             raise invalid_field()
     return data
 
@@ -85,8 +75,7 @@ def parse_kty(data: dict[str, Any]) -> str:
         raise RefusedError(400, "AADB2C95030", "The 'kty' parameter of the key is missing.")
     kty = _KTYS.get(str(data["kty"]).lower())
     if kty is None:
-        text = "The 'kty' parameter of the key must be 'RSA' or 'oct'."
-        raise RefusedError(400, "AADB2C95031", text)
+        raise RefusedError(400, "AADB2C95031", "The 'kty' parameter of the key must be 'RSA' or 'oct'.")
     return kty
 
 
@@ -95,8 +84,7 @@ def parse_use(data: dict[str, Any]) -> str:
     if data.get("use") is None:
         raise bad_parameter("use")
     if data["use"] not in ("sig", "enc"):
-        text = "The 'use' parameter of the key must be 'sig' or 'enc'."
-        raise RefusedError(400, "AADB2C95033", text)
+        raise RefusedError(400, "AADB2C95033", "The 'use' parameter of the key must be 'sig' or 'enc'.")
     return str(data["use"])
 
 
@@ -137,17 +125,6 @@ def shown(key: Key, switches: Switches) -> dict[str, Any]:
     return body
 
 
-def _members(data: object) -> Iterator[tuple[str, object]]:
-    """Every member of every object in *data*."""
-    if isinstance(data, dict):
-        for member, value in data.items():
-            yield member, value
-            yield from _members(value)
-    elif isinstance(data, list):
-        for item in data:
-            yield from _members(item)
-
-
 def _int64(data: dict[str, Any], member: str) -> int | None:
     value = data.get(member)
     if value is None:
@@ -161,8 +138,3 @@ def _int64(data: dict[str, Any], member: str) -> int | None:
 def bad_parameter(member: str) -> RefusedError:
     """What the service says about a parameter that is missing or wrong."""
     return RefusedError(400, "AADB2C90253", f"The parameter '{member}' is missing or wrong.")
-
-
-def _refuse_constant(name: str) -> object:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)

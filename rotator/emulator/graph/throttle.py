@@ -12,6 +12,7 @@ from collections import deque
 
 from rotator.emulator.http.answers import RefusedError
 from rotator.emulator.model.switches import Switches
+from rotator.emulator.model.tenants import Tenant
 
 
 class Throttle:
@@ -21,18 +22,13 @@ class Throttle:
         self._lock = threading.Lock()
         self._windows: dict[tuple[str, str], deque[float]] = {}
 
-    def count(self, tenant_id: str, client_id: str, switches: Switches, now: float) -> None:
-        """
-        Count one request.
-
-        Raises:
-            RefusedError: 429, if it is one too many.
-
-        """
+    def count(self, tenant: Tenant, client_id: str, now: float) -> None:
+        """Count one request. Raises: RefusedError, 429, if it is one too many."""
+        switches = tenant.switches
         with self._lock:
             waits = (
-                self._wait((tenant_id, client_id), switches.throttle_per_app, switches, now),
-                self._wait((tenant_id, ""), switches.throttle_per_tenant, switches, now),
+                self._wait((tenant.id, client_id), switches.throttle_per_app, switches, now),
+                self._wait((tenant.id, ""), switches.throttle_per_tenant, switches, now),
             )
         wait = max(waits)
         if wait > 0:

@@ -14,17 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
-from rotator.emulator.graph.key_bodies import (
-    bad_parameter,
-    invalid_field,
-    parse_dates,
-    parse_kty,
-    parse_use,
-    refuse_unknown,
-)
+from rotator.emulator.graph import key_bodies
+from rotator.emulator.graph.key_bodies import bad_parameter, parse_dates, parse_kty, parse_use, refuse_unknown
 from rotator.emulator.http.answers import RefusedError
-from rotator.emulator.model.key_material import RsaMaterial, fresh_kid, thumbprint
-from rotator.emulator.model.keys import Key
+from rotator.emulator.model.keys import Key, RsaMaterial, fresh_kid, thumbprint
 from rotator.emulator.model.switches import Status, Switches
 
 _SECRET = frozenset({"use", "k", "nbf", "exp"})
@@ -39,15 +32,7 @@ def parse_secret(data: dict[str, Any], switches: Switches, now: float) -> Key:
     refuse_unknown(data, _SECRET)
     use, secret = parse_use(data), _text(data, "k")
     nbf, exp = parse_dates(data, switches, now)
-    return Key(
-        kid=fresh_kid(),
-        use=use,
-        kty="oct",
-        nbf=nbf,
-        exp=exp,
-        status=switches.uploaded_status,
-        secret=secret,
-    )
+    return Key(kid=fresh_kid(), use=use, kty="oct", nbf=nbf, exp=exp, status=switches.uploaded_status, secret=secret)
 
 
 def parse_certificate(data: dict[str, Any], switches: Switches) -> Key:
@@ -81,15 +66,14 @@ def parse_jwks(data: dict[str, Any], switches: Switches, now: float) -> tuple[Ke
     """The keys of a whole keyset, as POST and PUT give them."""
     keys = data.get("keys", [])
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-        raise invalid_field()
+        raise key_bodies.invalid_field()
     return tuple(_parse_jwk(key, switches, now) for key in keys)
 
 
 def _parse_jwk(data: dict[str, Any], switches: Switches, now: float) -> Key:
     refuse_unknown(data, _JWK | set(_RSA_PRIVATE))
     if data.get("kid"):
-        text = "The key in the payload has a non-empty 'kid'."
-        raise RefusedError(400, "AADB2C95059", text)
+        raise RefusedError(400, "AADB2C95059", "The key in the payload has a non-empty 'kid'.")
     kty, use = parse_kty(data), parse_use(data)
     nbf, exp = parse_dates(data, switches, now)
     try:

@@ -19,6 +19,10 @@ from typing import Any, Protocol
 GRAPH_JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
+Headers = tuple[tuple[str, str], ...]
+_DIAGNOSTIC = (
+    '{"ServerInfo":{"DataCenter":"Loopback","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"EMULATOR"}}'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +52,7 @@ class Answer:
     status: int
     body: bytes | Stream = b""
     content_type: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     data: Any = None
 
 
@@ -78,55 +82,35 @@ class Peer(Protocol):
         """Whether the client has left."""
 
 
+@dataclass(eq=False)
 class RefusedError(Exception):
     """Graph refuses: status, code and message of its error body."""
 
-    def __init__(self, status: int, code: str, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(f"{status} {code}: {message}")
-        self.status = status
-        self.code = code
-        self.message = message
-        self.headers = headers
+    status: int
+    code: str
+    message: str
+    headers: Headers = ()
 
 
+@dataclass(eq=False)
 class LoginRefusedError(Exception):
     """Entra refuses: status, OAuth error, AADSTS number and text."""
 
-    def __init__(
-        self,
-        status: int,
-        error: str,
-        number: int,
-        text: str,
-        headers: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        super().__init__(f"{status} {error} AADSTS{number}")
-        self.headers = headers
-        self.status = status
-        self.error = error
-        self.number = number
-        self.text = text
+    status: int
+    error: str
+    number: int
+    text: str
+    headers: Headers = ()
 
 
-def json_answer(
-    data: object,
-    *,
-    status: int = 200,
-    content_type: str = JSON,
-    headers: tuple[tuple[str, str], ...] = (),
-) -> Answer:
+def json_answer(data: object, *, status: int = 200, content_type: str = JSON, headers: Headers = ()) -> Answer:
     """An answer with *data* in JSON."""
     body = json.dumps(data, separators=(",", ":")).encode()
     return Answer(status=status, body=body, content_type=content_type, headers=headers, data=data)
 
 
 def graph_refusal(
-    refused: RefusedError,
-    *,
-    now: float,
-    request_id: str,
-    client_request_id: str | None,
-    inner_error_member: str = "innerError",
+    refused: RefusedError, *, now: float, request_id: str, client_request_id: str | None, inner_error_member: str
 ) -> Answer:
     """A Graph error body; `date` has no zone, as in the samples."""
     inner = {
@@ -136,12 +120,8 @@ def graph_refusal(
         "client-request-id": client_request_id or request_id,
     }
     error = {"code": refused.code, "message": refused.message, inner_error_member: inner}
-    return json_answer(
-        {"error": error},
-        status=refused.status,
-        content_type="application/json",
-        headers=refused.headers,
-    )
+    plain = "application/json"
+    return json_answer({"error": error}, status=refused.status, content_type=plain, headers=refused.headers)
 
 
 def login_refusal(refused: LoginRefusedError, *, now: float, client_request_id: str | None) -> Answer:
@@ -167,3 +147,18 @@ def login_refusal(refused: LoginRefusedError, *, now: float, client_request_id: 
 def utc(instant: float) -> datetime:
     """The aware datetime of an epoch instant."""
     return datetime.fromtimestamp(instant, UTC)
+
+
+def common_headers(request_id: str, client_request_id: str | None, *, is_graph: bool) -> Headers:
+    """The headers that every answer has ("Best practices for working with Microsoft Graph")."""
+    own = (("client-request-id", client_request_id),) if client_request_id else ()
+    graph = (("x-ms-ags-diagnostic", _DIAGNOSTIC), ("Strict-Transport-Security", "max-age=31536000"))
+    return (("request-id", request_id), *own, *(graph if is_graph else ()))
+
+
+def objects_in(data: object) -> Iterator[dict[str, Any]]:
+    """Every object in *data*, itself and those inside it."""
+    if isinstance(data, dict):
+        yield data
+    for item in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from objects_in(item)

@@ -68,7 +68,6 @@ class Origins:
         return origin if host and self.includes(origin) else self.usual
 
     def includes(self, origin: str) -> bool:
-        """Whether *origin* is one of these."""
         names = (f"[{name}]" if ":" in name else name for name in self.names)
         return origin.lower() in {f"https://{name}:{self.port}".lower() for name in names}
 

@@ -17,7 +17,6 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from http.client import responses
@@ -33,34 +32,33 @@ _ACCEPT_RETRY_SECONDS = 0.05  # after the process ran out of sockets
 _MAX_BODY = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handlers:
-    """
-    What the server needs of its owner.
-
-    *serve* answers a request, in the thread of its connection; *origin* gives the root under
-    which a client knows the emulator, from its Host header; *clock* is the time in the Date
-    header; *on_error* is called with every exception that is not the end of a connection.
-    """
-
-    serve: Callable[[Request, Peer], Delivery]
-    origin: Callable[[str | None], str]
-    clock: Callable[[], float]
-    on_error: Callable[[BaseException], None]
-
-
 class TlsServer(socketserver.ThreadingTCPServer):
-    """Listens, and serves every connection in a thread."""
+    """
+    Listens, and serves every connection in a thread.
+
+    *serve* answers a request; *origin* gives the root under which a client knows the emulator,
+    from its Host header; *clock* is the time in the Date header; *on_error* is called with every
+    exception that is not the end of a connection.
+    """
 
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext,
+        *,
+        serve: Callable[[Request, Peer], Delivery],
+        origin: Callable[[str | None], str],
+        clock: Callable[[], float],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.context = context
-        self.handlers = handlers
+        self.serve, self.origin, self.clock, self.on_error = serve, origin, clock, on_error
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self.stopping = threading.Event()
@@ -68,7 +66,6 @@ class TlsServer(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """The port in use."""
         return int(self.server_address[1])
 
     def accept(self) -> None:
@@ -91,15 +88,10 @@ class TlsServer(socketserver.ThreadingTCPServer):
         with contextlib.suppress(OSError):  # a last one, to wake `accept`
             socket.create_connection((str(host), int(port)), timeout=1).close()
 
-    def opened(self, connection: socket.socket) -> None:
-        """Remember a connection, which is cut when the server closes."""
+    def track(self, connection: socket.socket, *, is_open: bool) -> None:
+        """Remember an open connection, which is cut when the server closes."""
         with self._lock:
-            self._connections.add(connection)
-
-    def closed(self, connection: socket.socket) -> None:
-        """Forget a connection."""
-        with self._lock:
-            self._connections.discard(connection)
+            (self._connections.add if is_open else self._connections.discard)(connection)
 
     def cut_connections(self) -> None:
         """End every connection, so that no client waits for a server that is gone."""
@@ -114,7 +106,7 @@ class TlsServer(socketserver.ThreadingTCPServer):
         del request, client_address
         error = sys.exc_info()[1]
         if error is not None and not isinstance(error, OSError):
-            self.handlers.on_error(error)
+            self.on_error(error)
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -124,30 +116,24 @@ class Connection(BaseHTTPRequestHandler):
     server: TlsServer
 
     def setup(self) -> None:
-        """Shake hands."""
         raw: socket.socket = self.request
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.settimeout(_HANDSHAKE_TIMEOUT)
         self.request = self.server.context.wrap_socket(raw, server_side=True)
         self.request.settimeout(_IDLE_TIMEOUT)
-        self.server.opened(self.request)
+        self.server.track(self.request, is_open=True)
         super().setup()
 
     def finish(self) -> None:
         """Close, whatever state the connection is in."""
-        self.server.closed(self.request)
+        self.server.track(self.request, is_open=False)
         with contextlib.suppress(OSError, ValueError):
             super().finish()
         with contextlib.suppress(OSError):
             self.request.close()
 
     def is_gone(self) -> bool:
-        """
-        Whether the client has left.
-
-        A client that waits for an answer sends nothing: whatever can be read now is the
-        end of the connection.
-        """
+        """Whether the client has left: one that waits sends nothing, so what can be read now is the end."""
         poll = select.poll()
         try:
             poll.register(self.request.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
@@ -169,12 +155,12 @@ class Connection(BaseHTTPRequestHandler):
         request = Request(
             method=self.command,
             path=unquote(path),
-            origin=self.server.handlers.origin(self.headers.get("host")),
+            origin=self.server.origin(self.headers.get("host")),
             query=parse_query(query),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
         )
-        self._deliver(self.server.handlers.serve(request, self))
+        self._deliver(self.server.serve(request, self))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
@@ -199,7 +185,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def _send(self, delivery: Delivery) -> None:
         answer = delivery.answer
-        date = self.server.handlers.clock() + delivery.skew
+        date = self.server.clock() + delivery.skew
         head = _head(answer, date, closing=self.close_connection)
         pieces = _pieces(answer, head, with_body=self.command != "HEAD")
         if delivery.drip is not None:
@@ -222,7 +208,7 @@ class Connection(BaseHTTPRequestHandler):
         """Close with an RST, which the kernel sends where there is no time to linger."""
         self.close_connection = True
         with contextlib.suppress(OSError):
-            self.server.closed(self.request)
+            self.server.track(self.request, is_open=False)
             linger = struct.pack("ii", 1, 0)
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             socket.close(self.request.detach())

@@ -1,11 +1,9 @@
 """
 What can be asked of the emulator, and by which path and method.
 
-The names of operations are those that faults and tests use.
-
-Graph's paths are compared without case (early Microsoft samples say
-``trustframework/keysets``), with OData's key in brackets (``keySets('id')``) or as a
-segment, and actions with or without ``()``.
+The names of operations are those that faults and tests use. Graph's paths are compared
+without case (early Microsoft samples say ``trustframework/keysets``), with OData's key in
+brackets (``keySets('id')``) or as a segment, and actions with or without ``()``.
 
 Sources: Microsoft Graph beta reference for ``trustFrameworkKeySet`` and
 ``trustFrameworkKey_v2``; OpenID Connect Discovery 1.0 for the login side.
@@ -20,15 +18,16 @@ from urllib.parse import parse_qsl
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from rotator.emulator.http.answers import RefusedError
+
 
 class Operation(StrEnum):
     """One thing that a client can ask for."""
 
-    # The login side.
+    # Entra.
     DISCOVERY = "discovery"
     TOKEN = "token"  # noqa: S105 - the name of an operation
     LOGIN_KEYS = "login_keys"
-
     # Graph.
     LIST_KEYSETS = "list_keysets"
     CREATE_KEYSET = "create_keyset"
@@ -43,95 +42,60 @@ class Operation(StrEnum):
     LIST_KEYS = "list_keys"
     GET_KEY = "get_key"
     UPDATE_KEY = "update_key"
-
     # What relying parties read.
     POLICY_DISCOVERY = "policy_discovery"
     JWKS = "jwks"
-
-    # Ours.
+    # The emulator's own.
     CONTROL = "control"
     UNKNOWN = "unknown"
 
 
-WRITES = frozenset(
-    {
-        Operation.CREATE_KEYSET,
-        Operation.REPLACE_KEYSET,
-        Operation.DELETE_KEYSET,
-        Operation.GENERATE_KEY,
-        Operation.UPLOAD_SECRET,
-        Operation.UPLOAD_CERTIFICATE,
-        Operation.UPLOAD_PKCS12,
-        Operation.UPDATE_KEY,
-    }
-)
-
-GRAPH = WRITES | {
-    Operation.LIST_KEYSETS,
-    Operation.GET_KEYSET,
-    Operation.GET_ACTIVE_KEY,
-    Operation.LIST_KEYS,
-    Operation.GET_KEY,
-}
-
-# Even to read one key through keys_v2 takes the right to write (page "Get trustFrameworkKey_v2").
-NEEDS_WRITE_ROLE = WRITES | {Operation.LIST_KEYS, Operation.GET_KEY}
-
-CONTROL_ROOT = "/_emulator"
-_KEYSETS = "/beta/trustFramework/keySets"
-_KEYSET = f"{_KEYSETS}/<keyset>"
-_CANONICAL = {
-    word.lower(): word
-    for word in (
-        "generateKey", "uploadSecret", "uploadCertificate", "uploadPkcs12", "getActiveKey",
-        "keys_v2",
-    )
-}  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What a path asks for. *refused*: the HTTP status where it asks for nothing we have."""
+    """What a path asks for. *refused*: the HTTP status where the emulator has no such path or method."""
 
     operation: Operation
     arguments: Mapping[str, str] = field(default_factory=dict)
     refused: int | None = None
 
 
-def _rule(path: str, operation: Operation, *methods: str) -> Rule:
-    return Rule(path, endpoint=operation, methods=methods or ("GET",))
+CONTROL_ROOT = "/_emulator"
+_KEYSETS = "/beta/trustFramework/keySets"
+_KEYSET = f"{_KEYSETS}/<keyset>"
+_TABLE = (
+    ("GET", "/<tenant>/v2.0/.well-known/openid-configuration", Operation.DISCOVERY),
+    ("POST", "/<tenant>/oauth2/v2.0/token", Operation.TOKEN),
+    ("GET", "/<tenant>/discovery/v2.0/keys", Operation.LOGIN_KEYS),
+    ("GET", "/<tenant>/<policy>/discovery/v2.0/keys", Operation.JWKS),
+    ("GET", "/<tenant>/<policy>/v2.0/.well-known/openid-configuration", Operation.POLICY_DISCOVERY),
+    ("GET", _KEYSETS, Operation.LIST_KEYSETS),
+    ("POST", _KEYSETS, Operation.CREATE_KEYSET),
+    ("GET", _KEYSET, Operation.GET_KEYSET),
+    ("PUT", _KEYSET, Operation.REPLACE_KEYSET),
+    ("DELETE", _KEYSET, Operation.DELETE_KEYSET),
+    ("POST", f"{_KEYSET}/generateKey", Operation.GENERATE_KEY),
+    ("POST", f"{_KEYSET}/uploadSecret", Operation.UPLOAD_SECRET),
+    ("POST", f"{_KEYSET}/uploadCertificate", Operation.UPLOAD_CERTIFICATE),
+    ("POST", f"{_KEYSET}/uploadPkcs12", Operation.UPLOAD_PKCS12),
+    ("GET", f"{_KEYSET}/getActiveKey", Operation.GET_ACTIVE_KEY),
+    ("GET", f"{_KEYSET}/keys_v2", Operation.LIST_KEYS),
+    ("GET", f"{_KEYSET}/keys_v2/<kid>", Operation.GET_KEY),
+    ("PATCH", f"{_KEYSET}/keys_v2/<kid>", Operation.UPDATE_KEY),
+)
+GRAPH = frozenset(operation for _, path, operation in _TABLE if path.startswith(_KEYSETS))
+WRITES = frozenset(operation for method, _, operation in _TABLE if operation in GRAPH and method != "GET")
+# Even to read one key through keys_v2 takes the right to write (page "Get trustFrameworkKey_v2").
+NEEDS_WRITE_ROLE = WRITES | {Operation.LIST_KEYS, Operation.GET_KEY}
 
-
+_ACTIONS = ("generateKey", "uploadSecret", "uploadCertificate", "uploadPkcs12", "getActiveKey", "keys_v2")
+_CANONICAL = {word.lower(): word for word in _ACTIONS}
 _MAP = Map(
-    [
-        _rule("/<tenant>/v2.0/.well-known/openid-configuration", Operation.DISCOVERY),
-        _rule("/<tenant>/oauth2/v2.0/token", Operation.TOKEN, "POST"),
-        _rule("/<tenant>/discovery/v2.0/keys", Operation.LOGIN_KEYS),
-        _rule("/<tenant>/<policy>/discovery/v2.0/keys", Operation.JWKS),
-        _rule("/<tenant>/<policy>/v2.0/.well-known/openid-configuration", Operation.POLICY_DISCOVERY),
-        _rule(_KEYSETS, Operation.LIST_KEYSETS),
-        _rule(_KEYSETS, Operation.CREATE_KEYSET, "POST"),
-        _rule(_KEYSET, Operation.GET_KEYSET),
-        _rule(_KEYSET, Operation.REPLACE_KEYSET, "PUT"),
-        _rule(_KEYSET, Operation.DELETE_KEYSET, "DELETE"),
-        _rule(f"{_KEYSET}/generateKey", Operation.GENERATE_KEY, "POST"),
-        _rule(f"{_KEYSET}/uploadSecret", Operation.UPLOAD_SECRET, "POST"),
-        _rule(f"{_KEYSET}/uploadCertificate", Operation.UPLOAD_CERTIFICATE, "POST"),
-        _rule(f"{_KEYSET}/uploadPkcs12", Operation.UPLOAD_PKCS12, "POST"),
-        _rule(f"{_KEYSET}/getActiveKey", Operation.GET_ACTIVE_KEY),
-        _rule(f"{_KEYSET}/keys_v2", Operation.LIST_KEYS),
-        _rule(f"{_KEYSET}/keys_v2/<kid>", Operation.GET_KEY),
-        _rule(f"{_KEYSET}/keys_v2/<kid>", Operation.UPDATE_KEY, "PATCH"),
-    ],
+    [Rule(path, endpoint=operation, methods=[method]) for method, path, operation in _TABLE],
     strict_slashes=False,
     merge_slashes=False,
 ).bind("localhost")
-
 # B2C's other spelling, /{tenant}/discovery/v2.0/keys?p={policy}, has the path of the login side.
-_OF_A_POLICY = {
-    Operation.LOGIN_KEYS: Operation.JWKS,
-    Operation.DISCOVERY: Operation.POLICY_DISCOVERY,
-}
+_OF_A_POLICY = {Operation.LOGIN_KEYS: Operation.JWKS, Operation.DISCOVERY: Operation.POLICY_DISCOVERY}
 
 
 def find_route(method: str, path: str, query: Mapping[str, str]) -> Route:
@@ -155,8 +119,7 @@ def is_graph(route: Route, path: str) -> bool:
 
 
 def _canonical(path: str) -> str:
-    prefix = path[: len(_KEYSETS)]
-    if prefix.lower() != _KEYSETS.lower():
+    if path[: len(_KEYSETS)].lower() != _KEYSETS.lower():
         return path
     rest = re.sub(r"^\('([^']*)'\)", r"/\1", path[len(_KEYSETS) :])
     rest = re.sub(r"/(keys_v2)\('([^']*)'\)$", r"/\1/\2", rest, flags=re.IGNORECASE)
@@ -169,3 +132,13 @@ def _canonical(path: str) -> str:
 def parse_query(query: str) -> dict[str, str]:
     """A query string as a mapping; the last of several values counts."""
     return dict(parse_qsl(query, keep_blank_values=True))
+
+
+def not_found(route: Route, path: str) -> RefusedError:
+    """Graph's refusal of a path or a method that it does not have."""
+    if route.refused == 405:
+        return RefusedError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+    if path.lower().startswith("/beta/"):
+        segment = path.rstrip("/").rpartition("/")[2]
+        return RefusedError(400, "BadRequest", f"Resource not found for the segment '{segment}'.")
+    return RefusedError(404, "ResourceNotFound", f"There is nothing at '{path}'.")

@@ -15,6 +15,7 @@ Instants are epoch seconds; an event of the seed happened before all time.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -151,86 +152,36 @@ def as_of(events: Iterable[Event], instant: float) -> tuple[Key, ...] | None:
 
 def signers(events: Sequence[Event], start: float, end: float, tie_break: TieBreak) -> tuple[Signer, ...]:
     """Which key was active when, from *start* to *end*, without holes or overlaps."""
-    spans = [span for span in _valid_spans(events) if span.start < end and start < span.end]
-    begins = sorted(spans, key=lambda span: span.start)
-    edges = {start, end, *(span.start for span in spans), *(span.end for span in spans)}
-    instants = sorted(edge for edge in edges if start <= edge <= end)
-    valid: list[_Span] = []
-    begun = 0
-    reigns: list[Signer] = []
-    for begin, until in pairwise(instants):
-        valid = [span for span in valid if span.end > begin]
-        while begun < len(begins) and begins[begun].start <= begin:
-            valid.append(begins[begun])
-            begun += 1
-        valid.sort(key=lambda span: span.order)
-        active = active_key((span.key for span in valid), begin, tie_break)
-        _extend(reigns, Signer(active.kid if active else None, begin, until))
-    return tuple(reigns)
+    pending = deque(sorted(events, key=lambda event: event.instant))
+    keys: Keys = {}
+    order: dict[str, int] = {}
+    found: list[Signer] = []
+    for begin, until in pairwise(sorted({start, end, *(edge for edge in _edges(events) if start < edge < end)})):
+        while pending and pending[0].instant <= begin:
+            event = pending.popleft()
+            apply(event, keys)
+            if not isinstance(event, KeyAdded | StatusSet):
+                order.clear()
+            for kid in keys:
+                order.setdefault(kid, len(order))
+        keys = {kid: key for kid, key in keys.items() if key.exp is None or begin < key.exp}  # expired for good
+        active = active_key((keys[kid] for kid in sorted(keys, key=order.__getitem__)), begin, tie_break)
+        signer = Signer(active.kid if active else None, begin, until)
+        if found and found[-1].kid == signer.kid:
+            found[-1] = replace(found[-1], end=until)
+        else:
+            found.append(signer)
+    return tuple(found)
 
 
 def gaps(events: Sequence[Event], start: float, end: float) -> tuple[Gap, ...]:
     """The times between *start* and *end* in which no key was valid."""
-    return tuple(
-        Gap(reign.start, reign.end) for reign in signers(events, start, end, TieBreak.NEWEST) if reign.kid is None
-    )
+    return tuple(Gap(each.start, each.end) for each in signers(events, start, end, TieBreak.NEWEST) if each.kid is None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """A time in which *key*, the order-th that was added, was valid."""
-
-    key: Key
-    order: int
-    start: float
-    end: float
-
-
-def _valid_spans(events: Sequence[Event]) -> Iterator[_Span]:
-    """When each key was there, enabled, and between its dates."""
-    keys: Keys = {}
-    enabled_since: dict[str, tuple[Key, int, float]] = {}
-    orders: dict[str, int] = {}
-    for event in sorted(events, key=lambda event: event.instant):
-        apply(event, keys)
-        touched = _touched(event)
-        if touched is None:
-            orders.clear()
-        for kid in list(enabled_since) if touched is None else touched:
-            if kid in enabled_since:
-                yield from _between_dates(*enabled_since.pop(kid), event.instant)
-        for kid in list(keys) if touched is None else touched:
-            key = keys.get(kid)
-            if key is None:
-                continue
-            order = orders.setdefault(kid, len(orders))
-            if key.status is not Status.DISABLED:
-                enabled_since[kid] = (key, order, event.instant)
-    for key, order, since in enabled_since.values():
-        yield from _between_dates(key, order, since, math.inf)
-
-
-def _touched(event: Event) -> tuple[str, ...] | None:
-    """The kids that *event* concerns; None: all of them."""
-    match event:
-        case KeyAdded(key=key):
-            return (key.kid,)
-        case StatusSet(kid=kid):
-            return (kid,)
-        case Created() | Replaced() | Deleted():
-            return None
-
-
-def _between_dates(key: Key, order: int, since: float, until: float) -> Iterator[_Span]:
-    start = since if key.nbf is None else max(since, key.nbf)
-    end = until if key.exp is None else min(until, key.exp)
-    if start < end:
-        yield _Span(key, order, start, end)
-
-
-def _extend(reigns: list[Signer], reign: Signer) -> None:
-    """Append *reign*, or lengthen the last where the same key goes on."""
-    if reigns and reigns[-1].kid == reign.kid:
-        reigns[-1] = replace(reigns[-1], end=reign.end)
-    else:
-        reigns.append(reign)
+def _edges(events: Iterable[Event]) -> Iterator[float]:
+    """Every instant at which another key may become active."""
+    for event in events:
+        yield event.instant
+        for key in keys_in(event):
+            yield from (instant for instant in (key.nbf, key.exp) if instant is not None)

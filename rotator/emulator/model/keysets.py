@@ -28,65 +28,48 @@ class ModelError(Exception):
     documented; where clients saw more than one, *status* is the name of a switch.
     """
 
-    status: ClassVar[int | str] = 500
-    code: ClassVar[str] = "UnknownError"
-    text: ClassVar[str] = "The service cannot do that."
+    status: ClassVar[int | str]
+    code: ClassVar[str]
+    text: ClassVar[str]
+
+    def __init_subclass__(cls, *, status: int | str, code: str, text: str) -> None:
+        cls.status, cls.code, cls.text = status, code, text
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
-        self.name = name
-
-    @property
-    def message(self) -> str:
-        """The sentence in Graph's error body."""
-        return self.text.format(name=self.name)
+        self.message = self.text.format(name=name)
 
 
-class KeysetMissingError(ModelError):
-    """There is no such keyset. The switch `missing_keyset_code` says with which code."""
+_MISSING_KEYSET = "The KeyContainer with id '{name}' cannot be found in the directory."
+_MISSING_KEY = "The key with id '{name}' cannot be found in the keyset."
+_EXISTS = "The keyset '{name}' already exists."
+_TYPES = "A keyset cannot hold keys of different types."
+_USES = "A keyset cannot mix keys for signature and for encryption."
+_PARALLEL = "Concurrent writes to the same object are not allowed."
 
-    status = "missing_keyset_status"
-    text = "The KeyContainer with id '{name}' cannot be found in the directory."
+
+class KeysetMissingError(ModelError, status="missing_keyset_status", code="AADB2C90073", text=_MISSING_KEYSET):
+    """There is no such keyset. The switch `missing_keyset_code` replaces the code."""
 
 
-class KeysetExistsError(ModelError):
+class KeysetExistsError(ModelError, status="existing_keyset_status", code="AADB2C95028", text=_EXISTS):
     """There already is such a keyset."""
 
-    status = "existing_keyset_status"
-    code = "AADB2C95028"
-    text = "The keyset '{name}' already exists."
 
-
-class KeyMissingError(ModelError):
+class KeyMissingError(ModelError, status="missing_key_status", code="AADB2C90130", text=_MISSING_KEY):
     """There is no such kid in the keyset."""
 
-    status = "missing_key_status"
-    code = "AADB2C90130"
-    text = "The key with id '{name}' cannot be found in the keyset."
 
-
-class MixedTypesError(ModelError):
+class MixedTypesError(ModelError, status=400, code="AADB2C95032", text=_TYPES):
     """A keyset has one kty."""
 
-    status = 400
-    code = "AADB2C95032"
-    text = "A keyset cannot hold keys of different types."
 
-
-class MixedUsesError(ModelError):
+class MixedUsesError(ModelError, status=400, code="AADB2C95042", text=_USES):
     """A keyset has one use."""
 
-    status = 400
-    code = "AADB2C95042"
-    text = "A keyset cannot mix keys for signature and for encryption."
 
-
-class ConcurrentWriteError(ModelError):
+class ConcurrentWriteError(ModelError, status="concurrent_write_status", code="AADB2C95053", text=_PARALLEL):
     """Another write to this keyset is under way."""
-
-    status = "concurrent_write_status"
-    code = "AADB2C95053"
-    text = "Concurrent writes to the same object are not allowed."
 
 
 class Keyset:
@@ -115,7 +98,6 @@ class Keyset:
         return as_of(tuple(self.events), instant)
 
     def append(self, event: Event) -> None:
-        """Add an event."""
         self.events.append(event)
         self.exists = apply(event, self._by_kid)
         self.keys = tuple(self._by_kid.values())

@@ -61,13 +61,11 @@ class KeysetSeed:
 
     def __post_init__(self) -> None:
         if not KEYSET_ID.fullmatch(self.id):
-            msg = f"id: {self.id!r} is not the id of a keyset: B2C_1A_ and a name"
-            raise SeedError(msg)
+            raise SeedError(f"id: {self.id!r} is not the id of a keyset: B2C_1A_ and a name")
         for member in ("use", "kty"):
             kinds = sorted({str(getattr(key, member)) for key in self.keys})
             if len(kinds) > 1:
-                msg = f"keys: a keyset has one {member}, not {' and '.join(kinds)}"
-                raise SeedError(msg)
+                raise SeedError(f"keys: a keyset has one {member}, not {' and '.join(kinds)}")
         _refuse_duplicates("keys", "kid", (key.kid for key in self.keys if key.kid))
 
 
@@ -81,8 +79,7 @@ def _from_file(raw: Any, info: ValidationInfo, named: str, member: str) -> Any: 
 
 def _file_text(name: object, source: Source, path: str = "") -> str:
     if not isinstance(name, str):
-        msg = f"{path}a text is expected"
-        raise SeedError(msg)
+        raise SeedError(f"{path}a text is expected")
     file = (source.folder or Path()) / name
     try:
         return file.read_text(encoding="utf-8")
@@ -119,8 +116,7 @@ class Secret:
     @classmethod
     def _read_file(cls, raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any input
         if isinstance(raw, dict) and ("value" in raw) == ("file" in raw):
-            msg = "a secret has either a value or a file"
-            raise SeedError(msg)
+            raise SeedError("a secret has either a value or a file")
         read = _from_file(raw, info, "file", "value")
         return read if read is raw else {**read, "value": read["value"].strip()}
 
@@ -183,15 +179,13 @@ class TenantSeed:
         try:
             uuid.UUID(self.id)
         except ValueError as error:
-            msg = f"id: {self.id!r} is not a GUID"
-            raise SeedError(msg) from error
+            raise SeedError(f"id: {self.id!r} is not a GUID") from error
         _refuse_duplicates("apps", "client_id", (app.client_id.lower() for app in self.apps))
         _refuse_duplicates("keysets", "id", (keyset.id for keyset in self.keysets))
         known = {keyset.id for keyset in self.keysets}
         for policy, keysets in self.policies.items():
             for missing in (keyset for keyset in keysets if keyset not in known):
-                msg = f"policies.{policy}: there is no keyset {missing}"
-                raise SeedError(msg)
+                raise SeedError(f"policies.{policy}: there is no keyset {missing}")
 
 
 @raises(SeedError)
@@ -209,8 +203,7 @@ class Seed:
 def _refuse_duplicates(where: str, member: str, values: Iterable[str]) -> None:
     for value, times in Counter(values).items():
         if times > 1:
-            msg = f"{where}: duplicate {member} {value}"
-            raise SeedError(msg)
+            raise SeedError(f"{where}: duplicate {member} {value}")
 
 
 def demo_seed(

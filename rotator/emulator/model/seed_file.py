@@ -46,19 +46,12 @@ _FORM: JsonForm[Seed] = JsonForm(Seed, SeedError)
 
 
 def load_seed(path: Path, now: float) -> Seed:
-    """
-    The seed in a file; *now* is what relative instants start from.
-
-    Raises:
-        SeedError: one line, with the file and where in it the mistake is.
-
-    """
+    """The seed in a file; relative instants count from *now*. Raises: SeedError, with the file and the path in it."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        msg = f"{path}: cannot be read: {reason}"
-        raise SeedError(msg) from error
+        raise SeedError(f"{path}: cannot be read: {reason}") from error
     return parse_seed(text, now, folder=path.parent, name=str(path))
 
 
@@ -71,11 +64,9 @@ def parse_seed(text: str, now: float, *, folder: Path, name: str) -> Seed:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        msg = f"{name}: {where}{getattr(error, 'problem', None) or 'not valid YAML'}"
-        raise SeedError(msg) from error
+        raise SeedError(f"{name}: {where}{getattr(error, 'problem', None) or 'not valid YAML'}") from error
     except SeedError as error:
-        msg = f"{name}: {error}"
-        raise SeedError(msg) from error
+        raise SeedError(f"{name}: {error}") from error
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"{name}: holds something that JSON does not have (a set, binary data or an alias of itself)"
         raise SeedError(msg) from error
@@ -84,8 +75,7 @@ def parse_seed(text: str, now: float, *, folder: Path, name: str) -> Seed:
 def _check_tenants(data: object) -> None:
     """In a file, tenants have no default."""
     if isinstance(data, dict) and "tenants" not in data:
-        msg = "tenants: is missing"
-        raise SeedError(msg)
+        raise SeedError("tenants: is missing")
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -18,29 +18,10 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from rotator.emulator.model.history import (
-    BEFORE_ALL_TIME,
-    Created,
-    Deleted,
-    Event,
-    Gap,
-    KeyAdded,
-    Replaced,
-    Signer,
-    StatusSet,
-    gaps,
-    signers,
-)
+from rotator.emulator.model import history, keysets
+from rotator.emulator.model.history import BEFORE_ALL_TIME, Created, Event, KeyAdded
 from rotator.emulator.model.keys import Key, active_key, new_key
-from rotator.emulator.model.keysets import (
-    ConcurrentWriteError,
-    Keyset,
-    KeysetExistsError,
-    KeysetMissingError,
-    View,
-    refuse_mixture,
-    view_of,
-)
+from rotator.emulator.model.keysets import Keyset, View, refuse_mixture, view_of
 from rotator.emulator.model.seed import App, KeySeed, TenantSeed
 from rotator.emulator.model.switches import ReadPath, Status, Switches
 
@@ -70,8 +51,6 @@ class Tenant:
             events += [KeyAdded(instant=BEFORE_ALL_TIME, by=SEED, key=new_key(key)) for key in keyset.keys]
             self.restore(keyset.id, events)
 
-    # --- reads
-
     def all_keysets(self) -> tuple[Keyset, ...]:
         """Every keyset that ever was, in order of creation, deleted ones included."""
         with self._lock:
@@ -82,14 +61,13 @@ class Tenant:
         with self._lock:
             found = self._keysets.get(self._canonical(keyset_id))
             if found is None or not found.exists:
-                raise KeysetMissingError(keyset_id)
+                raise keysets.KeysetMissingError(keyset_id)
             return found
 
     def read(self) -> tuple[View, ...]:
         """All keysets as a read sees them now, which may be stale."""
         at = self._read_instant()
-        views = (view_of(keyset, at) for keyset in self.all_keysets())
-        return tuple(view for view in views if view is not None)
+        return tuple(view for keyset in self.all_keysets() if (view := view_of(keyset, at)) is not None)
 
     def read_keyset(self, keyset_id: str) -> View:
         """One keyset as a read sees it now. Raises: KeysetMissingError."""
@@ -98,26 +76,22 @@ class Tenant:
             found = self._keysets.get(self._canonical(keyset_id))
         view = view_of(found, at) if found is not None else None
         if view is None:
-            raise KeysetMissingError(keyset_id)
+            raise keysets.KeysetMissingError(keyset_id)
         return view
 
     def active(self, keyset_id: str) -> Key | None:
         """The key in use now, as a read sees it."""
-        keys = self.read_keyset(keyset_id).keys
-        return active_key(keys, self._clock(), self.switches.tie_break)
+        return active_key(self.read_keyset(keyset_id).keys, self._clock(), self.switches.tie_break)
 
-    def gaps(self, keyset_id: str, start: float, end: float) -> tuple[Gap, ...]:
+    def gaps(self, keyset_id: str, start: float, end: float) -> tuple[history.Gap, ...]:
         """The times without a valid key, from the whole history."""
         with self._lock:
-            return gaps(self._keysets[keyset_id].events, start, end)
+            return history.gaps(self._keysets[keyset_id].events, start, end)
 
-    def signers(self, keyset_id: str, start: float, end: float) -> tuple[Signer, ...]:
+    def signers(self, keyset_id: str, start: float, end: float) -> tuple[history.Signer, ...]:
         """Which key was active when, from the whole history."""
         with self._lock:
-            events = self._keysets[keyset_id].events
-            return signers(events, start, end, self.switches.tie_break)
-
-    # --- writes
+            return history.signers(self._keysets[keyset_id].events, start, end, self.switches.tie_break)
 
     def create(self, keyset_id: str, keys: tuple[Key, ...] = (), *, by: str = PERSON) -> None:
         """Make a keyset. Raises: KeysetExistsError, MixedTypesError, MixedUsesError."""
@@ -126,7 +100,7 @@ class Tenant:
             keyset_id = self._canonical(keyset_id)
             present = self._keysets.get(keyset_id)
             if present is not None and present.exists:
-                raise KeysetExistsError(keyset_id)
+                raise keysets.KeysetExistsError(keyset_id)
             now = self._clock()
             events: list[Event] = [Created(instant=now, by=by)]
             events += [KeyAdded(instant=now, by=by, key=key) for key in keys]
@@ -138,7 +112,6 @@ class Tenant:
         with self._writing(keyset_id) as keyset:
             refuse_mixture((*keyset.keys[-1:], key))
             keyset.append(KeyAdded(instant=self._clock(), by=by, key=key))
-        self._on_commit()
 
     def add_key(self, keyset_id: str, seed: KeySeed | None = None, *, by: str = PERSON) -> Key:
         """Make a key from its description and add it, as a person does in the portal."""
@@ -150,29 +123,25 @@ class Tenant:
         """Enable or disable. Raises: KeysetMissingError, KeyMissingError."""
         with self._writing(keyset_id) as keyset:
             keyset.key(kid)
-            keyset.append(StatusSet(instant=self._clock(), by=by, kid=kid, status=status))
-            changed_key = keyset.key(kid)
-        self._on_commit()
-        return changed_key
+            keyset.append(history.StatusSet(instant=self._clock(), by=by, kid=kid, status=status))
+            return keyset.key(kid)
 
     def replace(self, keyset_id: str, keys: tuple[Key, ...], *, by: str = PERSON) -> None:
         """Remove every key and put *keys* in their place."""
         refuse_mixture(keys)
         with self._writing(keyset_id) as keyset:
-            keyset.append(Replaced(instant=self._clock(), by=by, keys=keys))
-        self._on_commit()
+            keyset.append(history.Replaced(instant=self._clock(), by=by, keys=keys))
 
     def delete(self, keyset_id: str, *, by: str = PERSON) -> None:
         """Delete, and keep a copy as `{id}.bak`; a `.bak` is deleted without one."""
         with self._writing(keyset_id) as keyset:
             now, keys = self._clock(), keyset.keys
-            keyset.append(Deleted(instant=now, by=by))
+            keyset.append(history.Deleted(instant=now, by=by))
             if not keyset.id.endswith(".bak"):
                 backup = f"{keyset.id}.bak"
                 past = self._keysets[backup].events if backup in self._keysets else []
-                copy = Replaced(instant=now, by=by, keys=keys)
+                copy = history.Replaced(instant=now, by=by, keys=keys)
                 self.restore(backup, [*past, Created(instant=now, by=by), copy])
-        self._on_commit()
 
     def register(self, app: App) -> None:
         """Put an app registration in the place of the one with its client id, or add it."""
@@ -191,11 +160,11 @@ class Tenant:
 
     @contextmanager
     def _writing(self, keyset_id: str) -> Iterator[Keyset]:
-        """Rule 2: the keyset is busy for as long as the write takes."""
+        """Rule 2: the keyset is busy for as long as the write takes. Commits, unless it raises."""
         with self._lock:
             keyset = self.keyset(keyset_id)
             if keyset.busy:
-                raise ConcurrentWriteError(keyset_id)
+                raise keysets.ConcurrentWriteError(keyset_id)
             keyset.busy = True
         try:
             if self.switches.write_duration:
@@ -204,29 +173,25 @@ class Tenant:
                 yield keyset
         finally:
             keyset.busy = False
+        self._on_commit()
 
     def _canonical(self, keyset_id: str) -> str:
         """The id under which a keyset is kept, as far as the switches let it differ."""
         if keyset_id in self._keysets:
             return keyset_id
-        wanted = [keyset_id]
-        if self.switches.unprefixed_ids_resolve:
-            wanted.append(f"B2C_1A_{keyset_id}")
-        for spelling in wanted:
+        spellings = [keyset_id, *([f"B2C_1A_{keyset_id}"] if self.switches.unprefixed_ids_resolve else [])]
+        for spelling in spellings:
             for known in self._keysets:
-                same_letters = known.lower() == spelling.lower()
-                if known == spelling or (self.switches.ids_ignore_case and same_letters):
+                if known == spelling or (self.switches.ids_ignore_case and known.lower() == spelling.lower()):
                     return known
         return keyset_id
 
     def _read_instant(self) -> float | None:
         """The instant whose state this read sees; None: the very latest."""
-        switches = self.switches
-        if not switches.read_after_write_delay:
+        delay = self.switches.read_after_write_delay
+        if not delay or (self.switches.read_path is ReadPath.FLAPPING and next(self._reads) % 2 == 0):
             return None
-        if switches.read_path is ReadPath.FLAPPING and next(self._reads) % 2 == 0:
-            return None
-        return self._clock() - switches.read_after_write_delay
+        return self._clock() - delay
 
 
 class Directory:
@@ -238,22 +203,16 @@ class Directory:
         self.on_commit: Callable[[], None] = lambda: None
         self._tenants: dict[str, Tenant] = {}
 
-    def committed(self) -> None:
-        """Something has changed."""
-        self.on_commit()
-
     def now(self) -> float:
         """The emulated time: the clock that was handed in, moved by the offset."""
         return self._clock() + self.offset
 
     @property
     def tenants(self) -> tuple[Tenant, ...]:
-        """In the order of the seed."""
         return tuple(dict.fromkeys(self._tenants.values()))
 
     def add(self, seed: TenantSeed) -> Tenant:
-        """Add a tenant."""
-        tenant = Tenant(seed, self.now, self.committed)
+        tenant = Tenant(seed, self.now, lambda: self.on_commit())  # noqa: PLW0108 - it is replaced later
         self._tenants[tenant.id] = tenant
         self._tenants[tenant.domain.lower()] = tenant
         return tenant

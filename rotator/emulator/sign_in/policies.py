@@ -31,7 +31,6 @@ class Policies:
         return json_answer({"keys": published(found, name, self.directory.now())})
 
     def discovery(self, request: Request, tenant: str, policy: str) -> Answer:
-        """The OpenID configuration of a policy."""
         found, name = self._policy(tenant, policy)
         root = f"{request.origin}/{found.domain}/{name.lower()}"
         return json_answer(
@@ -53,8 +52,7 @@ class Policies:
         for name in found.policies if found else ():
             if found and name.lower() == policy.lower():
                 return found, name
-        text = f"The policy '{policy}' does not exist in the tenant '{tenant}'."
-        raise RefusedError(404, "AADB2C90007", text)
+        raise RefusedError(404, "AADB2C90007", f"The policy '{policy}' does not exist in the tenant '{tenant}'.")
 
 
 def published(tenant: Tenant, policy: str, now: float) -> list[dict[str, object]]:
