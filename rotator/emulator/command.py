@@ -86,7 +86,7 @@ def write_configuration(emulator: Emulator, folder: Path, settings: Mapping[str,
     tenants: list[dict[str, Any]] = []
     for tenant in emulator.tenants:
         credential = _credential(tenant, folder)
-        keysets = [_keyset(each) for each in tenant.all_keysets() if _is_rotatable(each)]
+        keysets = [_keyset(each) for each in tenant.all_keysets() if each.exists and not each.id.endswith(".bak")]
         if credential is not None and keysets:
             name = tenant.domain.partition(".")[0]
             known = {"name": name, "tenant_id": tenant.domain, "cloud": dict(cloud), "credential": credential}
@@ -113,11 +113,6 @@ def _secret_file(tenant: Tenant, folder: Path) -> Path:
     return folder / f"{tenant.domain}-client-secret"
 
 
-def _is_rotatable(keyset: Keyset) -> bool:
-    """Whether the configuration names it: backups are not rotated."""
-    return keyset.exists and not keyset.id.endswith(".bak")
-
-
 def _keyset(keyset: Keyset) -> dict[str, str]:
     newest = keyset.keys[-1] if keyset.keys else None
     body = {"id": keyset.id, "use": newest.use if newest else "sig"}
@@ -139,12 +134,8 @@ def _greeting(emulator: Emulator, configuration: Path) -> str:
         lines += [f"  app     {app.client_id}" for app in tenant.apps.values()]
         secret = _secret_file(tenant, configuration.parent)
         lines += [f"  secret  in {secret}"] if secret.exists() else []
-        lines += [f"  keyset  {each.id}  {_count(len(each.keys))}" for each in tenant.all_keysets() if each.exists]
+        lines += [f"  keyset  {each.id}  {len(each.keys)} key(s)" for each in tenant.all_keysets() if each.exists]
         lines += [f"  jwks    {emulator.url}/{tenant.domain}/{name}/discovery/v2.0/keys" for name in tenant.policies]
     lines += ["", "A configuration that is ready for use:", f"  export ROTATOR_CONFIG={configuration}"]
     lines += ["  rotator --dry-run", "", "Ctrl-C ends it."]
     return "\n".join(lines) + "\n"
-
-
-def _count(keys: int) -> str:
-    return "1 key" if keys == 1 else f"{keys or 'no'} keys"

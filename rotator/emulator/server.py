@@ -14,8 +14,8 @@ certificates of apps, which go by the login clock (entra/tokens.py says why).
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -146,21 +146,17 @@ class Emulator:
             raise EmulatorError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
         self._origins = Origins(self._names, server.port)
         self.port, self.url = server.port, self._origins.usual
-        stack.enter_context(self._running(server))
-
-    @contextmanager
-    def _running(self, server: TlsServer) -> Iterator[None]:
         thread = threading.Thread(target=server.accept, name="emulator", daemon=True)
         thread.start()
-        try:
-            yield
-        finally:
-            self._closing.set()
-            self.faults.clear()
-            server.stop()
-            thread.join()
-            server.server_close()
-            server.cut_connections()
+        stack.callback(self._end, server, thread)
+
+    def _end(self, server: TlsServer, thread: threading.Thread) -> None:
+        self._closing.set()
+        self.faults.clear()
+        server.stop()
+        thread.join()
+        server.server_close()
+        server.cut_connections()
 
     def tenant(self, name: str) -> Tenant:
         """A tenant by GUID or domain. Raises: EmulatorError."""

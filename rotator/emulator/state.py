@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, ValidationInfo
 
 from rotator.emulator.http.certificates import Authority
 from rotator.emulator.model.history import Event, keys_in
-from rotator.emulator.model.keys import RsaMaterial, RsaTable, SavedRsa
+from rotator.emulator.model.keys import RsaMaterial, SavedRsa
 from rotator.emulator.model.seed import App, TenantSeed
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.model.tenants import Directory, Tenant
@@ -58,8 +58,8 @@ class SavedTenant:
 
 
 def _fill_table(materials: tuple[RsaMaterial, ...], info: ValidationInfo) -> tuple[RsaMaterial, ...]:
-    if isinstance(info.context, RsaTable):
-        info.context.materials.extend(materials)
+    if isinstance(info.context, list):
+        info.context.extend(materials)
     return materials
 
 
@@ -104,18 +104,16 @@ class StateFile:
 
     def _content(self) -> bytes:
         tenants = tuple(_saved(tenant) for tenant in self._directory.tenants)
-        table = RsaTable()
-        for event in (event for tenant in tenants for keyset in tenant.keysets for event in keyset.events):
-            for material in (key.rsa for key in keys_in(event) if key.rsa is not None):
-                table.place(material)
+        events = (event for tenant in tenants for keyset in tenant.keysets for event in keyset.events)
+        pairs = {id(key.rsa): key.rsa for event in events for key in keys_in(event) if key.rsa is not None}
         state = State(
             offset=self._directory.offset,
             authority=self._identity.authority,
             signing=self._identity.signing,
-            rsa=tuple(table.materials),
+            rsa=tuple(pairs.values()),
             tenants=tenants,
         )
-        return _FORM.text(state, table)
+        return _FORM.text(state, {pair: place for place, pair in enumerate(pairs)})
 
 
 def _saved(tenant: Tenant) -> SavedTenant:
@@ -132,7 +130,7 @@ def _saved(tenant: Tenant) -> SavedTenant:
 def load_state(path: Path, directory: Directory) -> Identity | None:
     """Fill *directory* with what *path* holds; None where there is no such file. Raises: StateError."""
     try:
-        state = _FORM.read(path.read_bytes(), RsaTable())
+        state = _FORM.read(path.read_bytes(), [])
         for saved in state.tenants:
             _restore(directory, saved)
     except FileNotFoundError:

@@ -135,12 +135,12 @@ MISTAKES = {
     "secret file": ("tenants: [{apps: [{secrets: [{file: no}]}]}]",
                     "tenants[0].apps[0].secrets[0].file: "),
     "certificate": ("tenants: [{apps: [{certificates: [seed.yaml]}]}]",
-                    "tenants[0].apps[0].certificates[0]: seed.yaml holds no PEM certificate"),
+                    "tenants[0].apps[0].certificates[0]: seed.yaml is not the PEM file"),
     "federated": ("tenants: [{apps: [{federated: [{issuer: i}]}]}]",
                   "tenants[0].apps[0].federated[0].subject: is missing"),
     "federated key": (
         "tenants: [{apps: [{federated: [{issuer: i, subject: s, public_key_file: seed.yaml}]}]}]",
-        "federated[0].public_key_file: holds no PEM public key"),
+        "federated[0].public_key_file: seed.yaml is not the PEM file"),
     "tag": ("!!python/object:os.system x", "could not determine a constructor"),
 }  # fmt: skip
 

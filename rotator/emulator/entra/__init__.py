@@ -1,5 +1,1 @@
-"""
-Entra: OpenID configuration and token endpoint of a tenant, credentials of apps, access tokens.
-
-May import model/ and http/.
-"""
+"""Entra: OpenID configuration, token endpoint, credentials of apps, access tokens. May import model and http."""

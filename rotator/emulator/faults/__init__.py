@@ -1,5 +1,1 @@
-"""
-What can go wrong, where and how often (fault.py), and what a client meets then (fault_effects.py).
-
-May import http/ and validation.py.
-"""
+"""What can go wrong (fault), and what a client meets then (fault_effects). May import http and validation."""

@@ -57,7 +57,6 @@ class Kind(StrEnum):
 
     HANG = "hang"  # delay (else until released); nothing is committed if the client leaves
     SLOW = "slow"  # delay; it is committed even if the client leaves
-
     THROTTLED = "throttled"  # retry_after, retry_after_as_date, code
     STATUS = "status"  # status, code, message, retry_after, retry_after_as_date
     HTML = "html"  # status: a page of some gateway
@@ -69,17 +68,14 @@ class Kind(StrEnum):
     REDIRECT = "redirect"  # url, status
     RESET = "reset"  # the connection, hard
     CLOSE = "close"  # the connection, without an answer
-
     LOST = "lost"  # answered as if done, and not done
     ALTERED = "altered"  # shift: a key with other dates than asked
-
     MISSING_MEMBER = "missing_member"  # member, at the top of the answer
     MISSING_KID = "missing_kid"  # from every key of the answer
     FORGED_MEMBER = "forged_member"  # member, value: in every key of the answer
     FOREIGN_NEXT_LINK = "foreign_next_link"  # url
     NEXT_LINK_LOOP = "next_link_loop"
     INSECURE_NEXT_LINK = "insecure_next_link"  # http://
-
     DRIP = "drip"  # interval: a byte at a time, headers too
     TRUNCATED = "truncated"  # the connection ends before Content-Length
     CUT_JSON = "cut_json"  # half of the JSON, properly sent

@@ -1,5 +1,1 @@
-"""
-Microsoft Graph: the endpoints of keysets and keys, the bodies of requests and answers, and the throttle.
-
-May import model/ and http/.
-"""
+"""Microsoft Graph: endpoints, bodies of requests and answers, the throttle. May import model and http."""

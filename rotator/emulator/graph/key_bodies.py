@@ -14,9 +14,6 @@ from rotator.emulator.http.answers import RefusedError, Request, objects_in
 from rotator.emulator.model.keys import Key, generated_key
 from rotator.emulator.model.switches import Status, Switches
 
-GENERATE = frozenset({"use", "kty", "nbf", "exp"})
-UPDATE_KEY = frozenset({"status"})
-
 _INT64 = 2**63
 _KTYS = {"rsa": "RSA", "oct": "oct"}
 
@@ -40,9 +37,9 @@ def read_object(request: Request, switches: Switches) -> dict[str, Any]:
     return data
 
 
-def refuse_unknown(data: dict[str, Any], known: frozenset[str]) -> None:
+def refuse_unknown(data: dict[str, Any], *known: str) -> None:
     """Raises: RefusedError, if *data* says anything that is not documented."""
-    if not data.keys() <= known:
+    if not data.keys() <= set(known):
         raise invalid_field()
 
 
@@ -53,7 +50,7 @@ def invalid_field() -> RefusedError:
 
 def parse_generated(data: dict[str, Any], switches: Switches, now: float) -> Key:
     """The key that a `generateKey` body asks for, with fresh material."""
-    refuse_unknown(data, GENERATE)
+    refuse_unknown(data, "use", "kty", "nbf", "exp")
     kty, use = parse_kty(data), parse_use(data)
     nbf, exp = parse_dates(data, switches, now)
     return generated_key(use=use, kty=kty, nbf=nbf, exp=exp, status=switches.generated_status)
@@ -61,7 +58,7 @@ def parse_generated(data: dict[str, Any], switches: Switches, now: float) -> Key
 
 def parse_status(data: dict[str, Any]) -> Status:
     """The status that a PATCH of a key asks for."""
-    refuse_unknown(data, UPDATE_KEY)
+    refuse_unknown(data, "status")
     try:
         return Status(data.get("status", ""))
     except ValueError as error:

@@ -20,16 +20,13 @@ from rotator.emulator.http.answers import RefusedError
 from rotator.emulator.model.keys import Key, RsaMaterial, fresh_kid, thumbprint
 from rotator.emulator.model.switches import Status, Switches
 
-_SECRET = frozenset({"use", "k", "nbf", "exp"})
-_CERTIFICATE = frozenset({"key"})
-_PKCS12 = frozenset({"key", "password"})
 _RSA_PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
-_JWK = frozenset({"kid", "kty", "use", "nbf", "exp", "status", "e", "n", "k", "x5c", "x5t"})
+_JWK = ("kid", "kty", "use", "nbf", "exp", "status", "e", "n", "k", "x5c", "x5t")
 
 
 def parse_secret(data: dict[str, Any], switches: Switches, now: float) -> Key:
     """The symmetric key of an `uploadSecret` body."""
-    refuse_unknown(data, _SECRET)
+    refuse_unknown(data, "use", "k", "nbf", "exp")
     use, secret = parse_use(data), _text(data, "k")
     nbf, exp = parse_dates(data, switches, now)
     return Key(kid=fresh_kid(), use=use, kty="oct", nbf=nbf, exp=exp, status=switches.uploaded_status, secret=secret)
@@ -37,7 +34,7 @@ def parse_secret(data: dict[str, Any], switches: Switches, now: float) -> Key:
 
 def parse_certificate(data: dict[str, Any], switches: Switches) -> Key:
     """The key of an `uploadCertificate` body: its dates are the certificate's."""
-    refuse_unknown(data, _CERTIFICATE)
+    refuse_unknown(data, "key")
     octets = _octets(data, "key")
     try:
         pem = b"-----BEGIN" in octets
@@ -49,7 +46,7 @@ def parse_certificate(data: dict[str, Any], switches: Switches) -> Key:
 
 def parse_pkcs12(data: dict[str, Any], switches: Switches) -> Key:
     """The key of an `uploadPkcs12` body."""
-    refuse_unknown(data, _PKCS12)
+    refuse_unknown(data, "key", "password")
     octets, password = _octets(data, "key"), data.get("password", "")
     if not isinstance(password, str):
         raise bad_parameter("password")
@@ -71,7 +68,7 @@ def parse_jwks(data: dict[str, Any], switches: Switches, now: float) -> tuple[Ke
 
 
 def _parse_jwk(data: dict[str, Any], switches: Switches, now: float) -> Key:
-    refuse_unknown(data, _JWK | set(_RSA_PRIVATE))
+    refuse_unknown(data, *_JWK, *_RSA_PRIVATE)
     if data.get("kid"):
         raise RefusedError(400, "AADB2C95059", "The key in the payload has a non-empty 'kid'.")
     kty, use = parse_kty(data), parse_use(data)

@@ -1,11 +1,9 @@
 """
 Certificates, and the names that the emulator is known by.
 
-The emulator makes a CA and a server certificate at its start, and certificates for apps.
-
-The CA is what a client has to trust: its certificate is written to a file. Its key
-stays in memory, or in the state file, so that clients still trust after a restart.
-trustme makes all of them; they pass strict verification (VERIFY_X509_STRICT).
+A client has to trust the CA: its certificate is written to a file. Its key stays in memory,
+or in the state file, so that clients still trust after a restart. All certificates pass
+strict verification (VERIFY_X509_STRICT).
 """
 
 import ipaddress
@@ -41,11 +39,7 @@ def server_context(authority: Authority, names: tuple[str, ...]) -> ssl.SSLConte
 
 
 def client_certificate() -> tuple[str, str]:
-    """
-    A certificate for an app registration (RSA, as Entra requires).
-
-    Returns: the private key and the certificate, both PEM.
-    """
+    """A certificate for an app registration (RSA, as Entra requires). Returns: its private key and it, both PEM."""
     made = trustme.CA().issue_cert(common_name="rotator", key_type=trustme.KeyType.RSA)
     return made.private_key_pem.bytes().decode(), made.cert_chain_pems[0].bytes().decode()
 

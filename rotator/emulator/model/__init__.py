@@ -1,5 +1,1 @@
-"""
-What a tenant is: keys and their material, keysets, everything that happened to them, seeds and switches.
-
-Knows nothing of requests. May import validation.py, and of http/ nothing.
-"""
+"""Tenants, keysets, keys and their history; seeds and switches, without requests. May import validation."""

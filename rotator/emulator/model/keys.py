@@ -125,33 +125,19 @@ def _restored(saved: Any) -> RsaMaterial:  # noqa: ANN401 - JSON
 SavedRsa = Annotated[RsaMaterial, PlainValidator(_restored), PlainSerializer(_saved)]
 
 
-class RsaTable:
-    """The RSA pairs of a state file, in a table of their own: many keys share one."""
-
-    def __init__(self) -> None:
-        self.materials: list[RsaMaterial] = []
-        self._places: dict[int, int] = {}
-
-    def place(self, material: RsaMaterial) -> int:
-        """Where *material* stands in the table; it is added if it was not there."""
-        place = self._places.setdefault(id(material), len(self.materials))
-        if place == len(self.materials):
-            self.materials.append(material)
-        return place
-
-
-def _from_table(place: object, info: ValidationInfo) -> RsaMaterial:
-    table = info.context
-    if isinstance(table, RsaTable) and type(place) is int and 0 <= place < len(table.materials):
-        return table.materials[place]
+def _from_table(place: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - JSON
+    if type(place) is int and isinstance(info.context, list) and 0 <= place < len(info.context):
+        return info.context[place]
     raise ValueError(f"{place!r} is not a place in the table of RSA keys")
 
 
 def _to_table(material: RsaMaterial, info: SerializationInfo) -> int:
-    return int(info.context.place(material)) if isinstance(info.context, RsaTable) else -1
+    places: dict[int, int] = info.context or {}
+    return places[id(material)]
 
 
-# An RSA pair of a key in the state file: its place in the table, which the context of reading and writing is.
+# An RSA pair of a key in the state file: its place in a table, since many keys share one. The context of reading is
+# the table; that of writing has the place of each `id` of a pair.
 RsaInTable = Annotated[RsaMaterial, PlainValidator(_from_table), PlainSerializer(_to_table)]
 
 

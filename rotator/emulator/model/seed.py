@@ -69,39 +69,27 @@ class KeysetSeed:
         _refuse_duplicates("keys", "kid", (key.kid for key in self.keys if key.kid))
 
 
-def _from_file(raw: Any, info: ValidationInfo, named: str, member: str) -> Any:  # noqa: ANN401 - any input
-    """In a seed file, the member *named* names a file that holds *member*."""
-    if not (isinstance(raw, dict) and named in raw and isinstance(info.context, Source)):
-        return raw
-    text = _file_text(raw[named], info.context, f"{named}: ")
-    return {**{name: value for name, value in raw.items() if name != named}, member: text}
-
-
-def _file_text(name: object, source: Source, path: str = "") -> str:
-    if not isinstance(name, str):
+def _file_text(named: object, source: Source, path: str = "", load: Callable[[bytes], object] | None = None) -> str:
+    """The text of a file that a seed names; *path* stands before a mistake, *load* checks the text."""
+    if not isinstance(named, str):
         raise SeedError(f"{path}a text is expected")
-    file = (source.folder or Path()) / name
+    file = (source.folder or Path()) / named
     try:
-        return file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
-        raise SeedError(msg) from error
-
-
-def _check_pem(load: Callable[[bytes], object], text: str, message: str) -> None:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SeedError(f"{path}{file} cannot be read: {reason}") from error
     try:
-        load(text.encode())
+        (load or bytes)(text.encode())
     except ValueError as error:
-        raise SeedError(message) from error
+        raise SeedError(f"{path}{named} is not the PEM file that is expected") from error
+    return text
 
 
 def _certificate(raw: object, info: ValidationInfo) -> object:
     """In a seed file, a certificate is the name of a file."""
-    if not isinstance(info.context, Source):
-        return raw
-    text = _file_text(raw, info.context)
-    _check_pem(x509.load_pem_x509_certificate, text, f"{raw} holds no PEM certificate")
-    return text
+    is_file = isinstance(info.context, Source)
+    return _file_text(raw, info.context, load=x509.load_pem_x509_certificate) if is_file else raw
 
 
 @raises(SeedError)
@@ -117,8 +105,10 @@ class Secret:
     def _read_file(cls, raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any input
         if isinstance(raw, dict) and ("value" in raw) == ("file" in raw):
             raise SeedError("a secret has either a value or a file")
-        read = _from_file(raw, info, "file", "value")
-        return read if read is raw else {**read, "value": read["value"].strip()}
+        match raw:
+            case {"file": file, **rest} if isinstance(info.context, Source):
+                return {**rest, "value": _file_text(file, info.context, "file: ").strip()}
+        return raw
 
 
 @raises(SeedError)
@@ -134,10 +124,11 @@ class FederatedCredential:
     @model_validator(mode="before")
     @classmethod
     def _read_file(cls, raw: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any input
-        read = _from_file(raw, info, "public_key_file", "public_key")
-        if read is not raw:
-            _check_pem(load_pem_public_key, read["public_key"], "public_key_file: holds no PEM public key")
-        return read
+        match raw:
+            case {"public_key_file": file, **rest} if isinstance(info.context, Source):
+                text = _file_text(file, info.context, "public_key_file: ", load_pem_public_key)
+                return {**rest, "public_key": text}
+        return raw
 
 
 @raises(SeedError)

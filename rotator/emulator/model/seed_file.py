@@ -48,34 +48,25 @@ _FORM: JsonForm[Seed] = JsonForm(Seed, SeedError)
 def load_seed(path: Path, now: float) -> Seed:
     """The seed in a file; relative instants count from *now*. Raises: SeedError, with the file and the path in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        return _parse_seed(data, Source(now=now, folder=path.parent))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise SeedError(f"{path}: cannot be read: {reason}") from error
-    return parse_seed(text, now, folder=path.parent, name=str(path))
-
-
-def parse_seed(text: str, now: float, *, folder: Path, name: str) -> Seed:
-    """The seed in a text; *name* stands before every mistake. Raises: SeedError."""
-    try:
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-        _check_tenants(data)
-        return _FORM.read(json.dumps(data), Source(now=now, folder=folder))
+        raise SeedError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise SeedError(f"{name}: {where}{getattr(error, 'problem', None) or 'not valid YAML'}") from error
+        raise SeedError(f"{path}: {where}{getattr(error, 'problem', None) or 'not valid YAML'}") from error
     except SeedError as error:
-        raise SeedError(f"{name}: {error}") from error
+        raise SeedError(f"{path}: {error}") from error
     except (TypeError, ValueError, RecursionError) as error:
-        msg = f"{name}: holds something that JSON does not have (a set, binary data or an alias of itself)"
-        raise SeedError(msg) from error
+        what = "a set, binary data, or an alias of itself"
+        raise SeedError(f"{path}: holds something that JSON does not have: {what}") from error
 
 
-def _check_tenants(data: object) -> None:
-    """In a file, tenants have no default."""
-    if isinstance(data, dict) and "tenants" not in data:
+def _parse_seed(data: object, source: Source) -> Seed:
+    if isinstance(data, dict) and "tenants" not in data:  # which have a default, but not in a file
         raise SeedError("tenants: is missing")
+    return _FORM.read(json.dumps(data), source)
 
 
 class _StrictLoader(yaml.SafeLoader):

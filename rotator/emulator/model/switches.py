@@ -49,10 +49,8 @@ class Switches:
     # A keyset that is not there; public clients test for 400 and for the code.
     missing_keyset_status: Annotated[int, one_of(400, 404)] = 400
     missing_keyset_code: str = "AADB2C90073"
-    # Creating a keyset that exists (AADB2C95028).
-    existing_keyset_status: Annotated[int, one_of(400, 409)] = 400
-    # A kid that is not there, under `keys_v2`.
-    missing_key_status: Annotated[int, one_of(400, 404)] = 404
+    existing_keyset_status: Annotated[int, one_of(400, 409)] = 400  # Creating a keyset that exists (AADB2C95028).
+    missing_key_status: Annotated[int, one_of(400, 404)] = 404  # A kid that is not there, under `keys_v2`.
     # `getActiveKey` where no key is valid; 204 has no body.
     no_active_key_status: Annotated[int, one_of(204, 400, 404)] = 400
     # Parallel writes to one keyset (AADB2C95053).
@@ -60,23 +58,19 @@ class Switches:
     # Status of new keys. Documented: an admin has to enable an uploaded key. Observed: generated keys are used at once.
     generated_status: Annotated[Status, LAX] | None = Status.ENABLED
     uploaded_status: Annotated[Status, LAX] | None = Status.DISABLED
-    # False leaves the `status` member out of every answer.
-    status_shown: bool = True
+    status_shown: bool = True  # False leaves the `status` member out of every answer.
     # How far ahead an nbf must lie; 0 is no rule. The author of one tool met 3 hours.
     minimum_nbf_lead: Count = 0
     minimum_nbf_lead_code: str = "AADB2C90136"
     # Rules about dates that are not documented.
     exp_before_nbf_refused: bool = False
     past_exp_refused: bool = False
-    # A null in a request body is refused.
-    nulls_refused: bool = True
+    nulls_refused: bool = True  # A null in a request body is refused.
     # nbf and exp travel as strings, and a single key comes inside `{"value": ...}`, as a documented example shows.
     string_dates: bool = False
     single_key_wrapped: bool = False
-    # The answer of `generateKey` is invalid JSON, as its published example is.
-    trailing_comma: bool = False
-    # PATCH of a key answers 200 with the key; else 204. The page says both.
-    update_answers_key: bool = False
+    trailing_comma: bool = False  # The answer of `generateKey` is invalid JSON, as its published example is.
+    update_answers_key: bool = False  # PATCH of a key answers 200 with the key; else 204. The page says both.
     # Keysets per page, then `@odata.nextLink`; null is all on one page.
     page_size: Annotated[int, Field(ge=1)] | None = None
     # `innerError` as in samples, or `innererror` as in the specification.
@@ -84,8 +78,7 @@ class Switches:
     # `/keySets/name` finds `B2C_1A_name` (weakly observed); ids are compared without case.
     unprefixed_ids_resolve: bool = False
     ids_ignore_case: bool = False
-    # Among keys with one nbf, and among several without.
-    tie_break: Annotated[TieBreak, LAX] = TieBreak.NEWEST
+    tie_break: Annotated[TieBreak, LAX] = TieBreak.NEWEST  # Among keys with one nbf, and among several without.
     # A write shows in reads only so much later.
     read_after_write_delay: Span = 0
     read_path: Annotated[ReadPath, LAX] = ReadPath.STALE
@@ -95,8 +88,7 @@ class Switches:
     throttle_per_app: Count = 200
     throttle_per_tenant: Count = 300
     throttle_window: Span = 60
-    # Whether a throttled answer carries `Retry-After`.
-    throttle_retry_after: bool = True
+    throttle_retry_after: bool = True  # Whether a throttled answer carries `Retry-After`.
     # `expires_in` and, where given, `refresh_in` of access tokens.
     token_lifetime: Count = 3599
     token_refresh_in: int | None = None
@@ -105,5 +97,4 @@ class Switches:
     jwks_expired: bool = False
     jwks_disabled: bool = False
     jwks_exp_member: bool = False
-    # How old the published keys are: the cache of the sign-in service.
-    jwks_delay: Span = 0
+    jwks_delay: Span = 0  # How old the published keys are: the cache of the sign-in service.

@@ -1,5 +1,1 @@
-"""
-What relying parties of a custom policy read: its OpenID configuration and its JWKS.
-
-May import model/ and http/.
-"""
+"""What relying parties of a policy read: its OpenID configuration and its JWKS. May import model and http."""

@@ -79,11 +79,7 @@ def _is_published(key: Key, now: float, switches: Switches) -> bool:
 
 
 def _shown(key: Key, switches: Switches) -> dict[str, object]:
-    members: dict[str, object] = {"kid": key.kid, "use": key.use, "kty": key.kty}
-    if key.nbf is not None:
-        members["nbf"] = key.nbf
-    if key.exp is not None and switches.jwks_exp_member:
-        members["exp"] = key.exp
-    if key.rsa is not None:
-        members |= {"e": key.rsa.e, "n": key.rsa.n}
-    return members
+    exp = key.exp if switches.jwks_exp_member else None
+    members = {"kid": key.kid, "use": key.use, "kty": key.kty, "nbf": key.nbf, "exp": exp}
+    rsa = {"e": key.rsa.e, "n": key.rsa.n} if key.rsa else {}
+    return {name: value for name, value in {**members, **rsa}.items() if value is not None}
