@@ -76,11 +76,9 @@ def _run(emulator: Emulator, folder: Path) -> int:
 
 def write_configuration(emulator: Emulator, folder: Path, settings: Mapping[str, Any] | None = None) -> Path:
     """
-    Write a `rotator.yaml` for every tenant that has an app with a secret.
+    Write a `rotator.yaml` for every tenant that has an app with a secret, and the secrets beside it.
 
-    *settings* are further members at its top, such as `check_interval`.
-
-    Returns: where; the secrets are beside it, one file an app.
+    *settings* are further members at its top, such as `check_interval`. Returns: where it is.
     """
     cloud = {"graph": emulator.url, "login": emulator.url}
     tenants: list[dict[str, Any]] = []

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from rotator.emulator.http.answers import objects_in
 from rotator.emulator.http.routes import Operation
 
 _MAX_REQUESTS = 100_000
@@ -37,12 +38,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """
-    One request. *time* is emulated; *tenant* is a domain.
-
-    *status* is None until there is an answer, and stays so where the connection was
-    reset or closed instead. *body*, of a POST, PUT or PATCH, has its secrets masked.
-    """
+    """One request. *time* is emulated; *tenant* is a domain; *body* has its secrets masked."""
 
     number: int = 0
     time: float
@@ -55,7 +51,7 @@ class Seen:
     body: str | None = field(default=None, repr=False)
     stage: Stage = Stage.ARRIVED
     committed: bool = False
-    status: int | None = None
+    status: int | None = None  # as long as there is no answer, or for good where the connection ended without one
 
 
 class Journal:
@@ -164,15 +160,9 @@ def redacted(operation: Operation, body: bytes) -> str | None:
         form = parse_qsl(text, keep_blank_values=True)
         return urlencode([(name, MASK if name in _SECRET_MEMBERS else value) for name, value in form])
     try:
-        return json.dumps(_redacted(json.loads(text)))
+        data = json.loads(text)
+        for each in objects_in(data):
+            each.update(dict.fromkeys(each.keys() & _SECRET_MEMBERS, MASK))
+        return json.dumps(data)
     except (ValueError, RecursionError):
-        # Not JSON: it is refused anyway, and what in it is secret is unknown.
-        return MASK
-
-
-def _redacted(data: object) -> object:
-    if isinstance(data, dict):
-        return {name: MASK if name in _SECRET_MEMBERS else _redacted(value) for name, value in data.items()}
-    if isinstance(data, list):
-        return [_redacted(item) for item in data]
-    return data
+        return MASK  # not JSON: it is refused anyway, and what in it is secret is unknown

@@ -8,7 +8,7 @@ The emulator as one thing to start, ask and stop.
         emulator.url, emulator.tenant("contoso.onmicrosoft.com"), emulator.inject(...)
 
 Waits are in real seconds; everything else goes by the emulated clock, except tokens and
-certificates of apps, which go by the login clock (entra/tokens.py says why).
+certificates of apps, which go by the login clock (entra/login.py says why).
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from rotator.emulator.control import Control
-from rotator.emulator.entra.tokens import Tokens
+from rotator.emulator.entra.login import Tokens
 from rotator.emulator.faults.fault import Fault, FaultTable, Injected
 from rotator.emulator.http.certificates import LOOPBACK_NAMES, Origins, is_loopback, make_authority, server_context
 from rotator.emulator.http.http_server import TlsServer
@@ -50,8 +50,7 @@ class Emulator:
     directory
         Where the CA file is written; None: a temporary one, removed at the end.
     state
-        A file in which tenants, keys and the CA are kept over restarts. Where it exists
-        it counts, and the seed does not.
+        A file in which tenants, keys and the CA are kept over restarts. Where it exists, the seed is ignored.
     names
         Further host names and addresses for the certificate.
     """
@@ -144,8 +143,8 @@ class Emulator:
         except OSError as error:
             host, port = self._address
             raise EmulatorError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
-        self._origins = Origins(self._names, server.port)
-        self.port, self.url = server.port, self._origins.usual
+        self._origins = Origins(self._names, int(server.server_address[1]))
+        self.port, self.url = self._origins.port, self._origins.usual
         thread = threading.Thread(target=server.accept, name="emulator", daemon=True)
         thread.start()
         stack.callback(self._end, server, thread)

@@ -16,8 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from rotator.emulator.entra.login import PUBLIC_GRAPHS, Entra
-from rotator.emulator.entra.tokens import Bearer, Tokens, unauthenticated
+from rotator.emulator.entra.login import PUBLIC_GRAPHS, Bearer, Entra, Tokens, unauthenticated
 from rotator.emulator.faults import fault_effects
 from rotator.emulator.faults.fault import Family, FaultTable, Injected, Kind, Moment
 from rotator.emulator.graph import endpoints

@@ -113,7 +113,7 @@ class StateFile:
             rsa=tuple(pairs.values()),
             tenants=tenants,
         )
-        return _FORM.text(state, {pair: place for place, pair in enumerate(pairs)})
+        return _FORM.adapter.dump_json(state, context={pair: place for place, pair in enumerate(pairs)})
 
 
 def _saved(tenant: Tenant) -> SavedTenant:

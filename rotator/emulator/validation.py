@@ -65,25 +65,18 @@ class JsonForm(Generic[T]):
         self._error = error
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[T]:
+    def adapter(self) -> TypeAdapter[T]:
+        """What reads, and what writes."""
         return TypeAdapter(self._kind)
 
     def read(self, source: str | bytes | Mapping[str, str], context: object = None) -> T:
         """The value of a JSON text, or of a mapping of texts, such as a query. Raises: InvalidError."""
         try:
             if isinstance(source, Mapping):
-                return self._adapter.validate_strings(source)
-            return self._adapter.validate_json(source, context=context)
+                return self.adapter.validate_strings(source)
+            return self.adapter.validate_json(source, context=context)
         except ValidationError as error:
             raise self._error(_worded(error, self._kind)) from None
-
-    def plain(self, value: T, **options: Any) -> Any:  # noqa: ANN401 - pydantic's options, and JSON
-        """*value* as mappings, lists, texts and numbers."""
-        return self._adapter.dump_python(value, mode="json", **options)
-
-    def text(self, value: T, context: object) -> bytes:
-        """*value* as JSON."""
-        return self._adapter.dump_json(value, context=context)
 
 
 def raises(error: type[InvalidError]) -> Callable[[type[T]], type[T]]:

@@ -29,8 +29,7 @@ from rotator.emulator.command import serve
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.certificates import client_certificate, make_authority
 from rotator.emulator.http.routes import Operation
-from rotator.emulator.model.keys import RsaMaterial
-from rotator.emulator.model.keys import new_key
+from rotator.emulator.model.keys import RsaMaterial, new_key
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.server import Emulator, EmulatorError
 from rotator.emulator.sign_in import policies

@@ -27,7 +27,7 @@ from faults.rawserver import RawServer, raw_server, token_of
 from faults.rig import Daemon, Process, configure, play_once
 
 from rotator.emulator import server
-from rotator.emulator.entra.tokens import Tokens
+from rotator.emulator.entra.login import Tokens
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.certificates import client_certificate
 from rotator.emulator.http.routes import Operation

@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx
 from stateful.wire import ServedDirectly
 
-from rotator.emulator.entra.tokens import Tokens
+from rotator.emulator.entra.login import Tokens
 from rotator.emulator.faults.fault import FaultTable
 from rotator.emulator.http.answers import Answer
 from rotator.emulator.journal import Journal

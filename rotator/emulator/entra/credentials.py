@@ -7,8 +7,8 @@ https://learn.microsoft.com/entra/identity-platform/certificate-credentials); an
 assertion of a foreign issuer that the app trusts (workload identity federation,
 https://learn.microsoft.com/entra/workload-id/workload-identity-federation).
 
-AADSTS numbers: Entra's "authentication and authorization error codes"; 70021 comes as 400 `invalid_request` (seen in
-Azure/azure-workload-identity issue 616), the others as 401 `invalid_client`.
+AADSTS numbers: Entra's "authentication and authorization error codes"; 70021 comes as 400
+`invalid_request` (seen in Azure/azure-workload-identity issue 616), the others as 401.
 """
 
 import hmac
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LEEWAY = 300  # seconds by which clocks may differ, as Entra allows
-_SIGNATURE_ONLY: "Options" = {
+SIGNATURE_ONLY: "Options" = {
     "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False,
     "verify_iss": False, "verify_sub": False, "verify_jti": False,
 }  # fmt: skip
-_UNCHECKED: "Options" = {**_SIGNATURE_ONLY, "verify_signature": False}
+_UNCHECKED: "Options" = {**SIGNATURE_ONLY, "verify_signature": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ def _credential_of(app: App, claims: Mapping[str, Any]) -> FederatedCredential |
 
 def _signed(assertion: str, key: Any, algorithms: list[str]) -> bool:  # noqa: ANN401 - a key
     try:
-        jwt.decode(assertion, key, algorithms=algorithms, options=_SIGNATURE_ONLY)
+        jwt.decode(assertion, key, algorithms=algorithms, options=SIGNATURE_ONLY)
     except (jwt.PyJWTError, ValueError, TypeError):
         return False
     return True

@@ -1,20 +1,33 @@
 """
-The login side: OpenID Connect discovery and the token endpoint.
+The login side: OpenID Connect discovery, the token endpoint, and the access tokens it issues.
 
 Only the client credentials grant (RFC 6749, section 4.4): that is all a daemon uses.
-Shapes and error bodies are Entra's, as far as MSAL looks at them.
+Shapes and error bodies are Entra's, as far as MSAL looks at them. Tokens are JWTs
+(RFC 7519), signed RS256, with the claims a daemon may look at: ``tid``, ``appid``,
+``roles``, ``exp``.
+
+The time of tokens is *login time*: the host's clock unless the emulator is given another.
+MSAL caches tokens by the host's clock and accepts no other; a token that expired
+whenever a test moves the tenant by a month would only test MSAL.
 """
 
+import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
-from rotator.emulator.entra.credentials import Checks, prove
-from rotator.emulator.entra.tokens import Tokens
-from rotator.emulator.http.answers import Answer, LoginRefusedError, Request, json_answer
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from rotator.emulator.entra.credentials import SIGNATURE_ONLY, Checks, prove
+from rotator.emulator.http.answers import Answer, LoginRefusedError, RefusedError, Request, json_answer
+from rotator.emulator.model.keys import RsaMaterial, base64url
 from rotator.emulator.model.seed import App
 from rotator.emulator.model.tenants import Directory, Tenant
 
+_ALGORITHM = "RS256"
 PUBLIC_GRAPHS = (
     "https://graph.microsoft.com",
     "https://graph.microsoft.us",
@@ -37,6 +50,90 @@ _METADATA = {
     "scopes_supported": ["openid", "profile", "email", "offline_access"],
     "tenant_region_scope": "EU",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """What an access token grants: an app in a tenant, with roles, for an audience, until it expires."""
+
+    tenant_id: str
+    client_id: str
+    audience: str
+    roles: frozenset[str]
+    exp: float
+
+
+class Tokens:
+    """Issues access tokens and recognizes its own."""
+
+    def __init__(self, signing: RsaMaterial, clock: Callable[[], float] = time.time) -> None:
+        self.signing = signing
+        self.now = clock
+        # Checking a signature on every request would cost more than the answer.
+        self._decoded = lru_cache(10_000)(self._decode)
+
+    def issue(self, *, tenant_id: str, client_id: str, roles: tuple[str, ...], audience: str, lifetime: int) -> str:
+        """A token for an app of a tenant; *lifetime* in seconds."""
+        now = int(self.now())
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{tenant_id}/",
+            "tid": tenant_id,
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "appid": client_id,
+            "idtyp": "app",
+            "roles": list(roles),
+            "uti": base64url(uuid.uuid4().bytes),
+            "ver": "1.0",
+        }
+        return jwt.encode(claims, self._private(), _ALGORITHM, headers={"kid": self._kid()})
+
+    def check(self, authorization: str | None) -> Bearer:
+        """The app that an `Authorization` header belongs to. Raises: RefusedError, a 401 with Graph's texts."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise unauthenticated("Access token is empty.")
+        bearer = self._decoded(token.strip())
+        if bearer.exp <= self.now():
+            raise unauthenticated("Lifetime validation failed, the token is expired.")
+        return bearer
+
+    def jwks(self) -> dict[str, object]:
+        """The public half, as the `jwks_uri` of the login side shows it."""
+        key = {**self.signing.public_jwk(), "use": "sig", "alg": _ALGORITHM, "kid": self._kid()}
+        return {"keys": [key]}
+
+    def _decode(self, token: str) -> Bearer:
+        try:
+            # Time is checked against the login clock, not the library's.
+            claims = jwt.decode(token, self._private().public_key(), algorithms=[_ALGORITHM], options=SIGNATURE_ONLY)
+            return Bearer(
+                tenant_id=claims["tid"],
+                client_id=claims["appid"],
+                audience=claims["aud"],
+                roles=frozenset(claims["roles"]),
+                exp=claims["exp"],
+            )
+        except (jwt.PyJWTError, KeyError, TypeError) as error:
+            raise unauthenticated("CompactToken parsing failed or its signature is not valid.") from error
+
+    def _private(self) -> rsa.RSAPrivateKey:
+        key = self.signing.private_key()
+        if key is None:
+            raise TypeError("tokens are signed with a private key")
+        return key
+
+    def _kid(self) -> str:
+        return self.signing.n[:27]
+
+
+def unauthenticated(message: str) -> RefusedError:
+    """A 401 of Graph's, with its challenge."""
+    challenge = 'Bearer realm="", authorization_uri="/common/oauth2/authorize"'
+    headers = (("WWW-Authenticate", challenge),)
+    return RefusedError(401, "InvalidAuthenticationToken", message, headers)
 
 
 @dataclass(frozen=True, slots=True)

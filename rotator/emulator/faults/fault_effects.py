@@ -156,11 +156,7 @@ def _huge(fault: Fault) -> Answer:
 
 
 def _gzip_bomb(fault: Fault) -> Answer:
-    """
-    A small gzip stream (RFC 1952) that unpacks to *size* spaces.
-
-    A block is compressed once and repeated: a full flush makes blocks independent.
-    """
+    """A small gzip stream (RFC 1952) that unpacks to *size* spaces: one block, repeated after a full flush."""
     blocks = max(1, fault.size // _BLOCK)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     plain = b" " * _BLOCK

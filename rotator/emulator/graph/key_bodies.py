@@ -11,7 +11,8 @@ import json
 from typing import Any
 
 from rotator.emulator.http.answers import RefusedError, Request, objects_in
-from rotator.emulator.model.keys import Key, generated_key
+from rotator.emulator.model.keys import Key, new_key
+from rotator.emulator.model.seed import KeySeed
 from rotator.emulator.model.switches import Status, Switches
 
 _INT64 = 2**63
@@ -53,7 +54,7 @@ def parse_generated(data: dict[str, Any], switches: Switches, now: float) -> Key
     refuse_unknown(data, "use", "kty", "nbf", "exp")
     kty, use = parse_kty(data), parse_use(data)
     nbf, exp = parse_dates(data, switches, now)
-    return generated_key(use=use, kty=kty, nbf=nbf, exp=exp, status=switches.generated_status)
+    return new_key(KeySeed(use=use, kty=kty, nbf=nbf, exp=exp, status=switches.generated_status))
 
 
 def parse_status(data: dict[str, Any]) -> Status:
@@ -99,11 +100,7 @@ def parse_dates(data: dict[str, Any], switches: Switches, now: float) -> tuple[i
 
 
 def shown(key: Key, switches: Switches) -> dict[str, Any]:
-    """
-    A key as answers show it; nothing secret is ever in it.
-
-    Nulls and empty arrays are written out, as in Microsoft's example.
-    """
+    """A key as answers show it, without secrets; nulls and empty arrays are written, as in Microsoft's example."""
     as_date = str if switches.string_dates else int
     body: dict[str, Any] = {
         "k": None,

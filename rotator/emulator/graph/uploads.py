@@ -77,6 +77,7 @@ def _parse_jwk(data: dict[str, Any], switches: Switches, now: float) -> Key:
         material = _rsa_material(data) if kty == "RSA" else None
         status = Status(data["status"]) if data.get("status") else switches.uploaded_status
         chain = tuple(map(str, data.get("x5c") or ()))
+        x5t = None if data.get("x5t") is None else str(data["x5t"])
     except (ValueError, TypeError, KeyError) as error:
         raise RefusedError(400, "AADB2C95034", "The JSON Web Key is malformed.") from error
     return Key(
@@ -87,7 +88,7 @@ def _parse_jwk(data: dict[str, Any], switches: Switches, now: float) -> Key:
         exp=exp,
         status=status,
         x5c=chain,
-        x5t=data.get("x5t"),
+        x5t=x5t,
         rsa=material,
         secret=None if material else _text(data, "k"),
     )

@@ -157,8 +157,10 @@ def common_headers(request_id: str, client_request_id: str | None, *, is_graph: 
 
 
 def objects_in(data: object) -> Iterator[dict[str, Any]]:
-    """Every object in *data*, itself and those inside it."""
-    if isinstance(data, dict):
-        yield data
-    for item in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
-        yield from objects_in(item)
+    """Every object in the JSON *data*, itself and those inside it."""
+    pending = [data]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, dict):
+            yield each
+        pending += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()

@@ -64,10 +64,6 @@ class TlsServer(socketserver.ThreadingTCPServer):
         self.stopping = threading.Event()
         super().__init__(address, Connection)
 
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
     def accept(self) -> None:
         """Take connections until stopped; waits without polling, so closing takes no time."""
         while not self.stopping.is_set():

@@ -30,7 +30,7 @@ from rotator.emulator.validation import STRICT
 BEFORE_ALL_TIME = -math.inf
 
 # In JSON, what happened before all time has no instant.
-Moment = Annotated[
+EventInstant = Annotated[
     float,
     Field(allow_inf_nan=True),
     BeforeValidator(lambda raw: BEFORE_ALL_TIME if raw is None else raw),
@@ -44,7 +44,7 @@ class _Happened:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    instant: Moment
+    instant: EventInstant
     by: str
 
 
@@ -120,11 +120,7 @@ def keys_in(event: Event) -> tuple[Key, ...]:
 
 
 def apply(event: Event, keys: Keys) -> bool:
-    """
-    Apply *event* to *keys*, which keep the order in which they were added.
-
-    Returns: whether there is a keyset afterwards.
-    """
+    """Apply *event* to *keys*, in the order in which they were added. Returns: whether the keyset exists afterwards."""
     match event:
         case Created() | Deleted():
             keys.clear()

@@ -20,7 +20,7 @@ import base64
 import secrets
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from typing import Annotated, Any, ClassVar
 
@@ -184,32 +184,15 @@ class Key:
         )
 
 
-def generated_key(*, use: str, kty: str, nbf: int | None, exp: int | None, status: Status | None, kid: str = "") -> Key:
-    """A key with fresh material and, unless given, a fresh kid."""
-    material = POOL.take() if kty == "RSA" else None
-    return Key(
-        kid=kid or fresh_kid(),
-        use=use,
-        kty=kty,
-        nbf=nbf,
-        exp=exp,
-        status=status,
-        rsa=material,
-        secret=None if material else base64url(fresh_kid().encode()),
-    )
-
-
 def new_key(seed: KeySeed) -> Key:
     """A key as described, with fresh material and, unless given, a fresh kid."""
-    return generated_key(use=seed.use, kty=seed.kty, nbf=seed.nbf, exp=seed.exp, status=seed.status, kid=seed.kid or "")
+    rsa = POOL.take() if seed.kty == "RSA" else None
+    secret = None if rsa else base64url(fresh_kid().encode())
+    return Key(**{**asdict(seed), "kid": seed.kid or fresh_kid()}, rsa=rsa, secret=secret)
 
 
 def active_key(keys: Iterable[Key], now: float, tie_break: TieBreak) -> Key | None:
-    """
-    The key that B2C uses at *now*, of *keys* in the order in which they were added.
-
-    None where no key is valid, which is when sign-in itself breaks.
-    """
+    """The key that B2C uses at *now*, of *keys* in the order in which they were added; None: sign-in is broken."""
     active: Key | None = None
     for key in keys:
         if key.is_valid(now) and (active is None or _supersedes(key, active, tie_break)):

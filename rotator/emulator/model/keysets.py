@@ -10,7 +10,7 @@ Rules that hold whoever writes (Graph or a person):
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rotator.emulator.model.history import Event, apply, as_of
 from rotator.emulator.model.keys import SECRET_MEMBERS, Key
@@ -18,6 +18,7 @@ from rotator.emulator.validation import JsonForm
 
 _KEY: JsonForm[Key] = JsonForm(Key)
 _EVENT: JsonForm[Event] = JsonForm(Event)
+_SECRETS_OF_EVENTS: Any = {"key": SECRET_MEMBERS, "keys": {"__all__": SECRET_MEMBERS}}
 
 
 class ModelError(Exception):
@@ -130,9 +131,9 @@ def refuse_mixture(keys: tuple[Key, ...]) -> None:
 
 def key_json(key: Key) -> object:
     """A key as the state file has it, without its secrets."""
-    return _KEY.plain(key, exclude=SECRET_MEMBERS)
+    return _KEY.adapter.dump_python(key, mode="json", exclude=SECRET_MEMBERS)
 
 
 def event_json(event: Event) -> object:
     """An event as the state file has it, without the secrets of its keys."""
-    return _EVENT.plain(event, exclude={"key": SECRET_MEMBERS, "keys": {"__all__": SECRET_MEMBERS}})
+    return _EVENT.adapter.dump_python(event, mode="json", exclude=_SECRETS_OF_EVENTS)

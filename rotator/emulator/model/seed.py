@@ -88,8 +88,9 @@ def _file_text(named: object, source: Source, path: str = "", load: Callable[[by
 
 def _certificate(raw: object, info: ValidationInfo) -> object:
     """In a seed file, a certificate is the name of a file."""
-    is_file = isinstance(info.context, Source)
-    return _file_text(raw, info.context, load=x509.load_pem_x509_certificate) if is_file else raw
+    if not isinstance(info.context, Source):
+        return raw
+    return _file_text(raw, info.context, load=x509.load_pem_x509_certificate)
 
 
 @raises(SeedError)
