@@ -16,7 +16,7 @@ What may stand there, with everything written out::
               - issuer: https://issuer.example
                 subject: system:serviceaccount:rotator:rotator
                 audience: api://AzureADTokenExchange # the default
-                public_key_file: issuer.pem
+                public_key_file: issuer.pem          # or public_key: the PEM itself
             roles: [TrustFrameworkKeySet.ReadWrite.All]
         keysets:
           - id: B2C_1A_TokenSigningKeyContainer

@@ -1,5 +1,7 @@
 """The control endpoints."""
 
+import json
+
 import pytest
 from emulator.harness import DAY, NOW
 
@@ -155,3 +157,45 @@ def test_not_json(bench):
     """A body that is no JSON is told, too."""
     answer = bench.http.post("/_emulator/faults", content=b"{")
     assert answer.status_code == 400
+
+
+def test_one_form(start, tmp_path):
+    """Events and keys are shown as the state file has them, without their secrets."""
+    bench = start(state=tmp_path / "state.json")
+    bench.generate()
+    bench.graph("PUT", "/B2C_1A_Secret", {"keys": [{"kty": "oct", "k": "hush", "use": "sig"}]})
+    (saved,) = json.loads((tmp_path / "state.json").read_text())["tenants"]
+    for keyset in saved["keysets"]:
+        for event in keyset["events"]:
+            for key in [*event.get("keys", ()), *([event["key"]] if "key" in event else ())]:
+                assert {"rsa", "secret"} <= key.keys()
+                del key["rsa"], key["secret"]
+        assert bench.http.get(f"{TENANT}/keysets/{keyset['id']}").json()["history"] == keyset["events"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/faults", {"what": "hang", "delay": -1}, "delay: -1 is less than 0"),
+        ("/faults", {"what": "hang", "delay": "1"}, "delay: '1' is not a finite number"),
+        ("/faults", {"what": "x", "times": 0}, "what: 'x' is not 'hang', "),
+        ("/faults", {"what": "x", "times": 0}, "(and 1 more)"),
+        ("/faults", {"what": "hang", "how": 1}, "how: there is no such member; there are what, where, "),
+        (f"{TENANT[10:]}/keysets/B2C_1A_Sig/keys", {"use": 5}, "use: a text is expected"),
+    ],
+)
+def test_mistake_is_worded(bench, path, body, message):
+    """A mistake begins with its path, and is said in words for people."""
+    told = bench.http.post(f"/_emulator{path}", json=body).json()["error"]["message"]
+    assert message in told
+    assert "pydantic" not in told
+    assert "http" not in told
+
+
+def test_deep_body(bench):
+    """A body that is nested too deep to be read is refused like any other, and is not a bug."""
+    headers = {"Authorization": f"Bearer {bench.token()}", "Content-Type": "application/json"}
+    for depth in (500, 50_000):
+        body = b"[" * depth + b"]" * depth
+        answer = bench.http.post("/beta/trustFramework/keySets", content=body, headers=headers)
+        assert answer.status_code == 400
