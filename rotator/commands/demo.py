@@ -20,42 +20,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rotator.emulator.history import KeyAdded
-from rotator.emulator.keys import active_key
-from rotator.emulator.keysets import Keyset
-from rotator.emulator.model import Tenant
-from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
+from rotator.emulator.command import write_configuration
+from rotator.emulator.model.history import KeyAdded
+from rotator.emulator.model.keys import active_key
+from rotator.emulator.model.keysets import Keyset
+from rotator.emulator.model.seed import DEMO_DOMAIN, demo_seed
+from rotator.emulator.model.switches import Switches, TieBreak
+from rotator.emulator.model.tenants import Tenant
 from rotator.emulator.server import Emulator
-from rotator.emulator.switches import Switches, TieBreak
 
 LENGTH = 30.0  # seconds
-DOMAIN = "contoso.onmicrosoft.com"
 YEAR = 365 * 86_400
 
-_CONFIG = """\
-check_interval: 1s
-settle: 1s
-ca_file: {ca_file}
-log: {{level: info, format: json}}
-http: {{host: 127.0.0.1, port: 0}}
-leader_election: {{enabled: false}}
-defaults:
-  rotate_every: 8s        # how long a key is the active one
-  overlap: 4s             # how long its predecessor stays valid after that
-  publication_lead: 2s    # from generation to activation
-  renewal_window: 3s      # the time there is to get a key made
-tenants:
-  - name: contoso
-    tenant_id: {domain}
-    cloud: {{graph: {url}, login: {url}}}
-    credential: {{client_id: {client_id}, client_secret_file: {secret_file}}}
-    keysets:
-      - {{id: B2C_1A_Signing, use: sig}}
-      - {{id: B2C_1A_HandMade, use: sig}}
-      - {{id: B2C_1A_Undated, use: sig}}
-      - {{id: B2C_1A_Empty, use: sig}}
-      - {{id: B2C_1A_Encryption, use: enc}}
-"""
+_SETTINGS = {
+    "check_interval": "1s",
+    "settle": "1s",
+    "log": {"level": "info", "format": "json"},
+    "http": {"host": "127.0.0.1", "port": 0},
+    "leader_election": {"enabled": False},
+    "defaults": {
+        "rotate_every": "8s",  # how long a key is the active one
+        "overlap": "4s",  # how long its predecessor stays valid after that
+        "publication_lead": "2s",  # from generation to activation
+        "renewal_window": "3s",  # the time there is to get a key generated
+    },
+}
 
 
 def run(*, forever: bool) -> int:
@@ -70,12 +59,17 @@ def run(*, forever: bool) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    # Lives of seconds need more requests than the minute of the real service grants.
+    switches = Switches(throttle_per_app=0, throttle_per_tenant=0)
     with tempfile.TemporaryDirectory(prefix="rotator-demo-") as name:
         directory = Path(name)
-        with Emulator(_seed(int(time.time())), directory=directory) as emulator:
+        with Emulator(
+            demo_seed(time.time(), due=(2, 10), hand_made=(YEAR, YEAR), encryption=(1, 11), switches=switches),
+            directory=directory,
+        ) as emulator:
             show = _Show()
-            show.line(f"an emulated tenant, {DOMAIN}, serves at {emulator.url}")
-            config = _write_config(directory, emulator)
+            show.line(f"an emulated tenant, {DEMO_DOMAIN}, serves at {emulator.url}")
+            config = write_configuration(emulator, directory, _SETTINGS)
             with subprocess.Popen(  # noqa: S603 - this very program
                 [sys.executable, "-P", "-m", "rotator", "--config", str(config)],
                 stdout=subprocess.DEVNULL,
@@ -87,39 +81,14 @@ def run(*, forever: bool) -> int:
                 reader = threading.Thread(target=show.follow, args=(daemon.stderr,), daemon=True)
                 reader.start()
                 try:
-                    _watch(emulator.tenant(DOMAIN), show, stop, None if forever else LENGTH, daemon)
+                    _watch(emulator.tenant(DEMO_DOMAIN), show, stop, None if forever else LENGTH, daemon)
                 finally:
                     daemon.terminate()
                 code = daemon.wait(timeout=60)
                 reader.join(timeout=5)
             ended = emulator.now()
             print(f"\nThe daemon was asked to stop (SIGTERM) and left with exit code {code}.\n")
-            return max(_conclude(emulator.tenant(DOMAIN), show.began, ended), code != 0)
-
-
-def _seed(now: int) -> Seed:
-    keysets = (
-        KeysetSeed(id="B2C_1A_Signing", keys=(KeySeed(nbf=now - 2, exp=now + 10),)),  # about to expire
-        KeysetSeed(id="B2C_1A_HandMade", keys=(KeySeed(nbf=now - YEAR, exp=now + YEAR),)),  # made for two years
-        KeysetSeed(id="B2C_1A_Undated", keys=(KeySeed(nbf=None, exp=None),)),  # B2C's safety net
-        KeysetSeed(id="B2C_1A_Empty"),
-        KeysetSeed(id="B2C_1A_Encryption", keys=(KeySeed(use="enc", nbf=now - 1, exp=now + 11),)),
-    )
-    # Lives of seconds need more requests than the minute of the real service grants.
-    switches = Switches(throttle_per_app=0, throttle_per_tenant=0)
-    return Seed(tenants=(TenantSeed(domain=DOMAIN, keysets=keysets, switches=switches),))
-
-
-def _write_config(directory: Path, emulator: Emulator) -> Path:
-    secret_file = directory / "client-secret"
-    secret_file.touch(mode=0o600)
-    secret_file.write_text(DEMO_SECRET, encoding="utf-8")
-    config = directory / "rotator.yaml"
-    content = _CONFIG.format(
-        ca_file=emulator.ca_file, domain=DOMAIN, url=emulator.url, client_id=DEMO_CLIENT_ID, secret_file=secret_file
-    )
-    config.write_text(content, encoding="utf-8")
-    return config
+            return max(_conclude(emulator.tenant(DEMO_DOMAIN), show.began, ended), code != 0)
 
 
 def _watch(
@@ -243,4 +212,4 @@ def _gaps(tenant: Tenant, keyset: Keyset, began: float, ended: float) -> Iterato
 
 
 def _short(keyset_id: str) -> str:
-    return keyset_id.removeprefix("B2C_1A_")
+    return keyset_id.removeprefix("B2C_1A_").removeprefix("Token").removesuffix("KeyContainer")

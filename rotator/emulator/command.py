@@ -1,8 +1,8 @@
 """
-The command line's `rotator emulator`: serve until told to stop, and say how to use it.
+`rotator emulator`: serve until a signal, and print how to use it.
 
-Into its directory it writes what the daemon needs to try itself on the emulator: the
-CA, the secret of each app in a file of its own (0600), and a ready ``rotator.yaml``.
+Into its directory it writes what the daemon needs to run against the emulator: the CA,
+the secret of each app in a file of its own (0600), and a ready ``rotator.yaml``.
 """
 
 import signal
@@ -10,24 +10,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import yaml
 
-from rotator.emulator.demo_seed import demo_seed
-from rotator.emulator.keysets import Keyset
-from rotator.emulator.model import Tenant
-from rotator.emulator.seed import SeedError
-from rotator.emulator.seed_file import load_seed
+from rotator.emulator.model.keysets import Keyset
+from rotator.emulator.model.seed import SeedError, demo_seed
+from rotator.emulator.model.seed_file import load_seed
+from rotator.emulator.model.tenants import Tenant
 from rotator.emulator.server import Emulator, EmulatorError
 from rotator.emulator.state import StateError
 
 CONFIGURATION = "rotator.yaml"
-_OK, _FAILED, _MISTAKEN = 0, 1, 78  # the exit codes of the command line
+_OK, _FAILED, _INVALID = 0, 1, 78  # the exit codes of the command line
 
 
 def serve(
@@ -46,19 +43,20 @@ def serve(
     seed None is the demo tenant; directory None is a temporary one. A host that is not
     loopback is refused unless *public*; *names* are further names for the certificate.
 
-    Returns: the exit code; mistakes are told on stderr, one line each.
+    Returns: the exit code; mistakes are printed on stderr, one line each.
     """
     try:
-        with _folder(directory) as folder:
+        with tempfile.TemporaryDirectory(prefix="emulator-") as temporary:
+            folder = (directory or Path(temporary)).absolute()
             now = time.time()
-            planted = load_seed(seed, now) if seed else demo_seed(now)
+            tenants = load_seed(seed, now) if seed else demo_seed(now)
             emulator = Emulator(
-                planted, host=host, port=port, directory=folder, state=state, names=names, public=public
+                tenants, host=host, port=port, directory=folder, state=state, names=names, public=public
             )
             return _run(emulator, folder)
     except (SeedError, StateError) as error:
         sys.stderr.write(f"{error}\n")
-        return _MISTAKEN
+        return _INVALID
     except (EmulatorError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return _FAILED
@@ -66,7 +64,9 @@ def serve(
 
 def _run(emulator: Emulator, folder: Path) -> int:
     stopping = threading.Event()
-    with _stopped_by_signals(stopping), emulator:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with emulator:
         configuration = write_configuration(emulator, folder)
         sys.stdout.write(_greeting(emulator, configuration))
         sys.stdout.flush()
@@ -74,41 +74,35 @@ def _run(emulator: Emulator, folder: Path) -> int:
     return _OK
 
 
-def write_configuration(emulator: Emulator, folder: Path) -> Path:
+def write_configuration(emulator: Emulator, folder: Path, settings: Mapping[str, Any] | None = None) -> Path:
     """
-    Write a `rotator.yaml` for every tenant that has an app with a secret.
+    Write a `rotator.yaml` for every tenant that has an app with a secret, and the secrets beside it.
 
-    Returns: where; the secrets stand beside it, one file an app.
+    *settings* are further members at its top, such as `check_interval`. Returns: where it is.
     """
     cloud = {"graph": emulator.url, "login": emulator.url}
     tenants: list[dict[str, Any]] = []
     for tenant in emulator.tenants:
         credential = _credential(tenant, folder)
-        keysets = [_keyset(each) for each in tenant.all_keysets() if _is_rotatable(each)]
+        keysets = [_keyset(each) for each in tenant.all_keysets() if each.exists and not each.id.endswith(".bak")]
         if credential is not None and keysets:
-            tenants.append(
-                {
-                    "name": tenant.domain.partition(".")[0],
-                    "tenant_id": tenant.domain,
-                    "cloud": dict(cloud),
-                    "credential": credential,
-                    "keysets": keysets,
-                }
-            )
+            name = tenant.domain.partition(".")[0]
+            known = {"name": name, "tenant_id": tenant.domain, "cloud": dict(cloud), "credential": credential}
+            tenants.append({**known, "keysets": keysets})
     configuration = folder / CONFIGURATION
-    data = {"ca_file": str(emulator.ca_file.absolute()), "tenants": tenants}
-    configuration.write_text(yaml.safe_dump(data, sort_keys=False))
+    data = {"ca_file": str(emulator.ca_file.absolute()), **(settings or {}), "tenants": tenants}
+    configuration.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return configuration
 
 
 def _credential(tenant: Tenant, folder: Path) -> dict[str, str] | None:
-    """The first app with a secret, the secret put into a file that only its owner reads."""
+    """The first app with a secret, which is written to a file that only its owner reads."""
     for app in tenant.apps.values():
         for secret in app.secrets:
             file = _secret_file(tenant, folder)
             file.unlink(missing_ok=True)
             file.touch(mode=0o600)
-            file.write_text(secret.value)
+            file.write_text(secret.value, encoding="utf-8")
             return {"client_id": app.client_id, "client_secret_file": str(file.absolute())}
     return None
 
@@ -117,15 +111,10 @@ def _secret_file(tenant: Tenant, folder: Path) -> Path:
     return folder / f"{tenant.domain}-client-secret"
 
 
-def _is_rotatable(keyset: Keyset) -> bool:
-    """Backups are nobody's to rotate."""
-    return keyset.exists and not keyset.id.endswith(".bak")
-
-
 def _keyset(keyset: Keyset) -> dict[str, str]:
     newest = keyset.keys[-1] if keyset.keys else None
     body = {"id": keyset.id, "use": newest.use if newest else "sig"}
-    # A generated secret can never be read back, so nothing may rotate it unasked.
+    # A generated secret can never be read back, so it is not rotated unless asked for.
     if newest is not None and newest.kty == "oct":
         body |= {"kty": "oct", "mode": "observe"}
     return body
@@ -135,7 +124,7 @@ def _greeting(emulator: Emulator, configuration: Path) -> str:
     lines = [
         f"The emulated tenants are at  {emulator.url}",
         f"Trust its CA                 {emulator.ca_file}",
-        f"Look, and make trouble       {emulator.url}/_emulator/",
+        f"Requests, faults, switches   {emulator.url}/_emulator/",
         "",
     ]
     for tenant in emulator.tenants:
@@ -143,45 +132,8 @@ def _greeting(emulator: Emulator, configuration: Path) -> str:
         lines += [f"  app     {app.client_id}" for app in tenant.apps.values()]
         secret = _secret_file(tenant, configuration.parent)
         lines += [f"  secret  in {secret}"] if secret.exists() else []
-        lines += [f"  keyset  {each.id}  {_count(len(each.keys))}" for each in tenant.all_keysets() if each.exists]
-        lines += [
-            f"  jwks    {emulator.url}/{tenant.domain}/{policy}/discovery/v2.0/keys" for policy in tenant.policies
-        ]
-    lines += [
-        "",
-        "A configuration that is ready for use:",
-        f"  export ROTATOR_CONFIG={configuration}",
-        "  rotator --dry-run",
-        "",
-        "Ctrl-C ends it.",
-    ]
+        lines += [f"  keyset  {each.id}  {len(each.keys)} key(s)" for each in tenant.all_keysets() if each.exists]
+        lines += [f"  jwks    {emulator.url}/{tenant.domain}/{name}/discovery/v2.0/keys" for name in tenant.policies]
+    lines += ["", "A configuration that is ready for use:", f"  export ROTATOR_CONFIG={configuration}"]
+    lines += ["  rotator --dry-run", "", "Ctrl-C ends it."]
     return "\n".join(lines) + "\n"
-
-
-def _count(keys: int) -> str:
-    return "1 key" if keys == 1 else f"{keys or 'no'} keys"
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.absolute()
-        return
-    with tempfile.TemporaryDirectory(prefix="emulator-") as name:
-        yield Path(name)
-
-
-@contextmanager
-def _stopped_by_signals(stopping: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set *stopping* for as long as this lasts."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        stopping.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -7,39 +7,36 @@ The emulator as one thing to start, ask and stop.
         httpx.Client(verify=ssl.create_default_context(cafile=emulator.ca_file))
         emulator.url, emulator.tenant("contoso.onmicrosoft.com"), emulator.inject(...)
 
-Waits are in real seconds; everything else lives on the emulated clock, but tokens and
-certificates of apps, which live on the login clock (tokens.py says why).
+Waits are in real seconds; everything else goes by the emulated clock, except tokens and
+certificates of apps, which go by the login clock (entra/login.py says why).
 """
 
-import ipaddress
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rotator.emulator.control import Control
-from rotator.emulator.directory import Directory
-from rotator.emulator.faults import Fault, FaultTable, Injected
+from rotator.emulator.entra.login import Tokens
+from rotator.emulator.faults.fault import Fault, FaultTable, Injected
+from rotator.emulator.http.certificates import LOOPBACK_NAMES, Origins, is_loopback, make_authority, server_context
+from rotator.emulator.http.http_server import TlsServer
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Journal, Seen, Stage, matching
-from rotator.emulator.material import POOL
-from rotator.emulator.model import Clock, Tenant
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import Seed
+from rotator.emulator.model.keys import POOL
+from rotator.emulator.model.seed import Seed
+from rotator.emulator.model.tenants import Clock, Directory, Tenant
 from rotator.emulator.service import Service
 from rotator.emulator.state import Identity, StateFile, load_state
-from rotator.emulator.tls import LOOPBACK_NAMES, make_authority, server_context
-from rotator.emulator.tokens import Tokens
-from rotator.emulator.wire import TlsServer
 
 CA_FILE = "emulator-ca.pem"
 
 
 class EmulatorError(Exception):
-    """The emulator cannot start, or is asked for something it does not have."""
+    """The emulator cannot start, or does not have what was asked for."""
 
 
 class Emulator:
@@ -53,8 +50,7 @@ class Emulator:
     directory
         Where the CA file is written; None: a temporary one, removed at the end.
     state
-        A file in which tenants, keys and the CA are kept over restarts. Where it exists
-        it counts, and the seed does not.
+        A file in which tenants, keys and the CA are kept over restarts. Where it exists, the seed is ignored.
     names
         Further host names and addresses for the certificate.
     """
@@ -72,9 +68,8 @@ class Emulator:
         names: tuple[str, ...] = (),
         public: bool = False,
     ) -> None:
-        if not public and not _is_loopback(host):
-            msg = f"{host} is not loopback: whoever reaches the emulator can do anything with it"
-            raise EmulatorError(msg)
+        if not public and not is_loopback(host):
+            raise EmulatorError(f"{host} is not loopback: whoever reaches the emulator can do anything with it")
         self._address = (host, port)
         self._directory_given = directory
         self._state_file = state
@@ -87,8 +82,6 @@ class Emulator:
         self.journal = Journal()
         self.faults = FaultTable()
 
-    # --- its life
-
     def start(self) -> Self:
         """Listen. Raises: EmulatorError, where that cannot be."""
         with ExitStack() as stack:
@@ -97,18 +90,13 @@ class Emulator:
         return self
 
     def close(self) -> None:
-        """End every connection and every hang, and be gone."""
+        """End every connection and every pause, and stop listening."""
         self._exits.close()
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin(self, stack: ExitStack) -> None:
@@ -116,77 +104,68 @@ class Emulator:
         folder = given or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emulator-")))
         folder.mkdir(parents=True, exist_ok=True)
         identity = self._identity()
-        self._listen(stack, identity)  # first: whoever has the port already may have its CA file there
+        self._listen(stack, identity)  # first: an emulator that has the port may have its CA file there
         self.ca_file = folder / CA_FILE
         self.ca_file.write_text(identity.authority.certificate_pem)
 
     def _identity(self) -> Identity:
-        """The CA and the tokens' key, and the tenants: from the state file, or new."""
-        if self._state_file is None:
-            self._plant()
-            return Identity(authority=make_authority(), signing=POOL.take())
-        identity = load_state(self._state_file, self.directory)
+        """The CA and the tokens' key; with them the tenants come from the state file, or from the seed."""
+        identity = load_state(self._state_file, self.directory) if self._state_file else None
         if identity is None:
-            self._plant()
+            for tenant in self._seed.tenants:
+                self.directory.add(tenant)
             identity = Identity(authority=make_authority(), signing=POOL.take())
-        state = StateFile(self._state_file, self.directory, identity)
-        state.save()
-        self.directory.on_commit = state.save
+        if self._state_file is not None:
+            state = StateFile(self._state_file, self.directory, identity)
+            state.save()
+            self.directory.on_commit = state.save
         return identity
 
-    def _plant(self) -> None:
-        for tenant in self._seed.tenants:
-            self.directory.add(tenant)
-
     def _listen(self, stack: ExitStack, identity: Identity) -> None:
-        control = Control(self.directory, self.faults, self.journal, self.directory.committed)
         service = Service(
             directory=self.directory,
             tokens=Tokens(identity.signing, self._login_clock),
             faults=self.faults,
             journal=self.journal,
-            control=control,
-            is_ours=self._is_ours,
+            control=Control(self.directory, self.faults, self.journal),
+            is_ours=lambda origin: self._origins.includes(origin),  # noqa: PLW0108 - known once the port is
             closing=self._closing,
         )
-        context = server_context(identity.authority, self._names)
         try:
-            server = TlsServer(self._address, service, context, self._origin)
+            server = TlsServer(
+                self._address,
+                server_context(identity.authority, self._names),
+                serve=service.serve,
+                origin=lambda host: self._origins.of(host),  # noqa: PLW0108 - known once the port is
+                clock=self.now,
+                on_error=self.journal.failed,
+            )
         except OSError as error:
             host, port = self._address
-            msg = f"cannot listen on {host} port {port}: {error.strerror or error}"
-            raise EmulatorError(msg) from error
-        self.port = server.port
-        self.url = f"https://localhost:{self.port}"
-        stack.enter_context(self._running(server))
-
-    @contextmanager
-    def _running(self, server: TlsServer) -> Iterator[None]:
+            raise EmulatorError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+        self._origins = Origins(self._names, int(server.server_address[1]))
+        self.port, self.url = self._origins.port, self._origins.usual
         thread = threading.Thread(target=server.accept, name="emulator", daemon=True)
         thread.start()
-        try:
-            yield
-        finally:
-            self._closing.set()
-            self.faults.clear()
-            server.stop()
-            thread.join()
-            server.server_close()
-            server.cut_connections()
+        stack.callback(self._end, server, thread)
 
-    # --- what is in it
+    def _end(self, server: TlsServer, thread: threading.Thread) -> None:
+        self._closing.set()
+        self.faults.clear()
+        server.stop()
+        thread.join()
+        server.server_close()
+        server.cut_connections()
 
     def tenant(self, name: str) -> Tenant:
         """A tenant by GUID or domain. Raises: EmulatorError."""
         found = self.directory.find(name)
         if found is None:
-            msg = f"there is no tenant {name}"
-            raise EmulatorError(msg)
+            raise EmulatorError(f"there is no tenant {name}")
         return found
 
     @property
     def tenants(self) -> tuple[Tenant, ...]:
-        """In the order of the seed."""
         return self.directory.tenants
 
     def now(self) -> float:
@@ -196,18 +175,16 @@ class Emulator:
     def move_time(self, seconds: float) -> None:
         """Move the emulated time, forwards or back."""
         self.directory.offset += seconds
-        self.directory.committed()
+        self.directory.on_commit()
 
-    def switch(self, **changes: object) -> None:
-        """Turn switches in every tenant. Raises: SwitchError."""
+    def switch(self, /, **changes: object) -> None:
+        """Change switches in every tenant. Raises: SwitchError."""
         for tenant in self.tenants:
             tenant.switch(**changes)
 
     def inject(self, fault: Fault) -> Injected:
-        """Let something go wrong from now on, until it is spent or removed."""
+        """Apply *fault* from now on, until it is spent or removed."""
         return self.faults.inject(fault)
-
-    # --- what was asked
 
     @property
     def requests(self) -> tuple[Seen, ...]:
@@ -252,28 +229,6 @@ class Emulator:
         Returns: whether they did within *timeout* real seconds.
         """
         domain = self.tenant(tenant).domain if tenant else None
-
-        def reached(requests: tuple[Seen, ...]) -> bool:
-            return len(matching(requests, operation, stage, domain, keyset)) >= count
-
-        return self.journal.wait(reached, timeout)
-
-    # --- under which names it is known
-
-    def _origin(self, host: str | None) -> str:
-        """The root a client used, if it is one of ours; else the usual one."""
-        origin = f"https://{host}"
-        return origin if host and self._is_ours(origin) else self.url
-
-    def _is_ours(self, origin: str) -> bool:
-        names = (f"[{name}]" if ":" in name else name for name in self._names)
-        return origin.lower() in {f"https://{name}:{self.port}".lower() for name in names}
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return self.journal.wait(
+            lambda requests: len(matching(requests, operation, stage, domain, keyset)) >= count, timeout
+        )

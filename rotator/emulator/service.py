@@ -3,53 +3,64 @@ What happens to a request, from its arrival to the answer.
 
 ::
 
-    route ▶ token ▶ throttle ▶ [faults] ▶ role ▶ do it ▶ [faults] ▶ answer
+    route ▶ token ▶ throttle ▶ [faults] ▶ role ▶ carry out ▶ [faults] ▶ answer
                                   │ before commit          │ after commit
 
-Each stage may say no; what it says is turned into the body that the asked side, Graph
-or login, would send. A bug in here is answered with a 500 and written into the journal.
+Each stage may refuse; the refusal becomes the error body that the asked side, Graph or
+login, would send. A bug of the emulator is answered with a 500 and recorded in the journal.
 """
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
-from rotator.emulator import graph, havoc
-from rotator.emulator.answers import (
-    Answer,
-    LoginRefusedError,
-    RefusedError,
-    Request,
-)
-from rotator.emulator.directory import Directory
-from rotator.emulator.entra import PUBLIC_GRAPHS, Entra
-from rotator.emulator.faults import Family, FaultTable, Injected, Kind, Moment
-from rotator.emulator.havoc import Delivery, Ending
-from rotator.emulator.journal import Journal, Seen
-from rotator.emulator.jwks import Runtime
-from rotator.emulator.masks import masked
-from rotator.emulator.model import Tenant
-from rotator.emulator.operations import (
-    GRAPH,
-    NEEDS_WRITE_ROLE,
-    READ_ROLE,
-    WRITE_ROLE,
-    WRITES,
-    Operation,
-)
-from rotator.emulator.routes import find_route
-from rotator.emulator.throttle import Throttle
-from rotator.emulator.tokens import Bearer, Tokens, unauthenticated
-from rotator.emulator.visits import Peer, Visit, refusal, signed, unknown
-
-_LOOK = 0.02  # seconds between looks at whether a pause is over
+from rotator.emulator.entra.login import PUBLIC_GRAPHS, Bearer, Entra, Tokens, unauthenticated
+from rotator.emulator.faults import fault_effects
+from rotator.emulator.faults.fault import Family, FaultTable, Injected, Kind, Moment
+from rotator.emulator.graph import endpoints
+from rotator.emulator.graph.throttle import Throttle
+from rotator.emulator.http import answers, routes
+from rotator.emulator.http.answers import Answer, Delivery, Ending, LoginRefusedError, Peer, RefusedError, Request
+from rotator.emulator.http.routes import Operation, Route
+from rotator.emulator.journal import Journal, Seen, redacted
+from rotator.emulator.model.seed import READ_ROLE, WRITE_ROLE
+from rotator.emulator.model.switches import Switches
+from rotator.emulator.model.tenants import Directory, Tenant
+from rotator.emulator.sign_in.policies import Policies
 
 
-class _LeftError(Exception):
-    """The client left before anything was done, or the emulator closes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """One request: what it asks for, in which tenant, on whose behalf, and the faults that apply to it."""
+
+    request: Request
+    peer: Peer
+    route: Route
+    request_id: str
+    number: int = 0
+    tenant: Tenant | None = None
+    bearer: Bearer | None = None
+    faults_hit: Mapping[Family, Injected] = field(default_factory=dict)
+
+    @property
+    def operation(self) -> Operation:
+        return self.route.operation
+
+    @property
+    def client_request_id(self) -> str | None:
+        return self.request.headers.get("client-request-id")
+
+    @property
+    def switches(self) -> Switches:
+        """Those of the tenant; the defaults where there is no tenant."""
+        return self.tenant.switches if self.tenant else Switches()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is answered as if it were carried out, and is not."""
+        return Family.KEEPING in self.faults_hit and self.faults_hit[Family.KEEPING].fault.what is Kind.LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,94 +78,85 @@ class Service:
 
     def serve(self, request: Request, peer: Peer) -> Delivery:
         """Answer one request; never raises."""
-        visit = Visit(
+        context = _Context(
             request=request,
             peer=peer,
-            route=find_route(request.method, request.path, request.query),
+            route=routes.find_route(request.method, request.path, request.query),
             request_id=str(uuid.uuid4()),
         )
-        if visit.operation is Operation.CONTROL:
-            return self._guarded(visit, lambda: Delivery(answer=self.control(request)))
-        bearer, refused = self._authenticated(visit)
-        visit = replace(visit, bearer=bearer, tenant=self._tenant(visit, bearer))
-        visit = replace(visit, number=self._arrived(visit))
-        delivery = self._guarded(visit, lambda: self._visited(visit, refused))
+        if context.operation is Operation.CONTROL:
+            return self._guarded(context, lambda: Delivery(answer=self.control(request)))
+        bearer, refused = self._authenticated(context)
+        context = replace(context, bearer=bearer, tenant=self._tenant(context, bearer))
+        context = replace(context, number=self._arrived(context))
+        delivery = self._guarded(context, lambda: self._answered(context, refused))
         status = delivery.answer.status if delivery.ending is Ending.SEND else None
-        self.journal.answered(visit.number, status)
+        self.journal.answered(context.number, status)
         return delivery
 
-    def _visited(self, visit: Visit, refused: RefusedError | None) -> Delivery:
+    def _answered(self, context: _Context, refused: RefusedError | None) -> Delivery:
         if refused is not None:
             raise refused
-        if visit.bearer is not None and visit.tenant is not None:
-            bearer, now = visit.bearer, self.directory.now()
-            self.throttle.count(visit.tenant.id, bearer.client_id, visit.switches, now)
-        visit = replace(visit, bites=self._strike(visit))
-        early = self._bitten(visit, Moment.BEFORE_COMMIT)
+        if context.bearer is not None and context.tenant is not None:
+            self.throttle.count(context.tenant, context.bearer.client_id, self.directory.now())
+        context = replace(context, faults_hit=self._faults_hit(context))
+        early = self._interrupted(context, Moment.BEFORE_COMMIT)
         if early is not None:
             return early
-        answer = self._said(visit)
-        late = self._bitten(visit, Moment.AFTER_COMMIT)
-        return late or self._spoiled(visit, answer)
+        answer = self._real_answer(context)
+        late = self._interrupted(context, Moment.AFTER_COMMIT)
+        return late or fault_effects.damaged(context.faults_hit, answer, context.request)
 
-    def _said(self, visit: Visit) -> Answer:
-        """What the service says when nothing goes wrong, a refusal included."""
+    def _real_answer(self, context: _Context) -> Answer:
+        """The answer without faults, which may be a refusal."""
         try:
-            answer = self._done(visit)
+            answer = self._carried_out(context)
         except (RefusedError, LoginRefusedError) as refused:
-            return self._refusal(visit, refused)
-        if visit.operation in WRITES and Kind.LOST not in visit.kinds:
-            self.journal.committed(visit.number)
+            return self._refusal(context, refused)
+        if context.operation in routes.WRITES and not context.is_lost:
+            self.journal.committed(context.number)
         return answer
 
-    # --- who asks, and for what
-
-    def _authenticated(self, visit: Visit) -> tuple[Bearer | None, RefusedError | None]:
-        """Who asks Graph; or why they are not let in."""
-        if visit.operation not in GRAPH:
+    def _authenticated(self, context: _Context) -> tuple[Bearer | None, RefusedError | None]:
+        """The app that asks Graph; or the refusal. Both None where no app is needed."""
+        if context.operation not in routes.GRAPH:
             return None, None
         try:
-            bearer = self.tokens.check(visit.request.headers.get("authorization"))
+            bearer = self.tokens.check(context.request.headers.get("authorization"))
         except RefusedError as refused:
             return None, refused
         if not (self.is_ours(bearer.audience) or bearer.audience in PUBLIC_GRAPHS):
             return None, unauthenticated("Access token validation failure. Invalid audience.")
         if self.directory.find(bearer.tenant_id) is None:
-            text = "The identity of the calling application could not be established."
-            return None, unauthenticated(text)
+            return None, unauthenticated("The identity of the calling application could not be established.")
         return bearer, None
 
-    def _tenant(self, visit: Visit, bearer: Bearer | None) -> Tenant | None:
-        name = bearer.tenant_id if bearer else visit.route.arguments.get("tenant", "")
+    def _tenant(self, context: _Context, bearer: Bearer | None) -> Tenant | None:
+        name = bearer.tenant_id if bearer else context.route.arguments.get("tenant", "")
         return self.directory.find(name)
 
-    def _arrived(self, visit: Visit) -> int:
-        request, arguments = visit.request, visit.route.arguments
+    def _arrived(self, context: _Context) -> int:
+        request = context.request
         query = f"?{urlencode(request.query)}" if request.query else ""
 
-        def make(number: int) -> Seen:
-            return Seen(
-                number=number,
-                time=self.directory.now(),
-                method=request.method,
-                path=request.path + query,
-                operation=visit.operation,
-                tenant=visit.tenant.domain if visit.tenant else None,
-                keyset=arguments.get("keyset"),
-                client_request_id=request.headers.get("client-request-id"),
-                body=masked(visit.operation, request.body),
-            )
+        seen = Seen(
+            time=self.directory.now(),
+            method=request.method,
+            path=request.path + query,
+            operation=context.operation,
+            tenant=context.tenant.domain if context.tenant else None,
+            keyset=context.route.arguments.get("keyset"),
+            client_request_id=context.client_request_id,
+            body=redacted(context.operation, request.body),
+        )
+        return self.journal.arrived(seen)
 
-        return self.journal.arrived(make)
-
-    # --- what is done
-
-    def _done(self, visit: Visit) -> Answer:
-        """Do it. Raises: RefusedError, LoginRefusedError."""
-        request, arguments = visit.request, visit.route.arguments
+    def _carried_out(self, context: _Context) -> Answer:
+        """Carry out the request. Raises: RefusedError, LoginRefusedError."""
+        request, arguments = context.request, context.route.arguments
         entra = Entra(self.directory, self.tokens, self.is_ours)
-        runtime = Runtime(self.directory)
-        match visit.operation:
+        policies = Policies(self.directory)
+        match context.operation:
             case Operation.DISCOVERY:
                 return entra.discovery(request, arguments["tenant"])
             case Operation.TOKEN:
@@ -162,95 +164,72 @@ class Service:
             case Operation.LOGIN_KEYS:
                 return entra.login_keys(request, arguments["tenant"])
             case Operation.JWKS:
-                return runtime.keys(request, arguments["tenant"], arguments["policy"])
+                return policies.keys(request, arguments["tenant"], arguments["policy"])
             case Operation.POLICY_DISCOVERY:
-                return runtime.discovery(request, arguments["tenant"], arguments["policy"])
+                return policies.discovery(request, arguments["tenant"], arguments["policy"])
             case Operation.UNKNOWN:
-                raise unknown(visit)
+                raise routes.not_found(context.route, request.path)
             case _:
-                return self._graph(visit)
+                return self._graph(context)
 
-    def _graph(self, visit: Visit) -> Answer:
-        tenant, bearer = visit.tenant, visit.bearer
+    def _graph(self, context: _Context) -> Answer:
+        tenant, bearer = context.tenant, context.bearer
         if tenant is None or bearer is None:
-            msg = f"{visit.operation} without a tenant"
-            raise TypeError(msg)
-        needed = {WRITE_ROLE} if visit.operation in NEEDS_WRITE_ROLE else {WRITE_ROLE, READ_ROLE}
+            raise TypeError(f"{context.operation} without a tenant")
+        needed = {WRITE_ROLE} if context.operation in routes.NEEDS_WRITE_ROLE else {WRITE_ROLE, READ_ROLE}
         if not needed & bearer.roles:
-            text = "Insufficient privileges to complete the operation."
-            raise RefusedError(403, "Authorization_RequestDenied", text)
-        keeping = visit.bites.get(Family.KEEPING)
+            raise RefusedError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+        keeping = context.faults_hit.get(Family.KEEPING)
         altered = keeping is not None and keeping.fault.what is Kind.ALTERED
-        call = graph.Call(
-            request=visit.request,
+        call = endpoints.Call(
+            request=context.request,
             tenant=tenant,
             client_id=bearer.client_id,
             now=self.directory.now(),
-            keyset=visit.route.arguments.get("keyset", ""),
-            kid=visit.route.arguments.get("kid", ""),
-            commits=Kind.LOST not in visit.kinds,
+            keyset=context.route.arguments.get("keyset", ""),
+            kid=context.route.arguments.get("kid", ""),
+            commits=not context.is_lost,
             shift=keeping.fault.shift if keeping is not None and altered else 0,
         )
-        return graph.answer(visit.operation, call)
+        return endpoints.answer(context.operation, call)
 
-    # --- what goes wrong
+    def _faults_hit(self, context: _Context) -> Mapping[Family, Injected]:
+        names = {context.tenant.id, context.tenant.domain.lower()} if context.tenant else set()
+        return self.faults.hit(context.operation, names, context.route.arguments.get("keyset"))
 
-    def _strike(self, visit: Visit) -> Mapping[Family, Injected]:
-        tenant = visit.tenant
-        names = {tenant.id, tenant.domain.lower()} if tenant else set()
-        return self.faults.strike(visit.operation, names, visit.route.arguments.get("keyset"))
-
-    def _bitten(self, visit: Visit, moment: Moment) -> Delivery | None:
-        """Pause, and what is answered instead, if it is to be now."""
-        pause = visit.bites.get(Family.PAUSE)
-        if pause is not None and pause.fault.when is moment:
-            self._pause(pause, visit.peer, moment)
-        other = visit.bites.get(Family.INSTEAD)
-        if other is not None and other.fault.when is moment:
-            return havoc.instead(other.fault, visit.operation, self.directory.now())
+    def _interrupted(self, context: _Context, moment: Moment) -> Delivery | None:
+        """Pause, then what is answered instead; None where no fault replaces the answer at this *moment*."""
+        hit = {family: each for family, each in context.faults_hit.items() if each.fault.when is moment}
+        if Family.PAUSE in hit:
+            fault_effects.pause(hit[Family.PAUSE], context.peer, self.closing)
+        if Family.INSTEAD in hit:
+            return fault_effects.instead(hit[Family.INSTEAD].fault, context.operation, self.directory.now())
         return None
 
-    def _pause(self, injected: Injected, peer: Peer, moment: Moment) -> None:
-        """
-        Wait, for *delay* seconds or until released.
-
-        Raises:
-            _LeftError: the client left while its request hung, or the emulator closes.
-
-        """
-        fault = injected.fault
-        until = time.monotonic() + (float("inf") if fault.delay is None else fault.delay)
-        while not injected.released.is_set() and time.monotonic() < until:
-            if self.closing.is_set() or (fault.what is Kind.HANG and peer.is_gone()):
-                raise _LeftError
-            injected.released.wait(min(_LOOK, max(0.0, until - time.monotonic())))
-        left = fault.what is Kind.HANG and moment is Moment.BEFORE_COMMIT and peer.is_gone()
-        if left or self.closing.is_set():
-            raise _LeftError
-
-    def _spoiled(self, visit: Visit, answer: Answer) -> Delivery:
-        """The real answer, changed and sent as badly as the faults want it."""
-        shape, badly = visit.bites.get(Family.SHAPE), visit.bites.get(Family.TRANSPORT)
-        if shape is not None:
-            answer = havoc.reshape(shape.fault, answer, visit.request)
-        delivery = Delivery(answer=answer)
-        return havoc.transport(badly.fault, delivery) if badly is not None else delivery
-
-    # --- how no is said
-
-    def _guarded(self, visit: Visit, act: Callable[[], Delivery]) -> Delivery:
+    def _guarded(self, context: _Context, act: Callable[[], Delivery]) -> Delivery:
         """Turn everything that is raised into an answer."""
         try:
             delivery = act()
-        except _LeftError:
+        except fault_effects.LeftError:
             delivery = Delivery(ending=Ending.CLOSE)
         except (RefusedError, LoginRefusedError) as refused:
-            delivery = Delivery(answer=self._refusal(visit, refused))
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not cost the thread
+            delivery = Delivery(answer=self._refusal(context, refused))
+        except Exception as error:  # noqa: BLE001 - a bug must not end the thread
             self.journal.failed(error)
             bug = RefusedError(500, "UnknownError", "The emulator has a bug; see its errors.")
-            delivery = Delivery(answer=self._refusal(visit, bug))
-        return replace(delivery, answer=signed(visit, delivery.answer))
+            delivery = Delivery(answer=self._refusal(context, bug))
+        is_graph = routes.is_graph(context.route, context.request.path)
+        headers = answers.common_headers(context.request_id, context.client_request_id, is_graph=is_graph)
+        return replace(delivery, answer=replace(delivery.answer, headers=(*delivery.answer.headers, *headers)))
 
-    def _refusal(self, visit: Visit, refused: RefusedError | LoginRefusedError) -> Answer:
-        return refusal(visit, refused, now=self.directory.now(), login_now=self.tokens.now())
+    def _refusal(self, context: _Context, refused: RefusedError | LoginRefusedError) -> Answer:
+        """The error body that the asked side, Graph or login, would send."""
+        if isinstance(refused, LoginRefusedError):
+            return answers.login_refusal(refused, now=self.tokens.now(), client_request_id=context.client_request_id)
+        return answers.graph_refusal(
+            refused,
+            now=self.directory.now(),
+            request_id=context.request_id,
+            client_request_id=context.client_request_id,
+            inner_error_member=context.switches.inner_error_member,
+        )

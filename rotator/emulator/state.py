@@ -2,41 +2,82 @@
 The state file: everything but the requests, kept over restarts.
 
 It holds private keys (of keysets, of the CA, of access tokens) and client secrets, so
-it is made for its owner only (0600), and is replaced in one step: whoever reads it sees
-the state before a write or after it. It is not synced to the disk; a machine that dies
+only its owner may read it (0600), and it is replaced in one step: a reader sees the
+state before a write or after it. It is not synced to the disk; a machine that crashes
 may lose the last writes of an emulator.
 """
 
-import contextlib
-import json
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
-from rotator.emulator.directory import Directory
-from rotator.emulator.material import RsaMaterial
-from rotator.emulator.model import Tenant
-from rotator.emulator.seed import App, FederatedCredential, Secret, TenantSeed
-from rotator.emulator.state_events import event_data, material_data, read_event, read_material, read_private
-from rotator.emulator.switches import Switches, changed
-from rotator.emulator.tls import Authority
+from pydantic import AfterValidator, ConfigDict, ValidationInfo
 
-_VERSION = 1
+from rotator.emulator.http.certificates import Authority
+from rotator.emulator.model.history import Event, keys_in
+from rotator.emulator.model.keys import RsaMaterial, SavedRsa
+from rotator.emulator.model.seed import App, TenantSeed
+from rotator.emulator.model.switches import Switches
+from rotator.emulator.model.tenants import Directory, Tenant
+from rotator.emulator.validation import STRICT, InvalidError, JsonForm, one_of
 
 
-class StateError(ValueError):
+class StateError(InvalidError):
     """A state file that cannot be read or written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What makes an emulator the same one after a restart: its CA, and its tokens' key."""
+    """What makes an emulator the same one after a restart: its CA, and the key of its tokens."""
 
     authority: Authority
     signing: RsaMaterial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedKeyset:
+    """A keyset with its whole history."""
+
+    id: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedTenant:
+    """A tenant with everything in it."""
+
+    id: str
+    domain: str
+    apps: tuple[App, ...]
+    policies: Mapping[str, tuple[str, ...]]
+    switches: Switches
+    keysets: tuple[SavedKeyset, ...]
+
+
+def _fill_table(materials: tuple[RsaMaterial, ...], info: ValidationInfo) -> tuple[RsaMaterial, ...]:
+    if isinstance(info.context, list):
+        info.context.extend(materials)
+    return materials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The content of the file. *rsa* is read before the tenants, whose keys name places in it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    version: Annotated[int, one_of(1)] = 1
+    offset: float
+    authority: Authority
+    signing: SavedRsa
+    rsa: Annotated[tuple[SavedRsa, ...], AfterValidator(_fill_table)]
+    tenants: tuple[SavedTenant, ...]
+
+
+_FORM: JsonForm[State] = JsonForm(State, StateError)
 
 
 class StateFile:
@@ -51,112 +92,60 @@ class StateFile:
     def save(self) -> None:
         """Raises: StateError."""
         with self._lock:
-            text = json.dumps(_document(self._directory, self._identity))
+            content = self._content()
             draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
             try:
-                with contextlib.suppress(FileNotFoundError):
-                    draft.unlink()
-                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
+                draft.unlink(missing_ok=True)
+                draft.touch(mode=0o600, exist_ok=False)
+                draft.write_bytes(content)
                 draft.replace(self._path)
             except OSError as error:
-                msg = f"{self._path}: cannot be written: {error.strerror}"
-                raise StateError(msg) from error
+                raise StateError(f"{self._path}: cannot be written: {error.strerror}") from error
+
+    def _content(self) -> bytes:
+        tenants = tuple(_saved(tenant) for tenant in self._directory.tenants)
+        events = (event for tenant in tenants for keyset in tenant.keysets for event in keyset.events)
+        pairs = {id(key.rsa): key.rsa for event in events for key in keys_in(event) if key.rsa is not None}
+        state = State(
+            offset=self._directory.offset,
+            authority=self._identity.authority,
+            signing=self._identity.signing,
+            rsa=tuple(pairs.values()),
+            tenants=tenants,
+        )
+        return _FORM.adapter.dump_json(state, context={pair: place for place, pair in enumerate(pairs)})
+
+
+def _saved(tenant: Tenant) -> SavedTenant:
+    return SavedTenant(
+        id=tenant.id,
+        domain=tenant.domain,
+        apps=tuple(tenant.apps.values()),
+        policies=tenant.policies,
+        switches=tenant.switches,
+        keysets=tuple(SavedKeyset(id=keyset.id, events=tuple(keyset.events)) for keyset in tenant.all_keysets()),
+    )
 
 
 def load_state(path: Path, directory: Directory) -> Identity | None:
-    """
-    Fill *directory* with what *path* holds; None where there is no such file.
-
-    Raises:
-        StateError: it is no state file of ours.
-
-    """
+    """Fill *directory* with what *path* holds; None where there is no such file. Raises: StateError."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        _check_version(path, data["version"])
-        identity = Identity(authority=Authority(**data["authority"]), signing=read_private(data["signing"]))
-        materials = [read_material(saved) for saved in data["rsa"]]
-        for saved in data["tenants"]:
-            _restore(directory, saved, materials)
-        directory.offset = data["offset"]
+        state = _FORM.read(path.read_bytes(), [])
+        for saved in state.tenants:
+            _restore(directory, saved)
     except FileNotFoundError:
         return None
     except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise StateError(msg) from error
-    except StateError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: is no state file of an emulator"
-        raise StateError(msg) from error
-    return identity
+        raise StateError(f"{path}: cannot be read: {error.strerror}") from error
+    except InvalidError as error:
+        raise StateError(f"{path}: is not a state file of an emulator: {error}") from error
+    directory.offset = state.offset
+    return Identity(authority=state.authority, signing=state.signing)
 
 
-def _check_version(path: Path, version: object) -> None:
-    if version != _VERSION:
-        msg = f"{path}: is of version {version}, and this emulator reads {_VERSION}"
-        raise StateError(msg)
-
-
-# --- out
-
-
-def _document(directory: Directory, identity: Identity) -> dict[str, Any]:
-    materials: dict[int, tuple[int, RsaMaterial]] = {}
-
-    def place(material: RsaMaterial) -> int:
-        """Where *material* stands in the table: many keys share one."""
-        return materials.setdefault(id(material), (len(materials), material))[0]
-
-    tenants = [_tenant(tenant, place) for tenant in directory.tenants]
-    return {
-        "version": _VERSION,
-        "offset": directory.offset,
-        "authority": asdict(identity.authority),
-        "signing": material_data(identity.signing),
-        "rsa": [material_data(material) for _, material in materials.values()],
-        "tenants": tenants,
-    }
-
-
-def _tenant(tenant: Tenant, place: Callable[[RsaMaterial], int]) -> dict[str, Any]:
-    return {
-        "id": tenant.id,
-        "domain": tenant.domain,
-        "apps": [asdict(app) for app in tenant.apps.values()],
-        "policies": dict(tenant.policies),
-        "switches": asdict(tenant.switches),
-        "keysets": [
-            {"id": keyset.id, "events": [event_data(event, place) for event in tuple(keyset.events)]}
-            for keyset in tenant.all_keysets()
-        ],
-    }
-
-
-# --- in
-
-
-def _restore(directory: Directory, saved: dict[str, Any], materials: list[RsaMaterial]) -> None:
-    seed = TenantSeed(
-        id=saved["id"],
-        domain=saved["domain"],
-        apps=tuple(_app(app) for app in saved["apps"]),
-        switches=changed(Switches(), saved["switches"]),
-    )
-    tenant = directory.add(seed)
-    tenant.policies = {name: tuple(ids) for name, ids in saved["policies"].items()}
-    for keyset in saved["keysets"]:
-        events = [read_event(event, materials) for event in keyset["events"]]
-        tenant.restore(keyset["id"], events)
-
-
-def _app(saved: dict[str, Any]) -> App:
-    return App(
-        client_id=saved["client_id"],
-        secrets=tuple(Secret(**secret) for secret in saved["secrets"]),
-        certificates=tuple(saved["certificates"]),
-        federated=tuple(FederatedCredential(**credential) for credential in saved["federated"]),
-        roles=tuple(saved["roles"]),
-    )
+def _restore(directory: Directory, saved: SavedTenant) -> None:
+    """Raises: SeedError."""
+    tenant = directory.add(TenantSeed(id=saved.id, domain=saved.domain, apps=saved.apps, switches=saved.switches))
+    tenant.policies = saved.policies
+    for keyset in saved.keysets:
+        tenant.restore(keyset.id, list(keyset.events))

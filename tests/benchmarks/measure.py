@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
+from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
-from rotator.emulator.switches import Switches
 
 RUNS = 15
 TENANTS, KEYSETS = 200, 20

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from edges.harness import Line, connected
 
-from rotator.emulator.seed import KeysetSeed, Seed, TenantSeed
+from rotator.emulator.model.seed import KeysetSeed, Seed, TenantSeed
 from rotator.emulator.server import Emulator
 
 

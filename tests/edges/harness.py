@@ -12,8 +12,8 @@ from rotator.core.exchange import Exchange
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http, trust
 from rotator.edges.tokens import ClientSecret, Credential, Tokens
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET
 from rotator.emulator.server import Emulator
 
 TENANT = "contoso.onmicrosoft.com"

@@ -23,10 +23,10 @@ from rotator.edges.answers import (
 )
 from rotator.edges.answers import refused as refusal
 from rotator.edges.http import Answer
-from rotator.emulator.faults import Fault, Kind, Moment
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Status
+from rotator.emulator.faults.fault import Fault, Kind, Moment
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import Status
 
 K = FailureKind
 LIST, GET, GENERATE = Operation.LIST_KEYSETS, Operation.GET_KEYSET, Operation.GENERATE_KEY

@@ -14,8 +14,8 @@ from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
 from rotator.edges.http import LONGEST_ANSWER, trust
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.server import Emulator
 
 DISCOVERY = Operation.DISCOVERY

@@ -18,7 +18,7 @@ from rotator.core.lease import Lease
 from rotator.edges import lease
 from rotator.edges.http import Http
 from rotator.edges.lease import KubernetesLeases
-from rotator.emulator.tls import make_authority
+from rotator.emulator.http.certificates import make_authority
 
 
 class Moved:

@@ -17,10 +17,10 @@ from edges.harness import Line, failure
 
 from rotator.core.errors import FailureKind, RequestError
 from rotator.edges.tokens import Certificate, ClientSecret, FederatedToken
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
-from rotator.emulator.switches import Switches
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
+from rotator.emulator.model.switches import Switches
 
 OTHER_SECRET = "kE8Q~the-secret-that-comes-next.aB3"
 

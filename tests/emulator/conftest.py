@@ -10,7 +10,7 @@ import httpx
 import pytest
 from emulator.harness import Bench, MovingClock, contoso
 
-from rotator.emulator.seed import Seed, TenantSeed
+from rotator.emulator.model.seed import Seed, TenantSeed
 from rotator.emulator.server import Emulator
 
 if TYPE_CHECKING:

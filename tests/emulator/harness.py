@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rotator.emulator.seed import (
-    DEMO_CLIENT_ID,
-    DEMO_SECRET,
-    KeySeed,
-    KeysetSeed,
-    TenantSeed,
-)
-from rotator.emulator.switches import Switches
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, TenantSeed
+from rotator.emulator.model.switches import Switches
 
 if TYPE_CHECKING:
     import httpx
 
-    from rotator.emulator.model import Tenant
+    from rotator.emulator.model.tenants import Tenant
     from rotator.emulator.server import Emulator
 
 NOW = 1_800_000_000

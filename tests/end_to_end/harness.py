@@ -26,11 +26,11 @@ from unittest import mock
 import yaml
 
 from rotator import cli
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Seen, Stage
-from rotator.emulator.operations import WRITE_ROLE, Operation
-from rotator.emulator.seed import DEMO_CLIENT_ID, App, KeySeed, KeysetSeed, Secret, Seed, TenantSeed
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, WRITE_ROLE, App, KeySeed, KeysetSeed, Secret, Seed, TenantSeed
+from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
-from rotator.emulator.switches import Switches
 
 DAY = 86_400
 LIFE = timedelta(days=90, hours=25)

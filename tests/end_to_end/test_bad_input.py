@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from end_to_end.harness import Bench, Finished, Keyset, Tenant, due, fresh
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import Seed
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import Seed
+from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
-from rotator.emulator.switches import Switches
 
 NAMES = ("--once", "--output", "json")
 

@@ -4,7 +4,7 @@ import pytest
 from end_to_end.fake_clock import FakeClock
 from end_to_end.harness import Bench, Tenant, due, fresh, peak
 
-from rotator.emulator.operations import Operation
+from rotator.emulator.http.routes import Operation
 
 GENERATE = Operation.GENERATE_KEY
 DAY = 86_400

@@ -11,11 +11,11 @@ import pytest
 from end_to_end.harness import Bench, Keyset, Running, Tenant, due, fresh, lapsed, overdue
 
 from rotator import __version__
-from rotator.emulator.faults import Fault, Kind, Moment
+from rotator.emulator.faults.fault import Fault, Kind, Moment
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Switches
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import Switches
 
 GENERATE, LIST = Operation.GENERATE_KEY, Operation.LIST_KEYSETS
 

@@ -10,10 +10,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from rotator import __version__
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import READ_ROLE, Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Status
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import READ_ROLE, KeySeed
+from rotator.emulator.model.switches import Status
 
 KEYSET = ("keyset", "tenant")
 REASONS = {

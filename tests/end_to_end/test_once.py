@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 from end_to_end.harness import DAY, LIFE, Bench, Keyset, Tenant, due, fresh, instant, key, lapsed, overdue
 
-from rotator.emulator.faults import Fault, Kind, Moment
+from rotator.emulator.faults.fault import Fault, Kind, Moment
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
-from rotator.emulator.operations import READ_ROLE, Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Status, Switches
+from rotator.emulator.model.seed import READ_ROLE, KeySeed
+from rotator.emulator.model.switches import Status, Switches
 
 GENERATE = Operation.GENERATE_KEY
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from end_to_end.harness import Bench, Tenant, due, fresh
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.tls import make_authority
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.certificates import make_authority
+from rotator.emulator.http.routes import Operation
 
 SLOW_DISK = """
 import time

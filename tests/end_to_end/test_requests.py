@@ -8,11 +8,11 @@ from collections import Counter
 
 from end_to_end.harness import Bench, Tenant, due, fresh, overdue
 
-from rotator.emulator.faults import Fault, Kind
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed, KeysetSeed
-from rotator.emulator.switches import Switches
+from rotator.emulator.model.seed import KeySeed, KeysetSeed
+from rotator.emulator.model.switches import Switches
 
 LIST, TOKEN, DISCOVERY = Operation.LIST_KEYSETS, Operation.TOKEN, Operation.DISCOVERY
 

@@ -5,9 +5,9 @@ import time
 import pytest
 from end_to_end.harness import DAY, Bench, Keyset, Tenant, due, fresh, instant, key, lapsed, overdue
 
-from rotator.emulator.operations import READ_ROLE, Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Status
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import READ_ROLE, KeySeed
+from rotator.emulator.model.switches import Status
 
 
 def test_status_shows_every_key_with_its_state(bench: Bench) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rotator.emulator.faults import Fault, Injected, Kind, Moment
-from rotator.emulator.operations import Operation
+from rotator.emulator.faults.fault import Fault, Injected, Kind, Moment
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.server import Emulator
 
 READS = (

@@ -30,11 +30,11 @@ import yaml
 from end_to_end.harness import SECRET, Bench, Keyset, Tenant
 from fault_storm.storm import Weather
 
-from rotator.emulator.history import KeyAdded
-from rotator.emulator.model import Tenant as Emulated
-from rotator.emulator.seed import KeySeed
+from rotator.emulator.model.history import KeyAdded
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import ReadPath, Switches
+from rotator.emulator.model.tenants import Tenant as Emulated
 from rotator.emulator.server import Emulator
-from rotator.emulator.switches import ReadPath, Switches
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
 SECONDS = float(os.environ.get("SOAK_SECONDS", "27"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from end_to_end.harness import Bench, Tenant, fresh
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
 
 
 def test_slow_tenant(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from rotator.emulator.tls import LOOPBACK_NAMES, make_authority, server_context
+from rotator.emulator.http.certificates import LOOPBACK_NAMES, make_authority, server_context
 
 LONGEST = 60.0  # seconds after which an answer without end ends all the same
 

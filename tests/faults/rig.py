@@ -29,8 +29,8 @@ import pytest
 import yaml
 from end_to_end.harness import Bench, Finished, Tenant, peak
 
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Seen
-from rotator.emulator.operations import Operation
 
 SETTLE = 1.0
 """Seconds between the two looks of every run here, and how long a new key is looked for."""

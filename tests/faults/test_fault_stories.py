@@ -34,11 +34,11 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.reasons import Reason
 from rotator.core.rotation import Hold, decide
 from rotator.edges import config
-from rotator.emulator.faults import Fault, Kind
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Seen
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import ReadPath, Switches
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import ReadPath, Switches
 
 KEYSET = "B2C_1A_Due"
 GENERATE = Operation.GENERATE_KEY

@@ -24,10 +24,10 @@ import pytest
 from end_to_end.harness import DAY, LIFE, Bench, Tenant, due
 from faults.rig import blind_repeats, by_tenant, configure, lines_of, once, play_once, posts, rows_of, wait_for_all
 
-from rotator.emulator.faults import Fault, Kind, Moment
+from rotator.emulator.faults.fault import Fault, Kind, Moment
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Seen, Stage
-from rotator.emulator.operations import Operation
-from rotator.emulator.switches import Status, Switches
+from rotator.emulator.model.switches import Status, Switches
 
 KEYSET = "B2C_1A_Due"
 GENERATE = Operation.GENERATE_KEY

@@ -25,10 +25,10 @@ from faults.rawserver import raw_server
 from faults.rig import Daemon, Process, configure, lines_of, listening, once, play_once, rows_of, wait_for_all
 
 from rotator.core.rotation import decide
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import Status, Switches
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import Status, Switches
 
 VICTIM, BYSTANDER = "B2C_1A_Victim", "B2C_1A_Bystander"
 LIST, GET, GENERATE = Operation.LIST_KEYSETS, Operation.GET_KEYSET, Operation.GENERATE_KEY

@@ -27,11 +27,11 @@ from faults.rawserver import RawServer, raw_server, token_of
 from faults.rig import Daemon, Process, configure, play_once
 
 from rotator.emulator import server
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import App, FederatedCredential, Secret
-from rotator.emulator.tls import client_certificate
-from rotator.emulator.tokens import Tokens
+from rotator.emulator.entra.login import Tokens
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.certificates import client_certificate
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import App, FederatedCredential, Secret
 
 WRONG_SECRET = "wR0~nG-secret-that-opens-nothing.zZ9"
 VARIABLE = "B2C_CLIENT_SECRET"

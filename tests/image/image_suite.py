@@ -15,8 +15,8 @@ import pytest
 from end_to_end.harness import Bench, Tenant, due, fresh
 from image.container import BASE, CREATED, IMAGE, REVISION, SOURCE, USER, VERSION, Engine, engine, make_root
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
 
 RUNS = 5
 SECRET_FILE = "/var/run/secrets/rotator/client-secret"

@@ -25,12 +25,12 @@ from typing import Self
 from end_to_end.harness import DAY, LIFE, Bench, Keyset, Tenant, key
 from kill.process import PATIENCE, Victim
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.history import KeyAdded
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import ReadPath, Status, Switches
+from rotator.emulator.model.history import KeyAdded
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import ReadPath, Status, Switches
 
 KEYSET = "B2C_1A_Sig"
 SETTLE = 1.0

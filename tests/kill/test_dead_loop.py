@@ -13,7 +13,7 @@ import pytest
 from end_to_end.harness import Bench, Running, Tenant, fresh
 
 from rotator.edges.scheduler import BEAT
-from rotator.emulator.operations import Operation
+from rotator.emulator.http.routes import Operation
 from rotator.service.daemon import LONGEST_SILENCE
 
 KILLER = """

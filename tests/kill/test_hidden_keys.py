@@ -6,8 +6,8 @@ from pathlib import Path
 from end_to_end.harness import Bench, Tenant, due
 from kill.process import PATIENCE, Victim
 
-from rotator.emulator.operations import Operation
-from rotator.emulator.switches import Switches
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.switches import Switches
 
 POST = Operation.GENERATE_KEY
 

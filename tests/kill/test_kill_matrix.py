@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from kill.scenario import ENDLESS, LAG, End, Plot, Program, Reads, Scene, Step, check, played
 
-from rotator.emulator.faults import Fault, Kind, Moment
+from rotator.emulator.faults.fault import Fault, Kind, Moment
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
-from rotator.emulator.operations import Operation
-from rotator.emulator.switches import Status
+from rotator.emulator.model.switches import Status
 
 TOKEN, LIST, GET = Operation.TOKEN, Operation.LIST_KEYSETS, Operation.GET_KEYSET
 POST, PATCH = Operation.GENERATE_KEY, Operation.UPDATE_KEY

@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from rotator.emulator.tls import LOOPBACK_NAMES, make_authority, server_context
+from rotator.emulator.http.certificates import LOOPBACK_NAMES, make_authority, server_context
 
 NAME, NAMESPACE = "rotator", "b2c"
 PATH = re.compile(r"/apis/coordination\.k8s\.io/v1/namespaces/([^/]+)/leases(?:/([^/]+))?")

@@ -12,7 +12,7 @@ from end_to_end.harness import DAY, SECRET, Bench, Keyset, Tenant, due, lapsed
 from monitoring.stack import RUNBOOK
 from programs import need
 
-from rotator.emulator.seed import DEMO_CLIENT_ID, KeySeed, Seed
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, KeySeed, Seed
 from rotator.emulator.server import Emulator
 
 

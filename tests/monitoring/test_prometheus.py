@@ -8,9 +8,9 @@ import pytest
 from end_to_end.harness import Bench, Keyset, Tenant, due, fresh
 from monitoring.stack import DASHBOARD, RULES, Alertmanager, Prometheus, Receiver, expressions, hurried, page, promtool
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import KeySeed
 
 pytestmark = pytest.mark.usefixtures("programs")
 

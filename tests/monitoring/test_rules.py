@@ -31,10 +31,10 @@ from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
 from rotator.core.keyset import KeyState
 from rotator.core.reasons import Reason, Refusal
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import Operation
-from rotator.emulator.switches import Status
-from rotator.shell.gates import LARGEST_SKEW, NOTABLE_SKEW
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.switches import Status
+from rotator.shell.gates import MAX_SKEW, NOTABLE_SKEW
 
 ALERTS = alerts()
 RULE_CASES: list[dict[str, Any]] = yaml.safe_load(RULE_TESTS.read_text(encoding="utf-8"))["tests"]
@@ -159,7 +159,7 @@ def test_thresholds_are_those_of_the_program() -> None:
     clock = ALERTS["B2CRotatorClockSkewed"]
     assert clock["expr"].endswith(f"> {NOTABLE_SKEW:.0f}")
     assert "Above five minutes no key is generated" in clock["annotations"]["description"]
-    assert LARGEST_SKEW == 5 * 60
+    assert MAX_SKEW == 5 * 60
 
 
 # --- what they name is there

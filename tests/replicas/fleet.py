@@ -18,12 +18,12 @@ import yaml
 from end_to_end.harness import SECRET, Bench, Keyset, Running, Tenant
 from kubernetes.fake_api import Kubernetes
 
-from rotator.emulator.history import KeyAdded
+from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import App, KeySeed, Secret, TenantSeed
+from rotator.emulator.model.history import KeyAdded
+from rotator.emulator.model.seed import App, KeySeed, Secret, TenantSeed
+from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
-from rotator.emulator.switches import Switches
 
 PERIODS = {"lease_duration": "4s", "renew_deadline": "3s", "retry_period": "1s"}
 DURATION, DEADLINE, RETRY = 4.0, 3.0, 1.0

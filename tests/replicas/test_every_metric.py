@@ -17,9 +17,10 @@ from kubernetes import fake_api as fake
 from kubernetes.fake_api import Kubernetes
 from replicas.fleet import PERIODS
 
-from rotator.emulator.faults import Fault, Kind
-from rotator.emulator.operations import READ_ROLE, Operation
-from rotator.emulator.switches import Status, Switches
+from rotator.emulator.faults.fault import Fault, Kind
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import READ_ROLE
+from rotator.emulator.model.switches import Status, Switches
 
 LIST, GENERATE = Operation.LIST_KEYSETS, Operation.GENERATE_KEY
 CONSTANT = "build_info"

@@ -25,8 +25,8 @@ from kubernetes.fake_api import Fault, Kind, Kubernetes, Moment
 from replicas.fleet import DEADLINE, DURATION, PERIODS, RETRY, SLACK, Fleet, Replica
 from replicas.relay import Relay
 
-from rotator.emulator import faults
-from rotator.emulator.operations import Operation
+from rotator.emulator.faults import fault as faults
+from rotator.emulator.http.routes import Operation
 
 GENERATE = Operation.GENERATE_KEY
 

@@ -31,9 +31,9 @@ from rotator.core.errors import FailureKind
 from rotator.core.outcome import Exit, Failed, Held, Outcome, Planned, Rotated, exit_code
 from rotator.core.policy import KNOWN_MINIMUM_LEAD
 from rotator.core.reasons import Reason
-from rotator.emulator.history import KeyAdded
-from rotator.emulator.model import Tenant
-from rotator.emulator.operations import Operation
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.history import KeyAdded
+from rotator.emulator.model.tenants import Tenant
 
 SKEW = 300.0  # seconds by which the clocks may differ, and every instant with them
 MOMENT = 90.0  # seconds that may pass between a decision and its POST: requests, and pauses between them

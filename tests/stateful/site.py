@@ -13,16 +13,15 @@ from typing import Protocol
 import httpx
 from stateful.wire import ServedDirectly
 
-from rotator.emulator.answers import Answer
-from rotator.emulator.directory import Directory
-from rotator.emulator.faults import FaultTable
+from rotator.emulator.entra.login import Tokens
+from rotator.emulator.faults.fault import FaultTable
+from rotator.emulator.http.answers import Answer
 from rotator.emulator.journal import Journal
-from rotator.emulator.material import POOL
-from rotator.emulator.model import Tenant
-from rotator.emulator.seed import TenantSeed
+from rotator.emulator.model.keys import POOL
+from rotator.emulator.model.seed import TenantSeed
+from rotator.emulator.model.tenants import Directory, Tenant
 from rotator.emulator.server import Emulator
 from rotator.emulator.service import Service
-from rotator.emulator.tokens import Tokens
 
 
 class Site(Protocol):

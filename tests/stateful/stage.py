@@ -25,10 +25,10 @@ from stateful.wire import Link, Trap, Way
 from rotator.core.errors import ConfigError
 from rotator.core.text import format_span
 from rotator.edges.settings import Settings
-from rotator.emulator.faults import Moment
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, TenantSeed
-from rotator.emulator.switches import Status, Switches
+from rotator.emulator.faults.fault import Moment
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, TenantSeed
+from rotator.emulator.model.switches import Status, Switches
 
 SITTING = 290.0
 """Seconds of skew that are no excuse: beyond 300 no key may be generated, and it is measured to half a second."""

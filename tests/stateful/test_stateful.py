@@ -70,11 +70,11 @@ from stateful.time import EPOCH
 from stateful.truth import Wish
 
 from rotator.core.policy import Mode
-from rotator.emulator.faults import Moment
-from rotator.emulator.operations import Operation
-from rotator.emulator.seed import KeySeed
-from rotator.emulator.switches import ReadPath
-from rotator.emulator.tls import make_authority
+from rotator.emulator.faults.fault import Moment
+from rotator.emulator.http.certificates import make_authority
+from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import KeySeed
+from rotator.emulator.model.switches import ReadPath
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SIG, ENC = "B2C_1A_Sig", "B2C_1A_Enc"

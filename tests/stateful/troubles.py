@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from stateful.wire import Mishap, Trap
 
-from rotator.emulator.faults import Fault, FaultTable, Injected, Kind, Moment
-from rotator.emulator.operations import Operation
+from rotator.emulator.faults.fault import Fault, FaultTable, Injected, Kind, Moment
+from rotator.emulator.http.routes import Operation
 
 BEFORE, AFTER = Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT
 

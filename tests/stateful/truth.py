@@ -28,8 +28,8 @@ from typing import Any
 
 from rotator.core.keyset import Keyset
 from rotator.core.policy import RotationPolicy
-from rotator.emulator.keys import Key
-from rotator.emulator.switches import Status
+from rotator.emulator.model.keys import Key
+from rotator.emulator.model.switches import Status
 
 
 class Kind(StrEnum):

@@ -25,11 +25,9 @@ from typing import Any
 
 import httpx
 
-from rotator.emulator.answers import Request
-from rotator.emulator.faults import Moment
-from rotator.emulator.havoc import Ending
-from rotator.emulator.operations import GRAPH, Operation
-from rotator.emulator.routes import Route, find_route
+from rotator.emulator.faults.fault import Moment
+from rotator.emulator.http.answers import Ending, Request
+from rotator.emulator.http.routes import GRAPH, Operation, Route, find_route
 from rotator.emulator.service import Service
 
 LATENCY = 0.05  # seconds that a request takes

@@ -1,0 +1,1 @@
+"""Microsoft Graph: endpoints, bodies of requests and answers, the throttle. May import model and http."""

@@ -1,0 +1,1 @@
+"""Tenants, keysets, keys and their history; seeds and switches, without requests. May import validation."""
