@@ -14,7 +14,7 @@ from rotator.edges.stdout import say
 
 def check(path: Path) -> int:
     """Say whether the configuration makes sense."""
-    with faults_told():
+    with exit_on_config_error():
         settings = config.load(path)
         keysets = sum(len(tenant.keysets) for tenant in settings.tenants)
         say(f"{path}: nothing is wrong; {_count(len(settings.tenants), 'tenant')}, {_count(keysets, 'keyset')}")
@@ -28,7 +28,7 @@ def print_schema() -> int:
 
 
 @contextlib.contextmanager
-def faults_told() -> Iterator[None]:
+def exit_on_config_error() -> Iterator[None]:
     """A configuration that makes no sense ends the program with a line for each fault."""
     try:
         yield

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rotator.commands.check import faults_told
+from rotator.commands.check import exit_on_config_error
 from rotator.commands.one_shot import OneShot
 from rotator.commands.report import is_terminal
 from rotator.core.outcome import Outcome, exit_code
@@ -15,7 +15,7 @@ from rotator.views.table import table
 
 def dry_run(path: Path, *, as_json: bool, detailed: bool) -> int:
     """One sweep that only reads, and the plan; the exit code."""
-    with faults_told():
+    with exit_on_config_error():
         run = OneShot(path, as_json=as_json, dry_run=True)
         outcomes = run.sweep()
         run.report(table, outcomes, as_json=as_json, dry_run=True)
@@ -24,7 +24,7 @@ def dry_run(path: Path, *, as_json: bool, detailed: bool) -> int:
 
 def status(path: Path, *, as_json: bool) -> int:
     """One sweep that only reads, and every keyset with its keys; the exit code."""
-    with faults_told():
+    with exit_on_config_error():
         run = OneShot(path, as_json=as_json, dry_run=True)
         outcomes = run.sweep()
         run.report(_status, outcomes, as_json=as_json, dry_run=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rotator.commands.check import faults_told
+from rotator.commands.check import exit_on_config_error
 from rotator.commands.one_shot import OneShot
 from rotator.core.outcome import Outcome, Planned, exit_code
 from rotator.service.inbox import heed_signals
@@ -15,7 +15,7 @@ def once(path: Path, *, as_json: bool) -> int:
 
     A stop that is asked for meanwhile lets a write finish that has begun, and begins none.
     """
-    with faults_told():
+    with exit_on_config_error():
         run = OneShot(path, as_json=as_json)
         heed_signals(run.stop)
         outcomes = run.sweep()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rotator.commands.check import faults_told
+from rotator.commands.check import exit_on_config_error
 from rotator.edges import logs
 from rotator.service.daemon import Daemon
 from rotator.wiring import wire
@@ -10,7 +10,7 @@ from rotator.wiring import wire
 
 def daemon(path: Path) -> int:
     """Run until a stop is asked for; the exit code."""
-    with faults_told():
+    with exit_on_config_error():
         program = wire(path)
         logs.log_crashes(program.log)
         return Daemon(program).run()

@@ -16,17 +16,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rotator import __version__
-from rotator.core.errors import ConfigError, Fault
+from rotator.core.errors import ConfigError
 from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, JobMissed, SweepFinished
 from rotator.core.lease import Acquired, Lost, Released
 from rotator.core.outcome import Exit
-from rotator.core.text import format_span
 from rotator.edges.metrics import SWEEP, Metrics, Registry
 from rotator.edges.scheduler import Mishap, Scheduler
 from rotator.edges.settings import Settings
 from rotator.edges.web import Server
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked, heed_signals
-from rotator.service.pages import Pages, Shown
+from rotator.service.pages import Pages, Shown, listen
+from rotator.service.reload import facts, reread, restart_needed
 from rotator.shell.jobs import Recurring
 from rotator.shell.loop import Loop, Pools, thread_pool
 from rotator.shell.status_store import StatusStore
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 WATCH, WATCH_INTERVAL = "watch", timedelta(seconds=5)
 SCHEDULER_THREADS = 4  # two sweeps, of which one waits for the other; the watch; a visit that is handed to a pool
-AT_START = ("log", "http", "concurrency", "leader_election")  # settings that a reload does not change
 
 
 class Daemon:
@@ -160,8 +159,7 @@ class Daemon:
     def _reload(self) -> None:
         """Read the configuration again: a valid one takes over as a whole, another one changes nothing."""
         try:
-            settings = self._program.sources.load()
-            self._refuse_long_requests(settings)
+            settings = reread(self._program, is_elected=self._candidate is not None)
             tenants = self._program.tenants(settings)
         except ConfigError as error:
             self._program.tell(ConfigRejected(error=error))
@@ -171,41 +169,21 @@ class Daemon:
         else:
             self._take_over(settings, tenants)
 
-    def _refuse_long_requests(self, settings: Settings) -> None:
-        longest = self._program.settings.leader_election.longest_write
-        if self._candidate is not None and settings.request_timeout > longest:
-            message = (
-                f"must not be longer than {format_span(longest)} until the next start: the election goes on with the "
-                "periods that it began with, and a leader would never be sure to lead until a request has ended"
-            )
-            raise ConfigError(str(self._program.path), (Fault(path="request_timeout", message=message),))
-
     def _take_over(self, settings: Settings, tenants: tuple[Tenant, ...]) -> None:
         self._tenants = tenants
         self._shown = replace(self._shown, settings=settings)
         self._store.configure(tenants if self._shown.is_active else ())
         self.metrics.configure(settings.check_interval, dry_run=settings.dry_run)
         self._loop.configure(self._guarded(tenants), timing(settings))
-        begun_with = self._program.settings
-        data = self._facts() | {
-            "restart_needed": [name for name in AT_START if getattr(begun_with, name) != getattr(settings, name)]
-        }
+        data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
         self._program.tell(ConfigReloaded(data=data))
         self.sweep_now()
 
-    def _facts(self) -> dict[str, object]:
-        """What is logged of a configuration."""
-        return {
-            "config": str(self._program.path),
-            "tenants": len(self._tenants),
-            "keysets": sum(len(tenant.policies) for tenant in self._tenants),
-            "check_interval": format_span(self.settings.check_interval),
-            "dry_run": self.settings.dry_run,
-        }
-
     def _log_start(self, port: int) -> None:
         host = self._program.settings.http.host
-        self._program.log.info("rotator.started", version=__version__, **self._facts(), host=host, port=port)
+        self._program.log.info(
+            "rotator.started", version=__version__, **facts(self._program, self.settings), host=host, port=port
+        )
 
     # --- the lead
 
@@ -264,7 +242,7 @@ class Daemon:
             self._program.tell(JobMissed(job=job))
 
     def _server(self) -> Server:
-        http, program = self._program.settings.http, self._program
+        program = self._program
         pages = Pages(
             lambda: self._shown,
             store=self._store,
@@ -274,9 +252,4 @@ class Daemon:
             secrets=program.secrets,
             leadership=self._candidate,
         )
-        try:
-            on_bug = lambda error: program.log.error("page.raised", exc_info=error)  # noqa: E731 - one line of its own
-            return Server(http.host, http.port, pages.routes(), on_bug)
-        except OSError as error:
-            message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
-            raise ConfigError(str(program.path), (Fault(path="http", message=message),)) from error
+        return listen(program, pages)

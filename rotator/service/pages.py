@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from rotator import __version__
+from rotator.core.errors import ConfigError, Fault
 from rotator.edges.logs import Secrets
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import Settings
-from rotator.edges.web import Page
+from rotator.edges.web import Page, Server
 from rotator.service.leader import Leadership
 from rotator.shell.status_store import StatusStore
 from rotator.views.page import ProcessStatus, page
 from rotator.views.report_json import document
 from rotator.views.style import POLICY
+from rotator.wiring import Program
 
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
 
@@ -110,3 +112,23 @@ class Pages:
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
         return Page(self._secrets.strike(text).encode(), content_type, security=security)
+
+
+def listen(program: Program, pages: Pages) -> Server:
+    """
+    The server of *pages*, which has its port, and does not answer yet.
+
+    Raises:
+        ConfigError: the port cannot be had.
+
+    """
+    http = program.settings.http
+
+    def on_bug(error: Exception) -> None:
+        program.log.error("page.raised", exc_info=error)
+
+    try:
+        return Server(http.host, http.port, pages.routes(), on_bug)
+    except OSError as error:
+        message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
+        raise ConfigError(str(program.path), (Fault(path="http", message=message),)) from error

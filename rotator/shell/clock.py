@@ -69,8 +69,3 @@ class SystemClock:
     def stop(self) -> None:
         """Wake every sleeper, now and from now on."""
         self._stop.set()
-
-    def wait(self) -> None:
-        """Wait until `stop` is called, and let signal handlers run meanwhile."""
-        while not self._stop.wait(3600):
-            pass

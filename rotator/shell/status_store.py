@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rotator.core.events import Changed, Event, Looked
-from rotator.core.outcome import Outcome
+from rotator.core.outcome import Outcome, reason_name
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
 from rotator.shell.tenant import Tenant
@@ -64,7 +64,4 @@ class StatusStore:
 
 def _content(outcome: Outcome | None) -> object:
     """What matters of an outcome besides the instant at which it came."""
-    if outcome is None:
-        return None
-    reason = getattr(outcome, "reason", None) or getattr(getattr(outcome, "failure", None), "kind", None)
-    return type(outcome), reason, outcome.observation.keyset
+    return None if outcome is None else (outcome.name, reason_name(outcome), outcome.observation.keyset)

@@ -1,0 +1,46 @@
+"""Reading the configuration again, and what is said of one."""
+
+from rotator.core.errors import ConfigError, Fault
+from rotator.core.text import format_span
+from rotator.edges.settings import Settings
+from rotator.wiring import Program
+
+AT_START = ("log", "http", "concurrency", "leader_election")
+"""The settings that a reload does not change."""
+
+
+def reread(program: Program, *, is_elected: bool) -> Settings:
+    """
+    The configuration as it is on disk now.
+
+    is_elected: there is a leader election, whose timings stay as they were at the start
+
+    Raises:
+        ConfigError: it is invalid, or a request could outlast the lead.
+
+    """
+    settings = program.sources.load()
+    longest = program.settings.leader_election.longest_write
+    if is_elected and settings.request_timeout > longest:
+        message = (
+            f"must not be longer than {format_span(longest)} until the next start: the election goes on with the "
+            "periods that it began with, and a leader would never be sure to lead until a request has ended"
+        )
+        raise ConfigError(str(program.path), (Fault(path="request_timeout", message=message),))
+    return settings
+
+
+def facts(program: Program, settings: Settings) -> dict[str, object]:
+    """What is logged of a configuration."""
+    return {
+        "config": str(program.path),
+        "tenants": len(settings.tenants),
+        "keysets": sum(len(tenant.keysets) for tenant in settings.tenants),
+        "check_interval": format_span(settings.check_interval),
+        "dry_run": settings.dry_run,
+    }
+
+
+def restart_needed(program: Program, settings: Settings) -> list[str]:
+    """The settings that have changed since the start, and take effect only with the next one."""
+    return [name for name in AT_START if getattr(program.settings, name) != getattr(settings, name)]
