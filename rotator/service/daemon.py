@@ -93,7 +93,8 @@ class Daemon:
         heed_signals(self.ask_to_stop, lambda: self.inbox.put_once(ReloadAsked()))
         server = self._server()
         server.start()
-        self._log_start(server.port)
+        listening = {"host": program.settings.http.host, "port": server.port}
+        program.log.info("rotator.started", version=__version__, **facts(program, self.settings), **listening)
         self.sweep_now()
         self._scheduler.every(WATCH, WATCH_INTERVAL, lambda: self.inbox.put_once(FilesDue()))
         self._scheduler.start()
@@ -178,12 +179,6 @@ class Daemon:
         data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
         self._program.tell(ConfigReloaded(data=data))
         self.sweep_now()
-
-    def _log_start(self, port: int) -> None:
-        host = self._program.settings.http.host
-        self._program.log.info(
-            "rotator.started", version=__version__, **facts(self._program, self.settings), host=host, port=port
-        )
 
     # --- the lead
 
