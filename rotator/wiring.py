@@ -3,8 +3,8 @@ The composition root: the one place where the rooms are put together.
 
 All that is global to a process is made here, once, and handed down: clock, redaction, log,
 event stream, gates. What a test or a simulation replaces comes in as an argument: the clock,
-and the stream of log lines. What belongs to a configuration (tenants, with their HTTP
-clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
+the transport of requests, and the stream of log lines. What belongs to a configuration (tenants,
+with their HTTP clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
 """
 
 import random
@@ -23,12 +23,14 @@ from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
 from rotator.edges.config import Sources
+from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, trust
+from rotator.edges.http import Http, TransportFactory, trust
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Secrets
 from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
-from rotator.edges.tokens import Certificate, ClientSecret, Credential, FederatedToken, Tokens
+from rotator.edges.tokens import Tokens
+from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
 from rotator.shell.gates import RunawayGate, SkewGate, guarded, not_stopping
 from rotator.shell.stream import Stream
@@ -46,6 +48,7 @@ class Program:
         to us as a name or an id
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
+    transport: makes what carries the requests to a tenant, and to Kubernetes
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Program:
     log: Logger
     stream: Stream
     writing: Writing
+    transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
 
     @property
@@ -90,20 +94,19 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(context, timeout=timeout, clock=clock.exact, observe=on_exchange)
+        http = Http(self.transport(context), clock=clock, on_exchange=on_exchange, timeout=timeout)
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
             credential=_credential(tenant.credential),
-            observe=lambda granted: tell(TokenRequested(is_granted=granted)),
-            learn=self.secrets.learn,
-            expires=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
+            clock=clock,
+            on_attempt=lambda granted: tell(TokenRequested(is_granted=granted)),
+            on_secret=self.secrets.learn,
+            on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
         )
-        keysets = GraphKeysets(
-            tenant.roots.graph, http, tokens, sleep=clock.sleep, chance=self.jitter, retried=on_retry
-        )
+        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
         return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing)
 
@@ -114,12 +117,14 @@ def wire(
     without_outcomes: bool = False,
     clock: SystemClock | None = None,
     stream: TextIO = sys.stderr,
+    transport: TransportFactory = proxied_transport,
 ) -> Program:
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
 
     without_outcomes: log no outcomes where *stream* is a terminal, since a table repeats them
     stream:           where log lines go
+    transport:        makes what carries requests, of a TLS context
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -143,6 +148,7 @@ def wire(
         log=log,
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),
+        transport=transport,
     )
 
 

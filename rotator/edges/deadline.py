@@ -1,10 +1,11 @@
 """
-Connections that keep a deadline, whatever they wait for. The only door to httpcore.
+Connections that keep a deadline, whatever they wait for. With `transport`, the only door to httpcore.
 
 A timeout of httpcore bounds one connection to one address, or one read: a peer that
 sends a byte now and then, a name with many addresses, and a resolver that hangs
 never run into it. Here all that one thread does within a block has one deadline,
-and each step is given what is left of it.
+and each step is given what is left of it. The clock is the machine's own, and is not
+handed in: sockets wait in real time, whatever clock the program goes by.
 """
 
 import contextlib

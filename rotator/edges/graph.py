@@ -10,7 +10,6 @@ trustFrameworkKey_v2 (update).
 """
 
 import json
-import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 from urllib.parse import quote, urljoin
@@ -34,8 +33,8 @@ from rotator.edges.answers import (
 )
 from rotator.edges.http import Answer, Http
 
-MOST_PAGES = 200
-LONGEST_LISTING = 300.0  # seconds for all pages together
+MAX_PAGES = 200
+LIST_TIMEOUT = 300.0  # seconds for all pages together
 MOST_TRIES = 4
 LONGEST_PAUSE = 30.0  # seconds we stay and wait where the service asks us to; longer than that is for a later sweep
 
@@ -52,6 +51,18 @@ class TokenSource(Protocol):
         ...
 
 
+class Clock(Protocol):
+    """What is used of the clock."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        ...
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait; False where the wait was cut short."""
+        ...
+
+
 class GraphKeysets:
     """The keysets of one tenant."""
 
@@ -61,24 +72,23 @@ class GraphKeysets:
         http: Http,
         tokens: TokenSource,
         *,
-        sleep: Callable[[float], bool],
-        chance: Callable[[], float],
-        retried: Callable[[FailureKind], None],
+        clock: Clock,
+        jitter: Callable[[], float],
+        on_retry: Callable[[FailureKind], None],
     ) -> None:
         """
-        Nothing is asked yet.
+        No request is made yet.
 
-        root:    Graph's root, https and without a path
-        sleep:   waits, in seconds; False where it was cut short
-        chance:  draws from [0, 1)
-        retried: is told why a request is sent again
+        root:     Graph's root, https and without a path
+        jitter:   draws from [0, 1)
+        on_retry: called with the reason before a request is sent again
         """
         self._keysets = f"{root.rstrip('/')}/beta/trustFramework/keySets"
         self._http = http
         self._tokens = tokens
-        self._sleep = sleep
-        self._chance = chance
-        self._retried = retried
+        self._clock = clock
+        self._jitter = jitter
+        self._on_retry = on_retry
 
     def list_keysets(self, wanted: Collection[str]) -> dict[str, Keyset | RequestError]:
         """
@@ -94,9 +104,9 @@ class GraphKeysets:
         """
         names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
         found: dict[str, Keyset | RequestError] = {}
-        url, seen, until = self._keysets, set[str](), time.monotonic() + LONGEST_LISTING
+        url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
-            if url in seen or len(seen) >= MOST_PAGES or time.monotonic() > until:
+            if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
                 raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
             seen.add(url)
             page = self._read("list_keysets", url)
@@ -177,9 +187,9 @@ class GraphKeysets:
             except RequestError as error:
                 attempt += 1
                 pause = self._pause(error.failure, attempt)
-                if pause is None or not self._sleep(pause):
+                if pause is None or not self._clock.sleep(pause):
                     raise
-                self._retried(error.failure.kind)
+                self._on_retry(error.failure.kind)
 
     def _pause(self, failure: Failure, attempt: int) -> float | None:
         passing = (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE)
@@ -187,7 +197,7 @@ class GraphKeysets:
         tries = 2 if failure.kind is FailureKind.TIMEOUT else MOST_TRIES
         if failure.kind not in passing or failure.code == UNTRUSTED or attempt >= tries:
             return None
-        own = backoff(attempt - 1, first=1.0, longest=LONGEST_PAUSE, chance=self._chance())
+        own = backoff(attempt - 1, first=1.0, longest=LONGEST_PAUSE, chance=self._jitter())
         return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:

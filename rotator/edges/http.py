@@ -1,25 +1,25 @@
 """
-Requests over HTTPS, bounded in time and in size. The only door to httpx.
+Requests over HTTPS, bounded in time and in size. With `transport`, the only door to httpx.
 
 - TLS is always verified; redirects are never followed; no answer is decompressed
   (we ask for none, and a compressed one is refused: it could be a bomb).
 - A timeout of httpx bounds one read, and a peer that sends a byte now and then
-  never runs into it. Here the whole request has a deadline (deadline.py).
+  never runs into it. Here the whole request has a deadline (deadline.py), which the
+  connections of `transport` keep.
 - Errors are translated once, with what the request may have done: nothing, where
   no connection came about; anything, once it was sent.
 
-Proxies and SSL_CERT_FILE are taken from the environment, as httpx does.
+SSL_CERT_FILE is taken from the environment, as httpx does.
 """
 
 import ssl
-import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import NoReturn
+from typing import NoReturn, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,10 +27,29 @@ import httpx
 from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
-from rotator.edges.deadline import Backend, deadline
+from rotator.edges.deadline import deadline
 
-LONGEST_NUMBER = 8  # digits
-LONGEST_ANSWER = 8 * 1024 * 1024  # bytes; 10,000 RSA keys with their moduli are about 6 MB
+MAX_RETRY_AFTER_DIGITS = 7
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # 10,000 RSA keys with their moduli are about 6 MB
+REQUEST_TIMEOUT = 30.0  # seconds, where a client is given no other
+
+Transport: TypeAlias = httpx.BaseTransport
+"""What carries requests."""
+
+TransportFactory: TypeAlias = Callable[[ssl.SSLContext], Transport]
+"""Makes a transport whose TLS is verified by a context."""
+
+
+class Clock(Protocol):
+    """What is read of the time, for what is told of a request; deadlines go by the machine's own clock."""
+
+    def exact(self) -> datetime:
+        """The instant: aware, UTC, with its fraction."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +69,7 @@ class Answer:
         Source: RFC 9110, section 10.2.3. A date is taken by the service's own clock.
         """
         value = self.headers.get("retry-after", "").strip()
-        if value.isascii() and value.isdigit() and len(value) < LONGEST_NUMBER:
+        if value.isascii() and value.isdigit() and len(value) <= MAX_RETRY_AFTER_DIGITS:
             return timedelta(seconds=int(value))
         until, sent = _date(value), _date(self.headers.get("date", ""))
         return None if until is None or sent is None else max(until - sent, timedelta())
@@ -61,22 +80,27 @@ class Http:
 
     def __init__(
         self,
-        context: ssl.SSLContext,
+        transport: Transport,
         *,
-        timeout: Callable[[], float],
-        clock: Callable[[], datetime],
-        observe: Callable[[Exchange], None],
+        clock: Clock,
+        on_exchange: Callable[[Exchange], None],
+        timeout: Callable[[], float] = lambda: REQUEST_TIMEOUT,
     ) -> None:
-        """*timeout* gives the seconds that a request beginning now may take in all."""
+        """
+        No connection is opened yet.
+
+        transport:   carries the requests; closed with the client
+        on_exchange: called once for each request, when it has ended
+        timeout:     gives the seconds that a request beginning now may take in all
+        """
         self._timeout = timeout
         self._clock = clock
-        self._observe = observe
+        self._on_exchange = on_exchange
         self._client = httpx.Client(
-            verify=context,
+            transport=transport,
             follow_redirects=False,
             headers={"User-Agent": f"b2c-key-rotator/{__version__}", "Accept-Encoding": "identity"},
         )
-        _bound(self._client)
         # A configuration that is replaced leaves its clients to whoever still looks through them.
         weakref.finalize(self, self._client.close).atexit = False
 
@@ -88,9 +112,12 @@ class Http:
         *,
         headers: Mapping[str, str],
         content: bytes | None = None,
+        timeout: float | None = None,
     ) -> Answer:
         """
         Send one request with an id of its own, and read the whole answer, whatever its status.
+
+        timeout: seconds that it may take in all; None: what the client's `timeout` gives
 
         Raises:
             RequestError: `network` or `timeout` without an answer, `unreadable`
@@ -98,32 +125,35 @@ class Http:
 
         """
         client_request_id = str(uuid.uuid4())
-        began, started = self._clock(), time.monotonic()
+        began, started = self._clock.exact(), self._clock.monotonic()
+        seconds = self._timeout() if timeout is None else timeout
+        headers = {**headers, "client-request-id": client_request_id}
         answer: Answer | None = None
         try:
-            answer = self._exchange(method, url, {**headers, "client-request-id": client_request_id}, content)
+            answer = self._exchange(method, url, headers, content, seconds)
         except RequestError as error:
             failure = replace(error.failure, client_request_id=client_request_id)
             raise RequestError(failure, error.effect) from error.__cause__
         finally:
-            seconds = time.monotonic() - started
+            taken = self._clock.monotonic() - started
             exchange = Exchange(
                 operation=operation,
                 client_request_id=client_request_id,
                 status=None if answer is None else answer.status,
-                seconds=seconds,
-                skew=None if answer is None else _skew(answer, began, seconds),
+                seconds=taken,
+                skew=None if answer is None else _skew(answer, began, taken),
             )
-            self._observe(exchange)
+            self._on_exchange(exchange)
         return answer
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, seconds: float
+    ) -> Answer:
         where = _host(url)
-        seconds = self._timeout()
         try:
             with (
                 deadline(seconds),
@@ -164,8 +194,8 @@ def _read(response: httpx.Response, where: str) -> Answer:
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
-        if len(body) > LONGEST_ANSWER:
-            _refuse(response.status_code, f"{where} sent an answer of more than {LONGEST_ANSWER >> 20} MiB")
+        if len(body) > MAX_ANSWER_BYTES:
+            _refuse(response.status_code, f"{where} sent an answer of more than {MAX_ANSWER_BYTES >> 20} MiB")
     headers = {name.lower(): value for name, value in response.headers.items()}
     request_id = response.request.headers["client-request-id"]
     return Answer(status=response.status_code, client_request_id=request_id, headers=headers, body=bytes(body))
@@ -211,16 +241,9 @@ def _skew(answer: Answer, began: datetime, seconds: float) -> float | None:
 
 
 def _date(value: str) -> datetime | None:
-    """An HTTP date (RFC 9110, section 5.6.7); None where it is none."""
+    """An HTTP date (RFC 9110, section 5.6.7); None where *value* is not a valid one."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-def _bound(client: httpx.Client) -> None:
-    """Give every connection pool of *client* the backend that keeps the deadline."""
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no public way, and its own transports know the environment's proxies
-        if isinstance(transport, httpx.HTTPTransport):
-            transport._pool._network_backend = Backend()  # noqa: SLF001 - the pool takes it as a public argument

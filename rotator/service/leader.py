@@ -72,7 +72,8 @@ class Candidate:
             settings.service_account_directory,
             name=settings.lease_name,
             namespace=settings.namespace,
-            monotonic=program.clock.monotonic,
+            clock=program.clock,
+            transport=program.transport,
         )
         self._elector = Elector(
             self._leases,

@@ -4,19 +4,48 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
+from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http, trust
-from rotator.edges.tokens import ClientSecret, Credential, Tokens
+from rotator.edges.tokens import Tokens
+from rotator.edges.transport import transport
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET
 from rotator.emulator.server import Emulator
+from rotator.shell.clock import SystemClock
 
 TENANT = "contoso.onmicrosoft.com"
+
+
+class ManualClock:
+    """Time that stands still until somebody moves it, or sleeps."""
+
+    def __init__(self, *, stays: bool = True) -> None:
+        """*stays*: a sleep is never cut short."""
+        self._stays = stays
+        self._passed = 0.0
+        self.pauses: list[float] = []
+
+    def exact(self) -> datetime:
+        return datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=self._passed)
+
+    def monotonic(self) -> float:
+        return 1000.0 + self._passed
+
+    def sleep(self, seconds: float) -> bool:
+        """Take note of the pause; nobody waits."""
+        self.pauses.append(seconds)
+        self._passed += seconds
+        return self._stays
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self._passed += seconds
 
 
 @dataclass
@@ -27,11 +56,11 @@ class Line:
     folder: Path
     context: ssl.SSLContext
     timeout: float = 5.0
+    clock: ManualClock = field(default_factory=ManualClock)
     exchanges: list[Exchange] = field(default_factory=list)
     attempts: list[bool] = field(default_factory=list)
     learnt: list[str] = field(default_factory=list)
     expiries: list[datetime | None] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
     retries: list[FailureKind] = field(default_factory=list)
     _opened: list[Http] = field(default_factory=list)
 
@@ -47,10 +76,10 @@ class Line:
     def http(self, context: ssl.SSLContext | None = None) -> Http:
         """A client."""
         http = Http(
-            context or self.context,
+            transport(context or self.context),
+            clock=SystemClock(),
+            on_exchange=self.exchanges.append,
             timeout=lambda: self.timeout,
-            clock=lambda: datetime.now(UTC),
-            observe=self.exchanges.append,
         )
         self._opened.append(http)
         return http
@@ -64,35 +93,31 @@ class Line:
     def tokens(
         self, credential: Credential | None = None, *, client_id: str = DEMO_CLIENT_ID, tenant: str = TENANT
     ) -> Tokens:
-        """Tokens for the tenant."""
+        """Tokens for the tenant, which live by `clock`."""
         return Tokens(
             self.http(),
             authority=f"{self.emulator.url}/{tenant}",
             scope=f"{self.emulator.url}/.default",
             client_id=client_id,
             credential=credential or self.secret(),
-            observe=self.attempts.append,
-            learn=self._learn,
-            expires=self.expiries.append,
+            clock=self.clock,
+            on_attempt=self.attempts.append,
+            on_secret=self._on_secret,
+            on_expiry=self.expiries.append,
         )
 
-    def graph(self, *, stays: bool = True, tokens: Tokens | None = None) -> GraphKeysets:
-        """Keysets of the tenant; nobody really waits, and *stays* says whether a wait is cut short."""
-
-        def sleep(seconds: float) -> bool:
-            self.pauses.append(seconds)
-            return stays
-
+    def graph(self, *, tokens: Tokens | None = None) -> GraphKeysets:
+        """Keysets of the tenant."""
         return GraphKeysets(
             self.emulator.url,
             self.http(),
             tokens or self.tokens(),
-            sleep=sleep,
-            chance=lambda: 0.5,
-            retried=self.retries.append,
+            clock=self.clock,
+            jitter=lambda: 0.5,
+            on_retry=self.retries.append,
         )
 
-    def _learn(self, value: str, *, for_good: bool) -> None:
+    def _on_secret(self, value: str, *, for_good: bool) -> None:
         del for_good
         self.learnt.append(value)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from edges.harness import Line, failure, refused
+from edges.harness import Line, ManualClock, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
 from rotator.core.keyset import Key
@@ -428,9 +428,9 @@ def test_fetch_one(line: Line) -> None:
 # --- asking again
 
 
-def ask(line: Line, *, stays: bool = True) -> object:
+def ask(line: Line) -> object:
     """A read."""
-    return line.graph(stays=stays).list_keysets(["B2C_1A_X"])
+    return line.graph().list_keysets(["B2C_1A_X"])
 
 
 @pytest.mark.parametrize(
@@ -464,7 +464,7 @@ def test_read_again_where_that_helps(line: Line, fault: Fault, pauses: list[floa
     line.timeout = 1.5 if fault.what is Kind.HANG else 5
     line.emulator.inject(replace(fault, where=LIST))
     assert ask(line)
-    assert line.pauses == pytest.approx(pauses, abs=1.1 if fault.retry_after_as_date else 0.001)
+    assert line.clock.pauses == pytest.approx(pauses, abs=1.1 if fault.retry_after_as_date else 0.001)
     assert [reason] * len(pauses) == line.retries
 
 
@@ -493,8 +493,9 @@ def test_read_no_more(line: Line, fault: Fault, kind: FailureKind, requests: int
 
 def test_read_cut_short(line: Line) -> None:
     """Where the wait is cut short, the failure is the one that was waited for, and nothing is asked again."""
+    line.clock = ManualClock(stays=False)
     line.emulator.inject(Fault(what=Kind.THROTTLED, retry_after=5, where=LIST))
-    assert failure(lambda: ask(line, stays=False)).kind is K.THROTTLED
+    assert failure(lambda: ask(line)).kind is K.THROTTLED
     assert (line.count(LIST), line.retries) == (1, [])
 
 
@@ -502,14 +503,14 @@ def test_read_login_that_asks_to_wait(line: Line) -> None:
     """The login host, too, is left alone for as long as it asks."""
     line.emulator.inject(Fault(what=Kind.THROTTLED, retry_after=7, where=Operation.TOKEN, times=1))
     assert ask(line)
-    assert line.pauses == [7.0]
+    assert line.clock.pauses == [7.0]
 
 
 def test_token_refused_once(line: Line) -> None:
     """A token that the service refuses is dropped, and the same request made once more with a fresh one."""
     line.emulator.inject(Fault(what=Kind.STATUS, status=401, where=LIST, times=1))
     assert ask(line)
-    assert (line.count(LIST), line.count(Operation.TOKEN), line.pauses) == (2, 2, [])
+    assert (line.count(LIST), line.count(Operation.TOKEN), line.clock.pauses) == (2, 2, [])
 
 
 def test_token_refused_again(line: Line) -> None:
@@ -563,7 +564,7 @@ def test_generate_is_sent_once(line: Line, fault: Fault, kind: FailureKind, effe
     line.timeout = 0.5 if fault.what is Kind.HANG else 5
     line.emulator.inject(replace(fault, where=GENERATE))
     error = refused(lambda: graph.generate("B2C_1A_X", SPEC))
-    assert (kind, effect, 1, []) == (error.failure.kind, error.effect, line.count(GENERATE), line.pauses)
+    assert (kind, effect, 1, []) == (error.failure.kind, error.effect, line.count(GENERATE), line.clock.pauses)
     assert keys == len(line.emulator.tenants[0].keyset("B2C_1A_X").keys)
 
 

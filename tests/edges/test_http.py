@@ -13,7 +13,7 @@ import pytest
 from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
-from rotator.edges.http import LONGEST_ANSWER, trust
+from rotator.edges.http import MAX_ANSWER_BYTES, trust
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.server import Emulator
@@ -31,8 +31,8 @@ def ask(line: Line, url: str | None = None, method: str = "GET") -> object:
 
 
 @contextmanager
-def listener(answer: bytes | None = None) -> Iterator[int]:
-    """A port where every connection gets *answer*; None: nothing, ever."""
+def listener(answer: bytes | None = None, heard: list[bytes] | None = None) -> Iterator[int]:
+    """A port where every connection gets *answer*; None: nothing, ever. *heard* gets what was sent to it."""
     stop = threading.Event()
     held: list[socket.socket] = []
 
@@ -44,7 +44,9 @@ def listener(answer: bytes | None = None) -> Iterator[int]:
                 continue
             held.append(connection)
             if answer is not None:
-                connection.recv(65536)
+                request = connection.recv(65536)
+                if heard is not None:
+                    heard.append(request)
                 connection.sendall(answer)
                 connection.close()
 
@@ -268,13 +270,13 @@ def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> Non
 
 def test_send_answer_as_long_as_may_be(line: Line) -> None:
     """An answer of exactly the limit is taken."""
-    line.emulator.inject(Fault(what=Kind.HUGE, size=LONGEST_ANSWER))
-    assert len(line.http().send("discovery", "GET", line.discovery, headers={}).body) == LONGEST_ANSWER
+    line.emulator.inject(Fault(what=Kind.HUGE, size=MAX_ANSWER_BYTES))
+    assert len(line.http().send("discovery", "GET", line.discovery, headers={}).body) == MAX_ANSWER_BYTES
 
 
 def test_send_answer_that_is_too_long(line: Line) -> None:
     """A byte more, and the answer is dropped as unreadable; nobody reads it to the end."""
-    line.emulator.inject(Fault(what=Kind.HUGE, size=LONGEST_ANSWER + 1, times=1))
+    line.emulator.inject(Fault(what=Kind.HUGE, size=MAX_ANSWER_BYTES + 1, times=1))
     line.emulator.inject(Fault(what=Kind.HUGE, size=2_000_000_000))
     for _ in range(2):
         error = refused(lambda: ask(line))

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from kubernetes.fake_api import MICRO_TIME, NAMESPACE, Fault, Kind, Kubernetes, Moment
@@ -16,24 +16,62 @@ from kubernetes.fake_api import MICRO_TIME, NAMESPACE, Fault, Kind, Kubernetes, 
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges import lease
-from rotator.edges.http import Http
 from rotator.edges.lease import KubernetesLeases
+from rotator.edges.transport import ProxiedTransport, transport
 from rotator.emulator.http.certificates import make_authority
 
 
-class Moved:
-    """Monotonic seconds, moved by hand."""
+class Clock:
+    """The system's wall clock unless another instant is set, and monotonic seconds that are moved by hand."""
 
     def __init__(self) -> None:
         self.time = 5.0
+        self.instant: datetime | None = None
 
-    def __call__(self) -> float:
+    def exact(self) -> datetime:
+        return self.instant or datetime.now(UTC)
+
+    def monotonic(self) -> float:
         return self.time
 
 
 @pytest.fixture
-def clock() -> Moved:
-    return Moved()
+def clock() -> Clock:
+    return Clock()
+
+
+class Recorded(ProxiedTransport):
+    """A transport that remembers what it trusts, the headers that it sent, and whether it was closed."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(context, {})
+        self.context = context
+        self.sent: list[Any] = []
+        self.is_closed = False
+
+    def handle_request(self, request: Any) -> Any:
+        self.sent.append(request.headers)
+        return super().handle_request(request)
+
+    def close(self) -> None:
+        self.is_closed = True
+        super().close()
+
+
+class Recorder:
+    """Makes transports, and remembers them."""
+
+    def __init__(self) -> None:
+        self.made: list[Recorded] = []
+
+    def __call__(self, context: ssl.SSLContext) -> Recorded:
+        self.made.append(Recorded(context))
+        return self.made[-1]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
 
 
 @pytest.fixture
@@ -43,8 +81,9 @@ def account(api: Kubernetes, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def leases(api: Kubernetes, account: Path, clock: Moved) -> Iterator[KubernetesLeases]:
-    with closing(KubernetesLeases(api.url, account, name="rotator", namespace=None, monotonic=clock)) as leases:
+def leases(api: Kubernetes, account: Path, clock: Clock, recorder: Recorder) -> Iterator[KubernetesLeases]:
+    leases = KubernetesLeases(api.url, account, name="rotator", namespace=None, clock=clock, transport=recorder)
+    with closing(leases):
         yield leases
 
 
@@ -86,40 +125,10 @@ def test_write_asks_for_nothing_but_get_and_put(api: Kubernetes, leases: Kuberne
     assert all(seen.body["metadata"]["resourceVersion"] for seen in api.seen if seen.method == "PUT" and seen.body)
 
 
-class Remembered(Http):
-    """A client that is remembered, with what it trusts, the headers that it sent, and whether it was closed."""
-
-    made: ClassVar[list["Remembered"]] = []
-
-    def __init__(self, context: ssl.SSLContext, **rest: Any) -> None:
-        super().__init__(context, **rest)
-        self.context = context
-        self.sent: list[Any] = []
-        self.is_closed = False
-        self.made.append(self)
-
-    def send(self, *arguments: Any, **rest: Any) -> Any:
-        self.sent.append(rest["headers"])
-        return super().send(*arguments, **rest)
-
-    def close(self) -> None:
-        self.is_closed = True
-        super().close()
-
-
-@pytest.fixture
-def clients(monkeypatch: pytest.MonkeyPatch) -> list[Remembered]:
-    """Every client that is made from now on."""
-    made: list[Remembered] = []
-    monkeypatch.setattr(Remembered, "made", made)
-    monkeypatch.setattr(lease, "Http", Remembered)
-    return made
-
-
-def test_write_says_that_it_is_json(clients: list[Remembered], leases: KubernetesLeases) -> None:
+def test_write_says_that_it_is_json(recorder: Recorder, leases: KubernetesLeases) -> None:
     """What has a body says of what kind it is."""
     hold(leases)
-    (client,) = clients
+    (client,) = recorder.made
     assert [headers.get("Content-Type") for headers in client.sent] == [None, "application/json"]
 
 
@@ -153,15 +162,9 @@ def test_write_times(api: Kubernetes, leases: KubernetesLeases) -> None:
     assert one["acquireTime"] == same["acquireTime"] < other["acquireTime"]
 
 
-def test_write_at_a_full_second(api: Kubernetes, leases: KubernetesLeases, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_at_a_full_second(api: Kubernetes, leases: KubernetesLeases, clock: Clock) -> None:
     """An instant without microseconds has its six digits all the same: without them the API refuses it."""
-
-    class Sharp(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> "Sharp":
-            return cls(2030, 1, 1, tzinfo=tz)
-
-    monkeypatch.setattr(lease, "datetime", Sharp)
+    clock.instant = datetime(2030, 1, 1, tzinfo=UTC)
     hold(leases)
     assert api.spec()["renewTime"] == "2030-01-01T00:00:00.000000Z"
 
@@ -184,10 +187,10 @@ def test_write_of_another_version(api: Kubernetes, leases: KubernetesLeases) -> 
     assert api.spec()["holderIdentity"] == "other"
 
 
-def test_namespace_that_is_configured(api: Kubernetes, account: Path, clock: Moved) -> None:
+def test_namespace_that_is_configured(api: Kubernetes, account: Path, clock: Clock) -> None:
     """A configured namespace goes before the pod's own, which need not be mounted then."""
     (account / "namespace").unlink()
-    leases = KubernetesLeases(api.url, account, name="rotator", namespace=NAMESPACE, monotonic=clock)
+    leases = KubernetesLeases(api.url, account, name="rotator", namespace=NAMESPACE, clock=clock, transport=transport)
     with closing(leases):
         assert read(leases).holder == ""
 
@@ -269,9 +272,11 @@ def test_connection_that_breaks(api: Kubernetes, leases: KubernetesLeases, when:
     assert ("me" if when is Moment.AFTER_COMMIT else "") == read(leases).holder
 
 
-def test_api_that_is_not_there(account: Path, clock: Moved) -> None:
+def test_api_that_is_not_there(account: Path, clock: Clock) -> None:
     """A port on which nobody listens is `network`."""
-    nowhere = KubernetesLeases("https://127.0.0.1:9", account, name="rotator", namespace=None, monotonic=clock)
+    nowhere = KubernetesLeases(
+        "https://127.0.0.1:9", account, name="rotator", namespace=None, clock=clock, transport=transport
+    )
     with closing(nowhere):
         assert failure(lambda: read(nowhere)).kind is FailureKind.NETWORK
 
@@ -307,7 +312,7 @@ def test_answer_without_a_version(api: Kubernetes, leases: KubernetesLeases, raw
 # --- the service account
 
 
-def test_token_and_ca_are_read_again(api: Kubernetes, leases: KubernetesLeases, account: Path, clock: Moved) -> None:
+def test_token_and_ca_are_read_again(api: Kubernetes, leases: KubernetesLeases, account: Path, clock: Clock) -> None:
     """Both are used for a minute, and then read again; a new CA is trusted, and the old one no more."""
     read(leases)
     first = dict(api.accounts)
@@ -328,23 +333,23 @@ def test_token_and_ca_are_read_again(api: Kubernetes, leases: KubernetesLeases, 
 
 
 def test_connection_is_kept_while_the_ca_is_the_same(
-    clients: list[Remembered], leases: KubernetesLeases, account: Path, clock: Moved
+    recorder: Recorder, leases: KubernetesLeases, account: Path, clock: Clock
 ) -> None:
     """What is read again costs no new connection, unless the CA is another one; then the old one is closed."""
     read(leases)
     clock.time += 60.0
     read(leases)
-    assert [client.is_closed for client in clients] == [False]
+    assert [client.is_closed for client in recorder.made] == [False]
     (account / "ca.crt").write_text(f"{(account / 'ca.crt').read_text()}\n")
     clock.time += 60.0
     read(leases)
-    assert [client.is_closed for client in clients] == [True, False]
+    assert [client.is_closed for client in recorder.made] == [True, False]
 
 
-def test_only_the_ca_of_the_cluster_is_trusted(clients: list[Remembered], leases: KubernetesLeases) -> None:
+def test_only_the_ca_of_the_cluster_is_trusted(recorder: Recorder, leases: KubernetesLeases) -> None:
     """What else the machine trusts does not count here; and what CAs of clusters lack is not asked of them."""
     read(leases)
-    (client,) = clients
+    (client,) = recorder.made
     context = client.context
     assert len(context.get_ca_certs()) == 1
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -16,17 +16,15 @@ from cryptography.x509.oid import NameOID
 from edges.harness import Line, failure
 
 from rotator.core.errors import FailureKind, RequestError
-from rotator.edges.tokens import Certificate, ClientSecret, FederatedToken
+from rotator.edges.credentials import Certificate, ClientSecret, FederatedToken
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
-from rotator.emulator.model.switches import Switches
 
 OTHER_SECRET = "kE8Q~the-secret-that-comes-next.aB3"
 
 K = FailureKind
 TOKEN, DISCOVERY = Operation.TOKEN, Operation.DISCOVERY
-LIVES_FOR_A_SECOND = Switches(token_lifetime=1)
 OTHER = "kE8Q~another-secret-that-is-wrong.aB3"
 
 
@@ -125,7 +123,7 @@ def test_certificate_that_was_renewed(line: Line, tmp_path: Path, private_key: r
     for public in (old, new):
         file.write_text(pem(private_key) + public)
         tokens.get()
-        time.sleep(1.05)
+        line.clock.move(1.05)
     assert line.expiries == ends
 
 
@@ -149,9 +147,9 @@ def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: 
         (good, "must hold one private key and its certificate, as PEM"),
         (public, "must hold one private key and its certificate, as PEM"),
         (good + good + public, "must hold one private key and its certificate, as PEM"),
-        (garbled + public, "cannot be read"),
-        (pem(private_key, b"password") + public, "with a passphrase none can"),
-        (good + public.replace(public[100:140], "A" * 40), "cannot be read"),
+        (garbled + public, "cannot be parsed"),
+        (pem(private_key, b"password") + public, "encrypted private keys are not supported"),
+        (good + public.replace(public[100:140], "A" * 40), "cannot be parsed"),
     ):
         file = tmp_path / "client.pem"
         file.write_text(text)
@@ -171,7 +169,7 @@ def test_federated_token_is_read_at_every_use(line: Line, tmp_path: Path, privat
     file.write_text(assertion(private_key))
     tokens = line.tokens(FederatedToken(file=file))
     first = tokens.get()
-    time.sleep(1.05)
+    line.clock.move(1.05)
     file.write_text(assertion(private_key, exp=int(time.time()) - 1000))
     found = failure(tokens.get)
     assert (found.kind, found.code) == (K.AUTH, "AADSTS700024")
@@ -191,7 +189,7 @@ def test_federated_token_that_changed_while_all_is_well(
     file.write_text(assertion(private_key))
     tokens = line.tokens(FederatedToken(file=file))
     tokens.get()
-    time.sleep(1.05)
+    line.clock.move(1.05)
     file.write_text(assertion(private_key, sub="somebody-else"))
     found = failure(tokens.get)
     assert "no federated credential of the app fits the assertion" in found.message
@@ -204,7 +202,7 @@ def test_federated_token_that_changed_while_all_is_well(
         (None, "No such file or directory"),
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b"\xff\xfe", "it is no text"),
+        (b"\xff\xfe", "it is not UTF-8 text"),
     ],
 )
 def test_federated_token_file_that_is_none(line: Line, tmp_path: Path, content: bytes | None, words: str) -> None:
@@ -235,7 +233,7 @@ def test_secret_that_was_renewed(line: Line) -> None:
     for secret in (DEMO_SECRET, OTHER_SECRET, OTHER_SECRET):
         line.secret(secret)
         tokens.get()
-        time.sleep(1.05)
+        line.clock.move(1.05)
     assert [value for value in line.learnt if value in (DEMO_SECRET, OTHER_SECRET)] == [DEMO_SECRET, OTHER_SECRET]
     assert line.attempts == [True, True, True]
 
@@ -368,9 +366,9 @@ def test_token_is_renewed_before_it_expires(line: Line) -> None:
     line.emulator.switch(token_lifetime=6)
     tokens = line.tokens()
     first = tokens.get()
-    time.sleep(0.5)
+    line.clock.move(0.5)
     assert first == tokens.get()
-    time.sleep(2.6)
+    line.clock.move(2.6)
     assert first != tokens.get()
     assert (line.count(TOKEN), line.count(DISCOVERY)) == (2, 1)
 
@@ -380,7 +378,7 @@ def test_token_is_renewed_when_the_service_wants_it(line: Line) -> None:
     line.emulator.switch(token_refresh_in=1)
     tokens = line.tokens()
     first = tokens.get()
-    time.sleep(1.1)
+    line.clock.move(1.1)
     assert first != tokens.get()
     assert line.count(TOKEN) == 2
 
@@ -391,10 +389,10 @@ def test_token_outlives_the_login_host(line: Line) -> None:
     tokens = line.tokens()
     first = tokens.get()
     line.emulator.inject(Fault(what=Kind.STATUS, status=503, where=TOKEN))
-    time.sleep(3.1)
+    line.clock.move(3.1)
     assert {first} == {tokens.get() for _ in range(5)}
     assert line.count(TOKEN) == 2, "it is not asked again at every use"
-    time.sleep(3)
+    line.clock.move(3)
     assert failure(tokens.get).kind is K.SERVICE
     assert line.attempts == [True, False, False]
 

@@ -78,7 +78,7 @@ FAULTS = (
 )  # fmt: skip
 
 LAYERS = {
-    "credential": "rotator.edges.tokens:_proof",
+    "credential": "rotator.edges.tokens:client_credential",
     "httpx": "httpx:Client.stream",
     "answer": "rotator.edges.http:_read",
     "msal": "msal:ConfidentialClientApplication.acquire_token_for_client",
