@@ -65,7 +65,7 @@ class Metrics:
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
         self._stale = timedelta.max
-        self._registry = registry
+        self.registry = registry
         self._instruments = Instruments(registry)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -209,7 +209,7 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
-        page = encode(self._registry)
+        page = encode(self.registry)
         begin = page.removesuffix(END)
         return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
 

@@ -3,7 +3,7 @@
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -47,6 +47,11 @@ class Inbox:
         if type(request) not in self._pending:
             self._pending.add(type(request))
             self._requests.put(request)
+
+    def pending(self) -> Iterator[Request]:
+        """The requests that are there; waits for none."""
+        while not self._requests.empty():
+            yield self.get()
 
     def get(self) -> Request:
         """The next request; waits for it."""

@@ -76,6 +76,8 @@ class Daemon:
                 self.told.append(outcome)
             case JobFailed(error=error):
                 self.bugs.append(error)
+            case _:
+                pass
 
     def ask(self, planned: Planned) -> Refusal | Failure | None:
         """The gate, as it is at the time."""

@@ -75,6 +75,8 @@ class Service:
                     self.troubles.append(outcome)
                 case JobFailed(error=error):
                     raise error
+                case _:
+                    pass
 
         stream.add(runaway.on_event)
         tenant = Tenant(

@@ -106,24 +106,39 @@ class SimQueue:
     def __init__(self, world: World) -> None:
         self._world = world
         self._numbers = count()
-        self._jobs: dict[str, tuple[float, int, Callable[[], None], float | None]] = {}
+        self._jobs: dict[str, tuple[float, int, Callable[[], object], float | None]] = {}
 
-    def every(self, key: str, span: timedelta, job: Callable[[], None]) -> None:
+    def every(self, key: str, span: timedelta, job: Callable[[], object]) -> None:
         """Run *job* at once, and then every *span*, instead of what had that *key*."""
         self._jobs[key] = (self._world.now, next(self._numbers), job, span.total_seconds())
 
-    def once(self, key: str, seconds: float, job: Callable[[], None]) -> None:
+    def once(self, key: str, seconds: float, job: Callable[[], object]) -> None:
         """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
         when = self._world.now + seconds
         waiting = self._jobs.get(key)
         if waiting is None or waiting[0] > when:
             self._jobs[key] = (when, next(self._numbers), job, None)
 
+    def start(self) -> None:
+        """Nothing is to be started: whoever owns the world runs the jobs."""
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._jobs.clear()
+
+    def silence(self) -> float:
+        """There is no thread that could die."""
+        return 0.0
+
+    def seconds_since_heartbeat(self) -> float:
+        """There is no thread that could die."""
+        return 0.0
+
     def upcoming(self) -> float:
         """When the next job is due."""
         return min((when for when, *_ in self._jobs.values()), default=float("inf"))
 
-    def take(self) -> tuple[str, Callable[[], None]]:
+    def take(self) -> tuple[str, Callable[[], object]]:
         """The job that is due first; one that comes again does so after its span, however late it is."""
         key = min(self._jobs, key=lambda key: self._jobs[key][:2])
         when, _, job, span = self._jobs.pop(key)
