@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
-from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
+from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
 from rotator.core.keyset import Keyset
 from rotator.core.policy import KeySpec
-from rotator.core.retry import backoff, bounded
+from rotator.core.retry import Retry
 from rotator.edges.answers import (
     Json,
     is_text,
@@ -35,8 +35,15 @@ from rotator.edges.http import Answer, Http
 
 MAX_PAGES = 200
 LIST_TIMEOUT = 300.0  # seconds for all pages together
-MOST_TRIES = 4
-LONGEST_PAUSE = 30.0  # seconds we stay and wait where the service asks us to; longer than that is for a later sweep
+READS = Retry(
+    first=1.0,
+    longest=30.0,
+    kinds=frozenset({FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE}),
+    max_attempts=4,
+    max_timeouts=2,
+    max_retry_after=30.0,
+)
+"""When a read is tried again at once; where the service asks for a longer wait, a later sweep reads it."""
 
 
 class TokenSource(Protocol):
@@ -186,19 +193,12 @@ class GraphKeysets:
                 return parse_object(self._once(operation, "GET", url, None))
             except RequestError as error:
                 attempt += 1
-                pause = self._pause(error.failure, attempt)
+                # An untrusted certificate counts as `network`, but asking again changes nothing.
+                is_final = error.failure.code == UNTRUSTED
+                pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
                 if pause is None or not self._clock.sleep(pause):
                     raise
                 self._on_retry(error.failure.kind)
-
-    def _pause(self, failure: Failure, attempt: int) -> float | None:
-        passing = (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE)
-        # A request that ran into its timeout has waited long enough: once more, not three times.
-        tries = 2 if failure.kind is FailureKind.TIMEOUT else MOST_TRIES
-        if failure.kind not in passing or failure.code == UNTRUSTED or attempt >= tries:
-            return None
-        own = backoff(attempt - 1, first=1.0, longest=LONGEST_PAUSE, chance=self._jitter())
-        return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
         """
