@@ -26,12 +26,12 @@ from rotator.edges.answers import (
     parse_keyset,
     parse_object,
     parse_page,
-    refused,
     render_spec,
     unreadable,
     unwrapped,
 )
 from rotator.edges.http import Answer, Http
+from rotator.edges.refusals import refused
 
 MAX_PAGES = 200
 LIST_TIMEOUT = 300.0  # seconds for all pages together

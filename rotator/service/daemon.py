@@ -16,13 +16,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rotator import __version__
-from rotator.core.errors import ConfigError, Fault
+from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, JobMissed, SweepFinished
 from rotator.core.lease import Acquired, Lost, Released
 from rotator.core.outcome import Exit
 from rotator.core.text import format_span
 from rotator.edges.metrics import SWEEP, Metrics, Registry
-from rotator.edges.scheduler import Mishap, Scheduler
+from rotator.edges.scheduler import JobProblem, Scheduler
 from rotator.edges.settings import Settings
 from rotator.edges.web import Server
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked, heed_signals
@@ -63,7 +63,7 @@ class Daemon:
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
-        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, mishap=self._on_job_problem)
+        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
         for consumer in (self._store.on_event, self.metrics.on_event, self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
@@ -178,7 +178,7 @@ class Daemon:
                 f"must not be longer than {format_span(longest)} until the next start: the election goes on with the "
                 "periods that it began with, and a leader would never be sure to lead until a request has ended"
             )
-            raise ConfigError(str(self._program.path), (Fault(path="request_timeout", message=message),))
+            raise ConfigError(str(self._program.path), (ConfigProblem(path="request_timeout", message=message),))
 
     def _take_over(self, settings: Settings, tenants: tuple[Tenant, ...]) -> None:
         self._tenants = tenants
@@ -257,8 +257,8 @@ class Daemon:
             self._shown = replace(self._shown, swept=self._program.clock.now())
             self._program.tell(event)
 
-    def _on_job_problem(self, job: str, mishap: Mishap, error: BaseException | None) -> None:
-        if mishap is Mishap.RAISED and error is not None:
+    def _on_job_problem(self, job: str, problem: JobProblem, error: BaseException | None) -> None:
+        if problem is JobProblem.RAISED and error is not None:
             self._program.tell(JobFailed(job=job, error=error))
         elif job == SWEEP:  # of another job the one that runs does what there is to do
             self._program.tell(JobMissed(job=job))
@@ -270,7 +270,7 @@ class Daemon:
             store=self._store,
             metrics=self.metrics,
             now=program.clock.now,
-            silence=self._scheduler.silence,
+            seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
             secrets=program.secrets,
             leadership=self._candidate,
         )
@@ -279,4 +279,4 @@ class Daemon:
             return Server(http.host, http.port, pages.routes(), on_bug)
         except OSError as error:
             message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
-            raise ConfigError(str(program.path), (Fault(path="http", message=message),)) from error
+            raise ConfigError(str(program.path), (ConfigProblem(path="http", message=message),)) from error

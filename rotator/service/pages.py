@@ -46,16 +46,16 @@ class Pages:
         store: StatusStore,
         metrics: Metrics,
         now: Callable[[], datetime],
-        silence: Callable[[], float],
+        seconds_since_heartbeat: Callable[[], float],
         secrets: Secrets,
         leadership: Leadership | None,
     ) -> None:
-        """*silence*: seconds since the scheduler's last heartbeat."""
+        """*seconds_since_heartbeat*: the scheduler's."""
         self._shown = shown
         self._store = store
         self._metrics = metrics
         self._now = now
-        self._silence = silence
+        self._seconds_since_heartbeat = seconds_since_heartbeat
         self._secrets = secrets
         self._leadership = leadership
 
@@ -70,7 +70,7 @@ class Pages:
         }
 
     def _health(self) -> Page:
-        silence = self._silence()
+        silence = self._seconds_since_heartbeat()
         if silence > MAX_SILENCE:
             text = f"no heartbeat from the scheduler for {silence:.0f} s\n"
             return Page(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -93,7 +93,7 @@ class Pages:
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
     def _about(self, shown: Shown) -> ProcessStatus:
-        silence, leadership = self._silence(), self._leadership
+        silence, leadership = self._seconds_since_heartbeat(), self._leadership
         check_interval = shown.settings.check_interval
         return ProcessStatus(
             version=__version__,
