@@ -23,7 +23,7 @@ from rotator.core.policy import KeySpec
 from rotator.core.text import printable
 from rotator.edges.http import Answer
 
-MAX_DATE = 10**11  # seconds, in the year 5138; beyond it somebody sent milliseconds
+MAX_DATE = 10**11  # seconds, in the year 5138; a larger number is milliseconds
 MAX_TEXT = 512  # characters of a kid; those of B2C have 43
 
 MAX_ID = 80  # characters of an error code or a request id; those of Graph have 36

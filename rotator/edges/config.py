@@ -61,7 +61,7 @@ class Sources:
     def __init__(self, path: Path) -> None:
         """Nothing was read yet; *path* is the configuration file."""
         self._path = path
-        self._read: dict[Path, bytes | None] = {}  # replaced as a whole: somebody may be comparing
+        self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
 
     def load(self) -> Settings:
         """
@@ -150,7 +150,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _hint(location: tuple[int | str, ...]) -> str:
     name = str(location[-1])
     if name in ("client_secret", "secret", "password"):
-        return "; a secret never stands in this file: use client_secret_file or client_secret_env"
+        return "; secrets do not belong in this file: use client_secret_file or client_secret_env"
     return _suggest(name, _names(Settings, location[:-1]))
 
 
@@ -217,7 +217,7 @@ def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings 
 
 
 def _digest(path: Path) -> bytes | None:
-    """What stands for the content of a file; None where it can't be read."""
+    """A digest of the content of a file; None where it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:

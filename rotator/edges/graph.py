@@ -2,8 +2,8 @@
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
 It lists, looks, generates and enables; it has no way to replace or delete.
-Reads are tried again where that helps; a write is sent once, and whoever asked
-for it decides what to do.
+Reads are tried again where that helps; a write is sent once, and its
+caller decides what to do.
 
 Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
 trustFrameworkKey_v2 (update).
@@ -204,7 +204,7 @@ class GraphKeysets:
         """
         One request. Where the token is refused it is dropped, and what only reads is asked once more.
 
-        Getting a fresh one takes time, after which somebody must decide anew whether to write.
+        Getting a fresh one takes time, after which the caller must decide anew whether to write.
         """
         token = self._tokens.get()
         answer = self._send(operation, method, url, body, token)

@@ -2,7 +2,7 @@
 Jobs at their time, in threads. The only door to APScheduler.
 
 APScheduler's ways that shape this module (measured with 3.11): an interval's
-first run comes only after one interval, unless it is told otherwise; a run that
+first run comes only after one interval, unless another is set; a run that
 is a second late is dropped by default; an exception in a job is only logged to
 the standard library; its clock is the wall clock, so all is in UTC, and a clock
 that is set back by an hour would stop it for an hour; one that is set forward makes it
@@ -32,7 +32,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 BEAT = 1.0  # seconds between two heartbeats
 MAX_JITTER = 30.0  # seconds
-NUMBER = "#"  # stands between the key of a job and its number
+NUMBER = "#"  # between the key of a job and its number
 
 
 class JobProblem(StrEnum):
@@ -84,7 +84,7 @@ class Scheduler:
         """
         Run *job* at once, and then every *span*, instead of what had that *key*.
 
-        A little late by chance, so that many do not come together. A run of what it
+        Each run is late by a random jitter, so that many do not come together. A run of what it
         replaces may still be ending: that does not keep the first one of this out.
         """
         with self._lock:
@@ -124,7 +124,7 @@ class Scheduler:
         threading.Thread(target=self._follow_clock, name="clock", daemon=True).start()
 
     def stop(self) -> None:
-        """Start nothing more, whoever asks, and wait for what runs."""
+        """Start no further job, and wait for those that run."""
         with self._lock:
             self._stopped = True
             self._scheduler.remove_all_jobs()  # its thread would die of one that it was about to start
@@ -165,5 +165,5 @@ class Scheduler:
 
 
 def _ahead() -> float:
-    """How far the wall clock is ahead of the monotonic one, in seconds; the same for as long as nobody sets it."""
+    """How far the wall clock is ahead of the monotonic one, in seconds; constant until it is set."""
     return time.time() - time.monotonic()

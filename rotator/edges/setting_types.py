@@ -66,7 +66,7 @@ def _is_port(parts: SplitResult) -> bool:
 
 def _keyset_id(value: str) -> str:
     if value.lower().endswith(".bak"):
-        raise PydanticCustomError("keyset_id", "is a backup that B2C keeps of a deleted keyset; it cannot be rotated")
+        raise PydanticCustomError("keyset_id", "is a backup that B2C keeps of a deleted keyset; it can't be rotated")
     if not re.fullmatch(KEYSET_ID_PATTERN, value):
         raise PydanticCustomError(
             "keyset_id", "must be the full id of a keyset, B2C_1A_ and then letters, digits, '_', '-' or '.'"

@@ -92,7 +92,7 @@ CLOUDS = {
 
 
 class CredentialSettings(Section):
-    """Who the program is; the secret itself stands elsewhere."""
+    """Who the program is; the secret itself is in another file, or in a variable."""
 
     client_id: str = Field(min_length=1)
     client_secret_file: Path | None = None

@@ -135,7 +135,7 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, object]], None]:
             [
                 (
                     "tenants[0].credential.client_secret: unknown key; "
-                    "a secret never stands in this file: use client_secret_file or client_secret_env"
+                    "secrets do not belong in this file: use client_secret_file or client_secret_env"
                 )
             ],
             id="a secret in the file",
@@ -327,7 +327,7 @@ def test_ca_file_that_is_none(bench: Bench, name: str, reason: str) -> None:
     bench.content["ca_file"] = str(bench.folder / name)
     bench.write()
     (line,) = refused(bench, bench.run("--once"))
-    assert line.startswith(f"ca_file: {bench.folder / name} is no PEM bundle that can be read: {reason}")
+    assert line.startswith(f"ca_file: {bench.folder / name} cannot be read as a PEM bundle: {reason}")
 
 
 def test_http_port_in_use(bench: Bench) -> None:
@@ -443,15 +443,15 @@ LOGIN = "not a documented answer; check `cloud`, and any proxy in between"
             cloud(graph="https://graph.example"), "auth", ("AADSTS500011", "check cloud"), id="Graph of another cloud"
         ),
         pytest.param(
-            fault(Kind.HTML, LIST, status=200), "unreadable", ("no JSON", "text/html"), id="HTML instead of JSON"
+            fault(Kind.HTML, LIST, status=200), "unreadable", ("not JSON", "text/html"), id="HTML instead of JSON"
         ),
         pytest.param(
             fault(Kind.HTML, DISCOVERY, status=200), "unreadable", ("localhost", LOGIN), id="HTML for discovery"
         ),
         pytest.param(fault(Kind.HTML, TOKEN, status=200), "unreadable", ("localhost", LOGIN), id="HTML for a token"),
-        pytest.param(fault(Kind.CUT_JSON, LIST), "unreadable", ("no JSON",), id="JSON that is cut off"),
-        pytest.param(fault(Kind.EMPTY, LIST), "unreadable", ("no JSON",), id="nothing instead of JSON"),
-        pytest.param(fault(Kind.LIST, LIST), "unreadable", ("no JSON object",), id="a list instead of an object"),
+        pytest.param(fault(Kind.CUT_JSON, LIST), "unreadable", ("not JSON",), id="JSON that is cut off"),
+        pytest.param(fault(Kind.EMPTY, LIST), "unreadable", ("not JSON",), id="nothing instead of JSON"),
+        pytest.param(fault(Kind.LIST, LIST), "unreadable", ("not a JSON object",), id="a list instead of an object"),
         pytest.param(
             fault(Kind.MISSING_MEMBER, LIST, member="value"),
             "unreadable",
