@@ -283,13 +283,10 @@ def test_configuration_with_faults_of_every_kind(bench: Bench) -> None:
     [
         pytest.param(
             {"ROTATOR_CHEK_INTERVAL": "1h"},
-            "ROTATOR_CHEK_INTERVAL: unknown environment variable; "
-            "did you mean ROTATOR_CHECK_INTERVAL?",
+            "ROTATOR_CHEK_INTERVAL: unknown environment variable; did you mean ROTATOR_CHECK_INTERVAL?",
             id="mistyped",
         ),
-        pytest.param(
-            {"ROTATOR_HTTP__PROT": "1"}, "http.prot: unknown key; did you mean port?", id="inside"
-        ),
+        pytest.param({"ROTATOR_HTTP__PROT": "1"}, "http.prot: unknown key; did you mean port?", id="inside"),
         pytest.param(
             {"ROTATOR_HTTP_PORT": "9000"},
             "ROTATOR_HTTP_PORT: unknown environment variable; did you mean ROTATOR_HTTP__PORT?",
