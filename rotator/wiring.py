@@ -16,7 +16,7 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import TextIO
 
-from rotator.core.errors import ConfigError, FailureKind, Fault
+from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
 from rotator.core.stages import Timing
@@ -79,7 +79,7 @@ class Program:
             context = trust(None if settings.ca_file is None else str(settings.ca_file))
         except OSError as error:
             message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
-            raise ConfigError(str(self.path), (Fault(path="ca_file", message=message),)) from error
+            raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
         return tuple(self._tenant(settings, tenant, context) for tenant in settings.tenants)
 
     def _tenant(self, settings: Settings, tenant: TenantSettings, context: SSLContext) -> Tenant:

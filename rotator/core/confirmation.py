@@ -12,22 +12,23 @@ from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.look import Look
 from rotator.core.outcome import Failed, Rotated
+from rotator.core.retry import Retry
 from rotator.core.stages import Asked, Enable, Idle, Progress, Step, Timing, tell
 
-MAX_PAUSE = 30.0
-"""Seconds between two looks for a key at most."""
+LOOKS = Retry(first=1.0, longest=30.0)
+"""The pauses between two looks for a key."""
 
 
 def look_for_key(progress: Progress, stage: Asked, look: Look, at: float, timing: Timing) -> Step:
     """
     What *look*, made at *at*, says of the key that was asked for.
 
-    Each further look comes after a pause that doubles from one second to `MAX_PAUSE`; the last
-    one when `settle` is over, counted from the first.
+    Each further look comes after a pause of `LOOKS`; the last one when `settle` is over, counted
+    from the first.
     """
     until = at + timing.settle.total_seconds() if stage.until is None else stage.until
     looks = stage.looks + 1
-    pause = min(2.0 ** min(looks - 1, 10), MAX_PAUSE, max(until - at, 0.0))
+    pause = min(LOOKS.delay(looks), max(until - at, 0.0))
     stage = replace(stage, until=until, looks=looks, next_look=at + pause)
     keyset = look.observation.keyset
     if keyset is None:

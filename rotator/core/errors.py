@@ -2,7 +2,7 @@
 What can go wrong, and who must act.
 
     RotatorError
-    ├── ConfigError     the configuration makes no sense: whoever wrote it must act
+    ├── ConfigError     the configuration is invalid: whoever wrote it must act
     └── RequestError    a request to Graph or to the login host did not do what we asked;
                         `failure.kind` says why, and the README says who must act on it
 
@@ -35,7 +35,7 @@ class FailureKind(StrEnum):
 
 
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-"""OpenSSL's word for a peer whose certificate is not trusted: asking again changes nothing."""
+"""OpenSSL's word for a peer whose certificate is not trusted: trying again changes nothing."""
 
 
 class Effect(StrEnum):
@@ -75,25 +75,25 @@ class RotatorError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class ConfigProblem:
     """One thing that is wrong with a configuration: where (`tenants[0].keysets[1].overlap`) and what."""
 
     path: str
     message: str
 
     def __str__(self) -> str:
-        """Render the fault as one line."""
+        """Render the problem as one line."""
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class ConfigError(RotatorError):
-    """A configuration that makes no sense; `faults` has every one of them, none with a secret."""
+    """An invalid configuration; `problems` has all that is wrong with it, none with a secret."""
 
-    def __init__(self, source: str, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, source: str, problems: tuple[ConfigProblem, ...]) -> None:
         """*source* is the file, as it was named to us."""
-        super().__init__("\n".join(f"{source}: {fault}" for fault in faults))
+        super().__init__("\n".join(f"{source}: {problem}" for problem in problems))
         self.source = source
-        self.faults = faults
+        self.problems = problems
 
 
 class RequestError(RotatorError):

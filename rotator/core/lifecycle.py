@@ -32,17 +32,18 @@ from rotator.core.look import Look, failed
 from rotator.core.outcome import Failed, Held, Outcome, Planned
 from rotator.core.policy import KNOWN_MINIMUM_LEAD
 from rotator.core.reasons import Reason, Refusal, confirms
-from rotator.core.retry import backoff, bounded
+from rotator.core.retry import Retry
 from rotator.core.stages import Ask, Asked, Called, Idle, Progress, Step, Timing, tell
 from rotator.core.text import format_span
 
-MAX_ATTEMPTS = 4
-"""How often one key is asked for, as long as each request certainly did nothing."""
-
-MAX_PAUSE = 30.0
-"""Seconds between two such requests at most."""
-
-_PASSING = (FailureKind.CONFLICT, FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT)
+REQUESTS = Retry(
+    first=2.0,
+    longest=30.0,
+    kinds=frozenset({FailureKind.CONFLICT, FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT}),
+    max_attempts=4,
+    max_retry_after=30.0,
+)
+"""How often one key is asked for, and how long apart, as long as each request certainly did nothing."""
 
 _REFUSED_AS_TOO_SOON = (
     "the service refused a sooner nbf, so this key takes over later than it should; set minimum_lead to "
@@ -149,7 +150,4 @@ def _pause(failure: Failure, attempt: int, jitter: Callable[[], float]) -> float
     """Seconds until the next request, after the *attempt*-th that did nothing; None where there is no next one."""
     if failure.kind is FailureKind.AUTH and failure.status == HTTPStatus.UNAUTHORIZED and attempt == 1:
         return 0.0  # the token was refused, and dropped: the next one is fresh
-    if failure.kind not in _PASSING or attempt >= MAX_ATTEMPTS:
-        return None
-    own = backoff(attempt - 1, first=2.0, longest=MAX_PAUSE, chance=jitter())
-    return bounded(failure.retry_after, own, longest=MAX_PAUSE)
+    return REQUESTS.pause(failure, attempt, jitter)

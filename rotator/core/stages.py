@@ -11,9 +11,9 @@ from typing import TypeAlias
 from rotator.core.assessment import Assessment
 from rotator.core.errors import Failure
 from rotator.core.outcome import Failed, Outcome, Planned
-from rotator.core.pace import next_look
 from rotator.core.policy import RotationPolicy
 from rotator.core.reasons import Reason
+from rotator.core.retry import next_look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

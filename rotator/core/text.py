@@ -9,6 +9,8 @@ number is refused, since nobody can see its unit; so are ISO 8601 durations, who
 import re
 from datetime import datetime, timedelta
 
+NOT_A_SPAN = "is not a duration; write numbers with units and no spaces, such as 45s, 36h, 1h30m"
+
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPAN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _LONGEST = 100 * 365 * 86_400  # a hundred years: beyond it instants could leave the calendar
@@ -24,8 +26,7 @@ def parse_span(text: str) -> timedelta:
     """
     match = _SPAN.fullmatch(text)
     if not text or match is None:
-        msg = "is no duration; write a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m"
-        raise ValueError(msg)
+        raise ValueError(NOT_A_SPAN)
     seconds = sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS.values(), strict=True))
     if seconds > _LONGEST:
         msg = "is longer than a hundred years"

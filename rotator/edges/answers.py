@@ -6,7 +6,7 @@ Pure functions. Parsing is tolerant where the documentation contradicts itself
 about everything that would become a wrong date.
 
 Sources: Graph's pages on trustFrameworkKeySet and trustFrameworkKey_v2;
-"Microsoft Graph error responses and resource types"; RFC 7519 section 2
+RFC 7519 section 2
 (NumericDate).
 """
 
@@ -17,18 +17,16 @@ from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
+from rotator.core.text import printable
 from rotator.edges.http import Answer
 
-LONGEST_DATE = 10**11  # seconds, in the year 5138; beyond it somebody sent milliseconds
-LONGEST_TEXT = 512  # characters of a kid; those of B2C have 43
+MAX_DATE = 10**11  # seconds, in the year 5138; a larger number is milliseconds
+MAX_TEXT = 512  # characters of a kid; those of B2C have 43
 
-READ = "TrustFrameworkKeySet.Read.All"
-WRITE = "TrustFrameworkKeySet.ReadWrite.All"
-
-LONGEST_ID = 80  # characters of an error code or a request id; those of Graph have 36
+MAX_ID = 80  # characters of an error code or a request id; those of Graph have 36
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 Json = Mapping[str, Any]
@@ -48,10 +46,10 @@ def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
     """
     A keyset from its JSON; with null for `keys` it is empty.
 
-    Without `keys` it is no keyset: to take it for an empty one would call for a key at once.
+    Without `keys` it is not a keyset: to take it for an empty one would call for a key at once.
 
     Raises:
-        RequestError: `unreadable`, with the path of the member that makes no sense.
+        RequestError: `unreadable`, with the path of the member that is not valid.
 
     """
     keys = unwrapped(raw).get("keys", "missing")
@@ -74,7 +72,7 @@ def keyset_or_error(keyset_id: str, raw: Json) -> Keyset | RequestError:
 
 def _parse_key(path: str, raw: object) -> Key:
     if not isinstance(raw, dict):
-        raise unreadable(f"{path} is no object")
+        raise unreadable(f"{path} is not an object")
     kid = _text(path, raw, "kid")
     status = _text(path, raw, "status") or ""
     return Key(
@@ -92,12 +90,12 @@ def _text(path: str, raw: Json, name: str) -> str | None:
     value = raw.get(name)
     if value is None or is_text(value):
         return value
-    raise unreadable(f"{path}.{name} is no text of at most {LONGEST_TEXT} characters")
+    raise unreadable(f"{path}.{name} is not a text of at most {MAX_TEXT} characters")
 
 
 def is_text(value: object) -> TypeGuard[str]:
     """Whether *value* is a text that can be sent again, and is not endless."""
-    return isinstance(value, str) and len(value) <= LONGEST_TEXT and not _SURROGATES.search(value)
+    return isinstance(value, str) and len(value) <= MAX_TEXT and not _SURROGATES.search(value)
 
 
 def _instant(path: str, raw: Json, name: str) -> datetime | None:
@@ -105,10 +103,10 @@ def _instant(path: str, raw: Json, name: str) -> datetime | None:
     value = raw.get(name)
     if value is None:
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(LONGEST_DATE)):
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(MAX_DATE)):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LONGEST_DATE:
-        raise unreadable(f"{path}.{name} is no NumericDate (whole seconds since 1970, at most {LONGEST_DATE})")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_DATE:
+        raise unreadable(f"{path}.{name} is not a NumericDate (whole seconds since 1970, at most {MAX_DATE})")
     return datetime.fromtimestamp(value, UTC)
 
 
@@ -123,10 +121,10 @@ def parse_object(answer: Answer) -> Json:
     try:
         raw = json.loads(answer.body)
     except (ValueError, RecursionError) as error:
-        kind = answer.headers.get("content-type", "no content type").partition(";")[0][:80]
-        raise unreadable(f"Graph's answer is no JSON (it says it is {kind!r})", answer) from error
+        kind = printable(answer.headers.get("content-type", "missing").partition(";")[0][:80])
+        raise unreadable(f"Graph's answer is not JSON (Content-Type {kind})", answer) from error
     if not isinstance(raw, dict):
-        raise unreadable("Graph's answer is no JSON object", answer)
+        raise unreadable("Graph's answer is not a JSON object", answer)
     return raw
 
 
@@ -156,14 +154,14 @@ def unreadable(message: str, answer: Answer | None = None) -> RequestError:
         kind=FailureKind.UNREADABLE,
         message=message,
         status=answer.status if answer else None,
-        request_id=_id(answer.headers.get("request-id")) if answer else None,
+        request_id=identifier(answer.headers.get("request-id")) if answer else None,
         client_request_id=answer.client_request_id if answer else None,
     )
     return RequestError(failure)
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port (RFC 6454); of something that is no URL, one that fits no other."""
+    """Scheme, host and port (RFC 6454); of something that is not a URL, one that fits no other."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else None)
@@ -171,93 +169,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
         return "", None, None
 
 
-_CODES = {
-    "AADB2C90073": FailureKind.NOT_FOUND,
-    "AADB2C90130": FailureKind.NOT_FOUND,
-    "AADB2C95052": FailureKind.NOT_FOUND,
-    "AADB2C95043": FailureKind.THROTTLED,
-    "AADB2C95053": FailureKind.CONFLICT,
-    "AADB2C90063": FailureKind.SERVICE,
-    "AADB2C90035": FailureKind.SERVICE,
-    "AADB2C99007": FailureKind.FORBIDDEN,
-}
-_STATUSES = {
-    401: FailureKind.AUTH,
-    403: FailureKind.FORBIDDEN,
-    404: FailureKind.NOT_FOUND,
-    405: FailureKind.BAD_REQUEST,
-    408: FailureKind.TIMEOUT,
-    409: FailureKind.CONFLICT,
-    412: FailureKind.CONFLICT,
-    423: FailureKind.CONFLICT,
-    429: FailureKind.THROTTLED,
-    501: FailureKind.BAD_REQUEST,
-    509: FailureKind.THROTTLED,
-}
-_NOTHING_DONE = frozenset(FailureKind) - {
-    FailureKind.SERVICE,
-    FailureKind.TIMEOUT,
-    FailureKind.UNREADABLE,
-}
-
-
-def classify(status: int, code: str | None) -> tuple[FailureKind, Effect]:
-    """
-    What a refusal means, and whether the request may have been carried out all the same.
-
-    The code goes first: B2C answers a missing keyset with 400 as well as with 404,
-    and "there is a problem with the service" with 400 as well as with 500.
-    """
-    kind = _CODES.get(code or "") or _STATUSES.get(status)
-    if kind is None and status >= 500:
-        kind = FailureKind.SERVICE
-    elif kind is None:
-        kind = FailureKind.BAD_REQUEST if status >= 400 else FailureKind.UNREADABLE
-    return kind, Effect.NONE if kind in _NOTHING_DONE else Effect.UNKNOWN
-
-
-def refused(answer: Answer, operation: str) -> RequestError:
-    """The error for an answer that is not the one hoped for."""
-    code = _error_code(answer)
-    kind, effect = classify(answer.status, code)
-    failure = Failure(
-        kind=kind,
-        message=_explain(kind, answer.status, code, operation),
-        status=answer.status,
-        code=code,
-        request_id=_id(answer.headers.get("request-id")),
-        client_request_id=answer.client_request_id,
-        retry_after=answer.retry_after,
-    )
-    return RequestError(failure, effect)
-
-
-def _error_code(answer: Answer) -> str | None:
-    try:
-        error = parse_object(answer).get("error")
-    except RequestError:
-        return None
-    return _id(error.get("code")) if isinstance(error, dict) else None
-
-
-def _id(value: object) -> str | None:
+def identifier(value: object) -> str | None:
     """*value* where it can be an identifier that is worth telling."""
-    is_id = isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isascii() and value.isprintable()
+    is_id = isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isascii() and value.isprintable()
     return str(value) if is_id else None
-
-
-def _explain(kind: FailureKind, status: int, code: str | None, operation: str) -> str:
-    said = f"Graph answered {status}{f' {code}' if code else ''} to {operation}"
-    needed = READ if operation in ("list_keysets", "get_keyset") else WRITE
-    advice = {
-        FailureKind.AUTH: "it refuses a fresh token; check tenant_id, cloud and the app registration",
-        FailureKind.FORBIDDEN: f"grant the app the application permission {needed}, with admin consent",
-        FailureKind.NOT_FOUND: "there is no such keyset in this tenant; check its id, tenant_id and cloud",
-        FailureKind.THROTTLED: "too many requests; it is tried again later",
-        FailureKind.CONFLICT: "somebody else is writing to this keyset",
-        FailureKind.SERVICE: "the service has a problem; it is tried again later",
-        FailureKind.TIMEOUT: "the service gave up waiting; it is tried again later",
-        FailureKind.BAD_REQUEST: "it does not take this request; look the code up, check use and kty",
-        FailureKind.UNREADABLE: "not a documented answer (a redirect is not followed); check cloud and what is between",
-    }
-    return f"{said}: {advice[kind]}"

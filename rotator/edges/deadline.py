@@ -51,7 +51,7 @@ def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answer.put(list(dict.fromkeys(str(each[4][0]) for each in found)))
-        except Exception as error:  # noqa: BLE001 - a name can be wrong in more ways than one; nobody else hears of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
             answer.put(error)
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()

@@ -2,8 +2,8 @@
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
 It lists, looks, generates and enables; it has no way to replace or delete.
-Reads are tried again where that helps; a write is sent once, and whoever asked
-for it decides what to do.
+Reads are tried again where that helps; a write is sent once, and its
+caller decides what to do.
 
 Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
 trustFrameworkKey_v2 (update).
@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
-from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
+from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
 from rotator.core.keyset import Keyset
 from rotator.core.policy import KeySpec
-from rotator.core.retry import backoff, bounded
+from rotator.core.retry import Retry
 from rotator.edges.answers import (
     Json,
     is_text,
@@ -26,17 +26,24 @@ from rotator.edges.answers import (
     parse_keyset,
     parse_object,
     parse_page,
-    refused,
     render_spec,
     unreadable,
     unwrapped,
 )
 from rotator.edges.http import Answer, Http
+from rotator.edges.refusals import refused
 
 MAX_PAGES = 200
 LIST_TIMEOUT = 300.0  # seconds for all pages together
-MOST_TRIES = 4
-LONGEST_PAUSE = 30.0  # seconds we stay and wait where the service asks us to; longer than that is for a later sweep
+READS = Retry(
+    first=1.0,
+    longest=30.0,
+    kinds=frozenset({FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE}),
+    max_attempts=4,
+    max_timeouts=2,
+    max_retry_after=30.0,
+)
+"""When a read is tried again at once; where the service asks for a longer wait, a later sweep reads it."""
 
 
 class TokenSource(Protocol):
@@ -186,25 +193,18 @@ class GraphKeysets:
                 return parse_object(self._once(operation, "GET", url, None))
             except RequestError as error:
                 attempt += 1
-                pause = self._pause(error.failure, attempt)
+                # An untrusted certificate counts as `network`, but asking again changes nothing.
+                is_final = error.failure.code == UNTRUSTED
+                pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
                 if pause is None or not self._clock.sleep(pause):
                     raise
                 self._on_retry(error.failure.kind)
-
-    def _pause(self, failure: Failure, attempt: int) -> float | None:
-        passing = (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE)
-        # A request that ran into its timeout has waited long enough: once more, not three times.
-        tries = 2 if failure.kind is FailureKind.TIMEOUT else MOST_TRIES
-        if failure.kind not in passing or failure.code == UNTRUSTED or attempt >= tries:
-            return None
-        own = backoff(attempt - 1, first=1.0, longest=LONGEST_PAUSE, chance=self._jitter())
-        return bounded(failure.retry_after, own, longest=LONGEST_PAUSE)
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
         """
         One request. Where the token is refused it is dropped, and what only reads is asked once more.
 
-        Getting a fresh one takes time, after which somebody must decide anew whether to write.
+        Getting a fresh one takes time, after which the caller must decide anew whether to write.
         """
         token = self._tokens.get()
         answer = self._send(operation, method, url, body, token)

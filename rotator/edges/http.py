@@ -4,8 +4,7 @@ Requests over HTTPS, bounded in time and in size. With `transport`, the only doo
 - TLS is always verified; redirects are never followed; no answer is decompressed
   (we ask for none, and a compressed one is refused: it could be a bomb).
 - A timeout of httpx bounds one read, and a peer that sends a byte now and then
-  never runs into it. Here the whole request has a deadline (deadline.py), which the
-  connections of `transport` keep.
+  never runs into it. Here the whole request has a deadline, kept by `transport`.
 - Errors are translated once, with what the request may have done: nothing, where
   no connection came about; anything, once it was sent.
 
@@ -33,15 +32,12 @@ MAX_RETRY_AFTER_DIGITS = 7
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # 10,000 RSA keys with their moduli are about 6 MB
 REQUEST_TIMEOUT = 30.0  # seconds, where a client is given no other
 
-Transport: TypeAlias = httpx.BaseTransport
-"""What carries requests."""
-
-TransportFactory: TypeAlias = Callable[[ssl.SSLContext], Transport]
-"""Makes a transport whose TLS is verified by a context."""
+Transport: TypeAlias = httpx.BaseTransport  # carries requests
+TransportFactory: TypeAlias = Callable[[ssl.SSLContext], Transport]  # the context verifies TLS
 
 
 class Clock(Protocol):
-    """What is read of the time, for what is told of a request; deadlines go by the machine's own clock."""
+    """What an `Exchange` says of the time. Deadlines go by the machine's own clock."""
 
     def exact(self) -> datetime:
         """The instant: aware, UTC, with its fraction."""
@@ -101,7 +97,7 @@ class Http:
             follow_redirects=False,
             headers={"User-Agent": f"b2c-key-rotator/{__version__}", "Accept-Encoding": "identity"},
         )
-        # A configuration that is replaced leaves its clients to whoever still looks through them.
+        # After a reload, looks that are under way still use the clients of the configuration before it.
         weakref.finalize(self, self._client.close).atexit = False
 
     def send(
@@ -130,27 +126,20 @@ class Http:
         headers = {**headers, "client-request-id": client_request_id}
         answer: Answer | None = None
         try:
-            answer = self._exchange(method, url, headers, content, seconds)
+            answer = self._request(method, url, headers, content, seconds)
         except RequestError as error:
             failure = replace(error.failure, client_request_id=client_request_id)
             raise RequestError(failure, error.effect) from error.__cause__
         finally:
             taken = self._clock.monotonic() - started
-            exchange = Exchange(
-                operation=operation,
-                client_request_id=client_request_id,
-                status=None if answer is None else answer.status,
-                seconds=taken,
-                skew=None if answer is None else _skew(answer, began, taken),
-            )
-            self._on_exchange(exchange)
+            self._on_exchange(_exchange(operation, client_request_id, answer, began, taken))
         return answer
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
 
-    def _exchange(
+    def _request(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, seconds: float
     ) -> Answer:
         where = _host(url)
@@ -232,6 +221,16 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
     else:
         message = f"the connection to {where} broke: {text}"
     raise RequestError(Failure(kind=FailureKind.NETWORK, message=message, code=code), effect) from error
+
+
+def _exchange(operation: str, client_request_id: str, answer: Answer | None, began: datetime, taken: float) -> Exchange:
+    return Exchange(
+        operation=operation,
+        client_request_id=client_request_id,
+        status=None if answer is None else answer.status,
+        seconds=taken,
+        skew=None if answer is None else _skew(answer, began, taken),
+    )
 
 
 def _skew(answer: Answer, began: datetime, seconds: float) -> float | None:

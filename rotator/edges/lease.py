@@ -1,10 +1,10 @@
 """
-The lease as it stands in the Kubernetes API: `coordination.k8s.io/v1`, over `Http`.
+The lease in the Kubernetes API: `coordination.k8s.io/v1`, over `Http`.
 
 Kubernetes' ways that shape this module (measured with 1.36):
 
 - a PUT without `metadata.resourceVersion` is refused, a stale one is 409; a merge
-  patch without it overwrites whatever is there, so there is none here;
+  patch without it overwrites whatever is there, so patches are not used;
 - `renewTime` without a fraction of a second is refused;
 - `create` can't be limited to one name, so the Lease is not created here: it is shipped
   empty, and `get` and `update` on that one name are enough;

@@ -52,7 +52,7 @@ class EventLog:
             case ConfigReloaded(data=data):
                 log.info("config.reloaded", **data)
             case ConfigRejected(error=error):
-                log.error("config.rejected", config=error.source, faults=[str(fault) for fault in error.faults])
+                log.error("config.rejected", config=error.source, faults=[str(problem) for problem in error.problems])
             case JobFailed(job=job, error=error):
                 log.error("job.raised", job=job, exc_info=error)
             case JobMissed(job=job):

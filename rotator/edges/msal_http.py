@@ -55,7 +55,7 @@ class MsalHttp:
         return self._send("token", "POST", _with(url, params), form, urlencode(data or {}).encode())
 
     def close(self) -> None:
-        """Nothing to do: whoever made the `Http` closes it."""
+        """Nothing: the `Http` is closed by its owner."""
 
     def refresh_in(self) -> float | None:
         """In how many seconds the service wants the token of the last answer renewed; None where it does not say."""

@@ -2,14 +2,15 @@
 Jobs at their time, in threads. The only door to APScheduler.
 
 APScheduler's ways that shape this module (measured with 3.11): an interval's
-first run comes only after one interval, unless it is told otherwise; a run that
+first run comes only after one interval, unless another is set; a run that
 is a second late is dropped by default; an exception in a job is only logged to
 the standard library; its clock is the wall clock, so all is in UTC, and a clock
-that is set back by an hour would cost it an hour; one that is set forward makes it
+that is set back by an hour would stop it for an hour; one that is set forward makes it
 list every run that was missed, one by one; a job whose id has just run may be dropped
-for running still; its thread dies of a job that it starts in the moment of the end;
-while it waits for jobs to end, whoever asks it for another waits for ever, the very
-jobs included.
+as still running; a job that it starts while it is shut down ends its thread with an error;
+while it waits for jobs to end, adding a job blocks for ever, also in those jobs.
+
+The heartbeat goes by the machine's own clock, since the threads do.
 """
 
 import contextlib
@@ -29,13 +30,13 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-BEAT = 1.0  # seconds
-MOST_JITTER = 30.0  # seconds
-NUMBER = "#"  # stands between the key of a job and its number
+BEAT = 1.0  # seconds between two heartbeats
+MAX_JITTER = 30.0  # seconds
+NUMBER = "#"  # between the key of a job and its number
 
 
-class Mishap(StrEnum):
-    """What went wrong with a job as such."""
+class JobProblem(StrEnum):
+    """What went wrong with a job."""
 
     RAISED = "raised"
     MISSED = "missed"
@@ -56,10 +57,15 @@ class _Interval(IntervalTrigger):  # type: ignore[misc]
 class Scheduler:
     """A thread that starts jobs, and others that run them."""
 
-    def __init__(self, threads: int, *, mishap: Callable[[str, Mishap, BaseException | None], None]) -> None:
-        """*mishap* is told the key of a job that raised, or whose time passed while it still ran."""
-        self._mishap = mishap
-        self._beaten = time.monotonic()
+    def __init__(self, threads: int, *, on_problem: Callable[[str, JobProblem, BaseException | None], None]) -> None:
+        """
+        Nothing runs yet.
+
+        on_problem: called with the key of a job that raised, and what it raised, or whose next
+            run came while it still ran
+        """
+        self._on_problem = on_problem
+        self._heartbeat = time.monotonic()
         self._lock = threading.Lock()
         self._stopped = False
         self._ended = threading.Event()
@@ -78,7 +84,7 @@ class Scheduler:
         """
         Run *job* at once, and then every *span*, instead of what had that *key*.
 
-        A little late by chance, so that many do not come together. A run of what it
+        Each run is late by a random jitter, so that many do not come together. A run of what it
         replaces may still be ending: that does not keep the first one of this out.
         """
         with self._lock:
@@ -89,7 +95,7 @@ class Scheduler:
             self._recurring[key] = self._scheduler.add_job(
                 job,
                 _Interval(
-                    seconds=span.total_seconds(), jitter=min(span.total_seconds() / 20, MOST_JITTER), timezone=UTC
+                    seconds=span.total_seconds(), jitter=min(span.total_seconds() / 20, MAX_JITTER), timezone=UTC
                 ),
                 next_run_time=datetime.now(UTC),
                 id=self._number(key),
@@ -118,27 +124,27 @@ class Scheduler:
         threading.Thread(target=self._follow_clock, name="clock", daemon=True).start()
 
     def stop(self) -> None:
-        """Start nothing more, whoever asks, and wait for what runs."""
+        """Start no further job, and wait for those that run."""
         with self._lock:
             self._stopped = True
             self._scheduler.remove_all_jobs()  # its thread would die of one that it was about to start
         self._ended.set()
         self._scheduler.shutdown(wait=True)
 
-    def silence(self) -> float:
-        """Seconds since the scheduler's thread last showed that it lives."""
-        return time.monotonic() - self._beaten
+    def seconds_since_heartbeat(self) -> float:
+        """The age of the last heartbeat of the scheduler's thread, which has one every `BEAT`."""
+        return time.monotonic() - self._heartbeat
 
     def _follow_clock(self) -> None:
-        """Where the wall clock is set back, have the jobs come as much sooner; set forward, they do so anyway."""
+        """Where the wall clock is set back, bring the jobs forward by as much; set forward, they come sooner anyway."""
         before = _ahead()
         while not self._ended.wait(BEAT):
             now = _ahead()
             if before - now > BEAT:
-                self._hasten(before - now)
+                self._bring_forward(before - now)
             before = now
 
-    def _hasten(self, seconds: float) -> None:
+    def _bring_forward(self, seconds: float) -> None:
         with self._lock:
             for job in () if self._stopped else self._scheduler.get_jobs():
                 with contextlib.suppress(JobLookupError):  # it has run meanwhile
@@ -148,16 +154,16 @@ class Scheduler:
         return f"{key}{NUMBER}{next(self._numbers)}"
 
     def _beat(self) -> None:
-        self._beaten = time.monotonic()
+        self._heartbeat = time.monotonic()
 
     def _listen(self, event: JobEvent) -> None:
         key = event.job_id.partition(NUMBER)[0]
         if event.code == EVENT_JOB_ERROR:
-            self._mishap(key, Mishap.RAISED, event.exception)
+            self._on_problem(key, JobProblem.RAISED, event.exception)
         elif key != "beat":
-            self._mishap(key, Mishap.MISSED, None)
+            self._on_problem(key, JobProblem.MISSED, None)
 
 
 def _ahead() -> float:
-    """How far the wall clock is ahead of the monotonic one, in seconds; the same for as long as nobody sets it."""
+    """How far the wall clock is ahead of the monotonic one, in seconds; constant until it is set."""
     return time.time() - time.monotonic()

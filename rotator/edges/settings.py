@@ -1,212 +1,27 @@
 """
-The settings: names, types, defaults. What pydantic knows of them.
+The settings: names, types, defaults.
 
 Names, units and defaults are part of the interface. Messages never repeat a
 value, since one of them could be a secret in the wrong place.
 """
 
-import os
-import re
 from datetime import date, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rotator.core.policy import Mode, RotationPolicy
-from rotator.core.text import format_span, parse_span
+from rotator.core.text import format_span
+from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
+from rotator.edges.setting_types import KeysetId, Root, Section, SomeSpan, Span, TenantId
 
 PREFIX = "ROTATOR_"
 
 
-def _span(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str):
-        try:
-            return parse_span(value)
-        except ValueError as error:
-            raise PydanticCustomError("span", "{why}", {"why": str(error)}) from error
-    raise PydanticCustomError(
-        "span",
-        "is no duration; write a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m (a bare number has no unit)",
-    )
-
-
-def _some_span(value: object) -> object:
-    span = _span(value)
-    if span == timedelta():
-        raise PydanticCustomError("span", "must be longer than 0s")
-    return span
-
-
-def _root(value: str) -> str:
-    parts = urlsplit(value)
-    if (
-        not _is_port(parts)
-        or parts.scheme != "https"
-        or not parts.hostname
-        or parts.path not in ("", "/")
-        or parts.query
-        or parts.username
-    ):
-        raise PydanticCustomError("root", "must be an https root without a path, such as https://localhost:8443")
-    return value.rstrip("/")
-
-
-def _is_port(parts: SplitResult) -> bool:
-    try:
-        return parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-
-
-def _keyset_id(value: str) -> str:
-    if value.lower().endswith(".bak"):
-        raise PydanticCustomError("keyset_id", "is a backup that B2C keeps of a deleted keyset; it can't be rotated")
-    if not re.fullmatch(r"B2C_1A_[A-Za-z0-9_.-]{1,200}", value):
-        raise PydanticCustomError(
-            "keyset_id", "must be the full id of a keyset, B2C_1A_ and then letters, digits, '_', '-' or '.'"
-        )
-    return value
-
-
-def _tenant_id(value: str) -> str:
-    if value.lower() in ("common", "organizations", "consumers") or not re.fullmatch(
-        r"[A-Za-z0-9][A-Za-z0-9.-]*", value
-    ):
-        raise PydanticCustomError("tenant_id", "must be the tenant's GUID or one of its domains")
-    return value
-
-
-def _switch(value: object) -> object:
-    switch = {"auto": "auto", "true": True, "false": False}.get(str(value).lower())
-    if switch is None:
-        raise PydanticCustomError("switch", "must be auto, true or false")
-    return switch
-
-
-_SCHEMA = {
-    "type": "string",
-    "pattern": r"^(?=.)(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?$",
-    "examples": ["45s", "36h", "90d"],
-}
-_SOME = {**_SCHEMA, "allOf": [{"pattern": "[1-9]"}]}
-_KEYSET_ID = {
-    "type": "string",
-    "pattern": r"^B2C_1A_[A-Za-z0-9_.-]{1,200}$",
-    "not": {"pattern": r"\.[Bb][Aa][Kk]$"},
-    "examples": ["B2C_1A_TokenSigningKeyContainer"],
-}
-_TENANT_ID = {
-    "type": "string",
-    "pattern": "^[A-Za-z0-9][A-Za-z0-9.-]*$",
-    "not": {"enum": ["common", "organizations", "consumers"]},
-    "examples": ["contoso.onmicrosoft.com"],
-}
-Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema(_SCHEMA)]
-SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SOME)]
-KeysetId = Annotated[str, AfterValidator(_keyset_id), WithJsonSchema(_KEYSET_ID)]
-TenantId = Annotated[str, AfterValidator(_tenant_id), WithJsonSchema(_TENANT_ID)]
-Root = Annotated[str, AfterValidator(_root)]
-Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class LogLevel(StrEnum):
-    """From which level on a line is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """How a line looks."""
-
-    JSON = "json"
-    CONSOLE = "console"
-    AUTO = "auto"
-
-
-class LogSettings(_Section):
-    """How the program logs."""
-
-    level: LogLevel = LogLevel.INFO
-    format: LogFormat = Field(default=LogFormat.AUTO, description="auto: console on a terminal, json elsewhere")
-
-
-class HttpSettings(_Section):
-    """Where metrics, health and status are served while it runs for long."""
-
-    host: str = "0.0.0.0"  # noqa: S104 - a pod is scraped from outside
-    port: int = Field(
-        default=9464, ge=0, le=65535, description="0: any free port; the one in use stands in rotator.started"
-    )
-
-
-class LeaderElectionSettings(_Section):
-    """One leader among several replicas, by a Lease in Kubernetes."""
-
-    enabled: Switch = Field(default="auto", description="auto: on inside a cluster, off elsewhere")
-    lease_name: str = Field(default="rotator", pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
-    namespace: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-        description="where the Lease is; not given: the pod's own",
-    )
-    lease_duration: SomeSpan = Field(
-        default=timedelta(seconds=60), description="how long others wait after a leader was last heard of"
-    )
-    renew_deadline: SomeSpan = Field(
-        default=timedelta(seconds=40), description="how long a leader that cannot renew goes on"
-    )
-    retry_period: SomeSpan = Field(default=timedelta(seconds=10), description="how often a leader renews, at least")
-    service_account_directory: Path = Field(
-        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
-        description="where the pod's token, ca.crt and namespace are mounted",
-    )
-
-    @property
-    def is_on(self) -> bool:
-        """Whether this process needs the lease to write."""
-        return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.enabled == "auto" else self.enabled
-
-    @property
-    def longest_write(self) -> timedelta:
-        """How long a write may take that begins when the lease was just to be renewed."""
-        return self.renew_deadline - self.retry_period
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.renew_deadline >= self.lease_duration:
-            message = "renew_deadline must be shorter than lease_duration: one leader ends before the next begins"
-        elif self.retry_period >= self.renew_deadline:
-            message = "retry_period must be shorter than renew_deadline: a leader renews before it must end"
-        else:
-            return self
-        raise PydanticCustomError("periods", "{message}", {"message": message})
-
-
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """What is wanted of a keyset."""
 
     mode: Mode = Field(default=Mode.ROTATE, description="observe: look, measure and alert, but never write")
@@ -227,7 +42,7 @@ class PolicySettings(_Section):
     )
 
 
-class KeysetSettings(_Section):
+class KeysetSettings(Section):
     """One keyset; what it does not say, `defaults` says."""
 
     id: KeysetId
@@ -260,7 +75,7 @@ OVERLAPS = {"sig": timedelta(hours=25), "enc": timedelta(days=15)}
 """Tokens live up to 24 h; refresh tokens, which are encrypted, 14 days by default."""
 
 
-class CloudRoots(_Section):
+class CloudRoots(Section):
     """The roots of a cloud, by hand."""
 
     graph: Root
@@ -276,8 +91,8 @@ CLOUDS = {
 """Source: "Microsoft Graph national cloud deployments"."""
 
 
-class CredentialSettings(_Section):
-    """Who the program is; the secret itself stands elsewhere."""
+class CredentialSettings(Section):
+    """Who the program is; the secret itself is in another file, or in a variable."""
 
     client_id: str = Field(min_length=1)
     client_secret_file: Path | None = None
@@ -305,7 +120,7 @@ def _cloud_form(value: object) -> str:
     return "name" if isinstance(value, str) else "roots"
 
 
-class TenantSettings(_Section):
+class TenantSettings(Section):
     """One B2C tenant."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$", description="the label in logs and metrics")

@@ -93,7 +93,7 @@ class Tokens:
         A token that is valid now.
 
         Raises:
-            RequestError: there is none, and why.
+            RequestError: no token can be had; the message says why.
 
         """
         with self._lock:

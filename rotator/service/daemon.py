@@ -21,7 +21,7 @@ from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed
 from rotator.core.lease import Acquired, Lost, Released
 from rotator.core.outcome import Exit
 from rotator.edges.metrics import SWEEP, Metrics, Registry
-from rotator.edges.scheduler import Mishap, Scheduler
+from rotator.edges.scheduler import JobProblem, Scheduler
 from rotator.edges.settings import Settings
 from rotator.edges.web import Server
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked, heed_signals
@@ -62,7 +62,7 @@ class Daemon:
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
-        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, mishap=self._on_job_problem)
+        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
         for consumer in (self._store.on_event, self.metrics.on_event, self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
@@ -230,8 +230,8 @@ class Daemon:
             self._shown = replace(self._shown, swept=self._program.clock.now())
             self._program.tell(event)
 
-    def _on_job_problem(self, job: str, mishap: Mishap, error: BaseException | None) -> None:
-        if mishap is Mishap.RAISED and error is not None:
+    def _on_job_problem(self, job: str, problem: JobProblem, error: BaseException | None) -> None:
+        if problem is JobProblem.RAISED and error is not None:
             self._program.tell(JobFailed(job=job, error=error))
         elif job == SWEEP:  # of another job the one that runs does what there is to do
             self._program.tell(JobMissed(job=job))
@@ -243,7 +243,7 @@ class Daemon:
             store=self._store,
             metrics=self.metrics,
             now=program.clock.now,
-            silence=self._scheduler.silence,
+            seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
             secrets=program.secrets,
             leadership=self._candidate,
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from rotator.core.errors import ConfigError, Fault
+from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, JobFailed, RequestFinished
 from rotator.core.lease import LeaseTimings
 from rotator.shell.election import PATIENCE, Elector
@@ -65,7 +65,7 @@ class Candidate:
         settings, api = program.settings.leader_election, lease.root()
         if api is None:
             message = f"needs {lease.HOST}, which every container of a cluster has; is this one?"
-            raise ConfigError(str(program.path), (Fault(path="leader_election.enabled", message=message),))
+            raise ConfigError(str(program.path), (ConfigProblem(path="leader_election.enabled", message=message),))
         self._max_write_seconds = max_write_seconds
         self._leases = lease.KubernetesLeases(
             api,

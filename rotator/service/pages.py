@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from rotator import __version__
-from rotator.core.errors import ConfigError, Fault
+from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.edges.logs import Secrets
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import Settings
@@ -48,16 +48,16 @@ class Pages:
         store: StatusStore,
         metrics: Metrics,
         now: Callable[[], datetime],
-        silence: Callable[[], float],
+        seconds_since_heartbeat: Callable[[], float],
         secrets: Secrets,
         leadership: Leadership | None,
     ) -> None:
-        """*silence*: seconds since the scheduler's last heartbeat."""
+        """*seconds_since_heartbeat*: the scheduler's."""
         self._shown = shown
         self._store = store
         self._metrics = metrics
         self._now = now
-        self._silence = silence
+        self._seconds_since_heartbeat = seconds_since_heartbeat
         self._secrets = secrets
         self._leadership = leadership
 
@@ -72,7 +72,7 @@ class Pages:
         }
 
     def _health(self) -> Page:
-        silence = self._silence()
+        silence = self._seconds_since_heartbeat()
         if silence > MAX_SILENCE:
             text = f"no heartbeat from the scheduler for {silence:.0f} s\n"
             return Page(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
@@ -95,7 +95,7 @@ class Pages:
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
     def _about(self, shown: Shown) -> ProcessStatus:
-        silence, leadership = self._silence(), self._leadership
+        silence, leadership = self._seconds_since_heartbeat(), self._leadership
         check_interval = shown.settings.check_interval
         return ProcessStatus(
             version=__version__,
@@ -131,4 +131,4 @@ def listen(program: Program, pages: Pages) -> Server:
         return Server(http.host, http.port, pages.routes(), on_bug)
     except OSError as error:
         message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
-        raise ConfigError(str(program.path), (Fault(path="http", message=message),)) from error
+        raise ConfigError(str(program.path), (ConfigProblem(path="http", message=message),)) from error

@@ -1,6 +1,6 @@
 """Reading the configuration again, and what is said of one."""
 
-from rotator.core.errors import ConfigError, Fault
+from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.text import format_span
 from rotator.edges.settings import Settings
 from rotator.wiring import Program
@@ -26,7 +26,7 @@ def reread(program: Program, *, is_elected: bool) -> Settings:
             f"must not be longer than {format_span(longest)} until the next start: the election goes on with the "
             "periods that it began with, and a leader would never be sure to lead until a request has ended"
         )
-        raise ConfigError(str(program.path), (Fault(path="request_timeout", message=message),))
+        raise ConfigError(str(program.path), (ConfigProblem(path="request_timeout", message=message),))
     return settings
 
 

@@ -35,8 +35,8 @@ class Recurring(Scheduler, Protocol):
         """Begin nothing more, and wait for what runs."""
         ...
 
-    def silence(self) -> float:
-        """Seconds since the scheduler last showed that it lives."""
+    def seconds_since_heartbeat(self) -> float:
+        """The age of the scheduler's last heartbeat."""
         ...
 
 
@@ -78,8 +78,8 @@ class JobQueue:
         """Forget what is waiting."""
         self.waiting.clear()
 
-    def silence(self) -> float:
-        """There is no thread that could die."""
+    def seconds_since_heartbeat(self) -> float:
+        """Always 0: there is no thread that could die."""
         return 0.0
 
     def left(self) -> dict[str, float]:

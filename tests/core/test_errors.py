@@ -2,27 +2,30 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.core.errors import ConfigError, Effect, Failure, FailureKind, Fault, RequestError
+from rotator.core.errors import ConfigError, ConfigProblem, Effect, Failure, FailureKind, RequestError
 
 
 @pytest.mark.parametrize(
-    ("fault", "line"),
+    ("problem", "line"),
     [
-        (Fault(path="tenants[0].name", message="is missing"), "tenants[0].name: is missing"),
-        (Fault(path="", message="is no YAML"), "is no YAML"),
+        (ConfigProblem(path="tenants[0].name", message="is missing"), "tenants[0].name: is missing"),
+        (ConfigProblem(path="", message="is not valid YAML"), "is not valid YAML"),
     ],
 )
-def test_fault_is_one_line(fault: Fault, line: str) -> None:
-    """A fault says where it is, if it is anywhere, and what."""
-    assert line == str(fault)
+def test_problem_is_one_line(problem: ConfigProblem, line: str) -> None:
+    """A problem says where it is, if it is anywhere, and what."""
+    assert line == str(problem)
 
 
-def test_config_error_tells_every_fault() -> None:
+def test_config_error_tells_every_problem() -> None:
     """All that is wrong is told, a line each, with the name of the file."""
-    faults = (Fault(path="settle", message="is no duration"), Fault(path="log.level", message="is unknown"))
-    error = ConfigError("rotator.yaml", faults)
-    assert str(error) == "rotator.yaml: settle: is no duration\nrotator.yaml: log.level: is unknown"
-    assert (error.source, error.faults) == ("rotator.yaml", faults)
+    problems = (
+        ConfigProblem(path="settle", message="is not a duration"),
+        ConfigProblem(path="log.level", message="is unknown"),
+    )
+    error = ConfigError("rotator.yaml", problems)
+    assert str(error) == "rotator.yaml: settle: is not a duration\nrotator.yaml: log.level: is unknown"
+    assert (error.source, error.problems) == ("rotator.yaml", problems)
 
 
 def test_failure_explained() -> None:

@@ -18,7 +18,7 @@ from deploy.variants import EXAMPLES, configuration, documented, example, kinds,
 
 from rotator import __version__
 from rotator.core.text import parse_span
-from rotator.edges.config import _Loader
+from rotator.edges.config_file import Loader
 from rotator.service.leader import LONGEST_END
 from rotator.wiring import STOP_TIMEOUT
 
@@ -517,7 +517,7 @@ def test_labels_given_twice_stand_once() -> None:
         podLabels={"azure.workload.identity/use": "false"},
         workloadIdentity={"enabled": True},
     )
-    objects = [yaml.load(text, _Loader) for text in texts(values)]  # it refuses what is given twice
+    objects = [yaml.load(text, Loader) for text in texts(values)]  # it refuses what is given twice
     assert only(objects, "PodMonitor")["metadata"]["labels"]["release"] == "kube-prometheus-stack"
     assert only(objects, "ConfigMap", "rotator-dashboard")["metadata"]["labels"]["grafana_dashboard"] == "1"
     labels = pod_templates(objects)["Deployment rotator"]["metadata"]["labels"]

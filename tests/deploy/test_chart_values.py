@@ -167,7 +167,7 @@ def test_schema_refuses(changes: Json, told: str) -> None:
         ),
         pytest.param(
             {"config": {"tenants": example("minimal")["config"]["tenants"] * 2}},
-            "config.tenants[1].name: contoso is the name of another tenant already",
+            "config.tenants[1].name: duplicate tenant name contoso",
             id="a tenant twice",
         ),
         pytest.param(

@@ -1,4 +1,4 @@
-"""The configuration: its defaults, what goes before what, and that no fault repeats a value."""
+"""The configuration: its defaults, what goes before what, and that no problem repeats a value."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from rotator.core.errors import ConfigError
 from rotator.core.policy import Mode
 from rotator.edges import config
-from rotator.edges.settings import CLOUDS, PREFIX, HttpSettings, LogSettings, PolicySettings, Settings
+from rotator.edges.process_settings import HttpSettings, LogSettings
+from rotator.edges.settings import CLOUDS, PREFIX, PolicySettings, Settings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "rotator.yaml"
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
@@ -46,12 +47,12 @@ def load(folder: Path, content: object) -> Settings:
     return config.load(path)
 
 
-def faults(folder: Path, content: object) -> list[str]:
+def problems(folder: Path, content: object) -> list[str]:
     """What is wrong with *content*."""
     try:
         load(folder, content)
     except ConfigError as error:
-        return [str(fault) for fault in error.faults]
+        return [str(problem) for problem in error.problems]
     return []
 
 
@@ -143,8 +144,8 @@ def test_cloud_root_that_is_none(tmp_path: Path, root: object) -> None:
     """Anything but an https root is refused with its path."""
     content = minimal()
     content["tenants"][0]["cloud"] = {"graph": root, "login": "https://localhost"}
-    (fault,) = faults(tmp_path, content)
-    assert fault.startswith("tenants[0].cloud.graph: ")
+    (problem,) = problems(tmp_path, content)
+    assert problem.startswith("tenants[0].cloud.graph: ")
 
 
 # --- the environment
@@ -206,34 +207,34 @@ def test_environment_file_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "fault"),
+    ("name", "value", "problem"),
     [
         ("ROTATOR_SETTLE", "5", "settle: "),
         ("ROTATOR_DRY_RUN", "maybe", "dry_run: input should be a valid boolean"),
         ("ROTATOR_HTTP__PORT", "-1", "http.port: input should be greater than or equal to 0"),
-        ("ROTATOR_LOG__LEVL", "debug", "log.levl: is no key of the configuration; did you mean level?"),
+        ("ROTATOR_LOG__LEVL", "debug", "log.levl: unknown key; did you mean level?"),
         ("ROTATOR_DEFAULTS__KTY", "EC", "defaults.kty: input should be 'RSA' or 'oct'"),
-        ("ROTATOR_SETTEL", "5s", "ROTATOR_SETTEL: is an environment variable that means nothing here"),
-        ("ROTATOR_", "x", "ROTATOR_: is an environment variable that means nothing here"),
+        ("ROTATOR_SETTEL", "5s", "ROTATOR_SETTEL: unknown environment variable"),
+        ("ROTATOR_", "x", "ROTATOR_: unknown environment variable"),
         ("ROTATOR_LOG", "{", "environment: "),
         ("ROTATOR_TENANTS__0__NAME", "x", "tenants"),
     ],
 )
 def test_environment_that_makes_no_sense(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, fault: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
 ) -> None:
-    """A variable that means nothing, or nothing sensible, is a fault that names it or what it sets."""
+    """A variable that means nothing, or nothing sensible, is a problem that names it or what it sets."""
     monkeypatch.setenv(name, value)
-    found = faults(tmp_path, minimal())
-    assert any(each.startswith(fault) for each in found), found
+    found = problems(tmp_path, minimal())
+    assert any(each.startswith(problem) for each in found), found
     assert all(len(each.splitlines()) == 1 for each in found)
 
 
 def test_environment_fault_says_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a value comes from a variable, the fault names the variable: the file is right."""
+    """Where a value comes from a variable, the problem names the variable: the file is right."""
     monkeypatch.setenv("ROTATOR_DRY_RUN", "maybe")
-    (fault,) = faults(tmp_path, minimal(dry_run=False))
-    assert fault.endswith(" (from ROTATOR_DRY_RUN)")
+    (problem,) = problems(tmp_path, minimal(dry_run=False))
+    assert problem.endswith(" (from ROTATOR_DRY_RUN)")
 
 
 # --- the file
@@ -260,12 +261,12 @@ def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "fault"),
+    ("content", "problem"),
     [
         ("a: *nowhere\n", "line 1, column 4: found undefined alias"),
         ("? [a]\n: b\n", "line 1, column 3: found unhashable key"),
         ("a: b\n---\nc: d\n", "line 2, column 1: but found another document"),
-        ("a: \x00\n", "is no YAML"),
+        ("a: \x00\n", "is not valid YAML"),
         ("a: &a [*a]\n", ""),
         ("[" * 1500, ""),
         ("yes: 1\n", "must be a mapping of names to values"),
@@ -277,11 +278,11 @@ def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
     ],
     ids=lambda text: repr(text)[:30],
 )
-def test_file_of_a_strange_form(tmp_path: Path, content: str, fault: str) -> None:
-    """However strange, a file that is no configuration ends in faults of one line each."""
-    found = faults(tmp_path, content)
+def test_file_of_a_strange_form(tmp_path: Path, content: str, problem: str) -> None:
+    """However strange, a file that is not a configuration ends in problems of one line each."""
+    found = problems(tmp_path, content)
     assert found
-    assert found[0].startswith(fault)
+    assert found[0].startswith(problem)
     assert all(len(each.splitlines()) == 1 for each in found)
 
 
@@ -309,19 +310,19 @@ def full() -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", list(leaves(full())), ids=lambda path: ".".join(map(str, path)))
 def test_fault_never_repeats_a_value(tmp_path: Path, path: tuple[str | int, ...]) -> None:
-    """Wherever a secret was put by mistake, no fault has it."""
+    """Wherever a secret was put by mistake, no problem has it."""
     for wrong in (SECRET, [SECRET], {SECRET: SECRET}, {"client_secret": SECRET}):
         content: Any = full()
         at = content
         for part in path[:-1]:
             at = at[part]
         at[path[-1]] = wrong
-        found = "\n".join(faults(tmp_path, content))
-        assert f"{SECRET}" not in found.replace(f".{SECRET}: is no key", "")
+        found = "\n".join(problems(tmp_path, content))
+        assert f"{SECRET}" not in found.replace(f".{SECRET}: unknown key", "")
 
 
 def test_fault_for_each_mistake(tmp_path: Path) -> None:
-    """All faults are told at once, in the order of the file's sections."""
+    """All problems are reported at once, in the order of the file's sections."""
     content = minimal(settle=5, nonsense=1, dry_run="maybe")
     content["tenants"][0] |= {"name": "", "keysets": [{"id": "x", "use": "both"}, {"id": "B2C_1A_Y"}]}
     assert {
@@ -332,7 +333,7 @@ def test_fault_for_each_mistake(tmp_path: Path) -> None:
         "tenants[0].keysets[0].id",
         "tenants[0].keysets[0].use",
         "tenants[0].keysets[1].use",
-    } == {each.partition(":")[0] for each in faults(tmp_path, content)}
+    } == {each.partition(":")[0] for each in problems(tmp_path, content)}
 
 
 @pytest.mark.parametrize(
@@ -356,7 +357,7 @@ def test_fault_of_numbers_that_collide(tmp_path: Path, policy: dict[str, object]
     """What is right each for itself and wrong together is told with the numbers and by how much, of each keyset."""
     content = minimal(defaults=policy)
     content["tenants"][0]["keysets"].append({"id": "B2C_1A_Y", "use": "enc"})
-    found = faults(tmp_path, content)
+    found = problems(tmp_path, content)
     assert [each.partition(": ")[0] for each in found] == ["tenants[0].keysets[0]", "tenants[0].keysets[1]"]
     assert all(message in each for each in found)
 
@@ -366,7 +367,7 @@ def test_unreadable_secret_that_is_allowed(tmp_path: Path, policy: dict[str, obj
     """An oct keyset may be observed, and rotated by whoever says that nobody needs to read it."""
     content = minimal()
     content["tenants"][0]["keysets"][0] |= {"kty": "oct", **policy}
-    assert faults(tmp_path, content) == []
+    assert problems(tmp_path, content) == []
 
 
 def test_schema_knows_every_key() -> None:

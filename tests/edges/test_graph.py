@@ -13,16 +13,16 @@ from rotator.core.errors import Effect, FailureKind
 from rotator.core.keyset import Key
 from rotator.core.policy import KeySpec
 from rotator.edges.answers import (
-    LONGEST_DATE,
-    classify,
+    MAX_DATE,
     parse_keyset,
     parse_object,
     parse_page,
     render_spec,
     unwrapped,
 )
-from rotator.edges.answers import refused as refusal
 from rotator.edges.http import Answer
+from rotator.edges.refusals import classify
+from rotator.edges.refusals import refused as refusal
 from rotator.emulator.faults.fault import Fault, Kind, Moment
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import KeySeed
@@ -230,7 +230,7 @@ def test_parse_keyset_dates(value: object) -> None:
     assert [key.nbf for key in keys_of({"nbf": value})] == [NBF]
 
 
-@pytest.mark.parametrize("value", [0, "0", LONGEST_DATE, str(LONGEST_DATE)], ids=repr)
+@pytest.mark.parametrize("value", [0, "0", MAX_DATE, str(MAX_DATE)], ids=repr)
 def test_parse_keyset_dates_at_the_edge(value: object) -> None:
     """1970 is a date, and so is the last one that can be meant as seconds."""
     assert [datetime.fromtimestamp(int(str(value)), UTC)] == [key.exp for key in keys_of({"exp": value})]
@@ -244,7 +244,7 @@ def test_parse_keyset_dates_at_the_edge(value: object) -> None:
         1893456000.0,
         1893456000.5,
         -1,
-        LONGEST_DATE + 1,
+        MAX_DATE + 1,
         10**18,
         10**400,
         "-1",
@@ -267,7 +267,7 @@ def test_parse_keyset_dates_that_are_none(member: str, value: object) -> None:
     """Anything else is refused with the path to it, and never becomes a wrong date."""
     found = failure(lambda: keys_of({"kid": "fine"}, {member: value}))
     assert found.kind is K.UNREADABLE
-    assert found.message.startswith(f"keyset B2C_1A_X: keys[1].{member} is no NumericDate")
+    assert found.message.startswith(f"keyset B2C_1A_X: keys[1].{member} is not a NumericDate")
 
 
 @pytest.mark.parametrize(
@@ -277,13 +277,13 @@ def test_parse_keyset_dates_that_are_none(member: str, value: object) -> None:
         ({"id": "B2C_1A_X"}, "there is no list of keys"),
         ({"keys": {}}, "there is no list of keys"),
         ({"keys": "none"}, "there is no list of keys"),
-        ({"keys": [None]}, "keys[0] is no object"),
-        ({"keys": [{}, []]}, "keys[1] is no object"),
-        ({"keys": [{"kid": 7}]}, "keys[0].kid is no text"),
-        ({"keys": [{"kid": "k" * 513}]}, "keys[0].kid is no text of at most 512 characters"),
-        ({"keys": [{"status": False}]}, "keys[0].status is no text"),
-        ({"keys": [{"use": ["sig"]}]}, "keys[0].use is no text"),
-        ({"keys": [{"kty": {}}]}, "keys[0].kty is no text"),
+        ({"keys": [None]}, "keys[0] is not an object"),
+        ({"keys": [{}, []]}, "keys[1] is not an object"),
+        ({"keys": [{"kid": 7}]}, "keys[0].kid is not a text"),
+        ({"keys": [{"kid": "k" * 513}]}, "keys[0].kid is not a text of at most 512 characters"),
+        ({"keys": [{"status": False}]}, "keys[0].status is not a text"),
+        ({"keys": [{"use": ["sig"]}]}, "keys[0].use is not a text"),
+        ({"keys": [{"kty": {}}]}, "keys[0].kty is not a text"),
     ],
 )
 def test_parse_keyset_that_makes_no_sense(raw: dict[str, object], path: str) -> None:
@@ -320,13 +320,13 @@ def test_parse_object_that_is_no_json(body: bytes) -> None:
         found.request_id,
         found.client_request_id,
     ) == (K.UNREADABLE, 200, "theirs", "ours")
-    assert found.message == "Graph's answer is no JSON (it says it is 'text/html')"
+    assert found.message == "Graph's answer is not JSON (Content-Type text/html)"
 
 
 @pytest.mark.parametrize("body", [[], "words", 7, None, True])
 def test_parse_object_that_is_something_else(body: object) -> None:
     """JSON that is no object is unreadable."""
-    assert failure(lambda: parse_object(answer(200, body))).message == "Graph's answer is no JSON object"
+    assert failure(lambda: parse_object(answer(200, body))).message == "Graph's answer is not a JSON object"
 
 
 @pytest.mark.parametrize("value", [None, {}, "x", [1], [{}, None]])

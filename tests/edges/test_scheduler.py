@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from waiting import held_until, wait_for
 
-from rotator.edges.scheduler import Mishap, Scheduler
+from rotator.edges.scheduler import JobProblem, Scheduler
 
 LONG = timedelta(hours=1)
 
@@ -20,8 +20,8 @@ class Jobs:
 
     def __init__(self) -> None:
         self.noted: list[Any] = []
-        self.mishaps: list[tuple[str, Mishap]] = []
-        self.scheduler = Scheduler(3, mishap=lambda key, mishap, _: self.mishaps.append((key, mishap)))
+        self.problems: list[tuple[str, JobProblem]] = []
+        self.scheduler = Scheduler(3, on_problem=lambda key, problem, _: self.problems.append((key, problem)))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_every_takes_the_place_of_another(jobs: Jobs) -> None:
     wait_for(lambda: jobs.noted == ["new"])
     ended.set()
     wait_for(lambda: jobs.noted == ["new", "old"])
-    assert jobs.mishaps == []
+    assert jobs.problems == []
 
 
 def test_once_comes_when_the_sooner_one_is_due(jobs: Jobs) -> None:
@@ -83,10 +83,10 @@ def test_once_is_not_lost_where_a_job_asks_for_itself(jobs: Jobs) -> None:
         wait_for(lambda: len(jobs.noted) == count)
     finally:
         sys.setswitchinterval(before)
-    assert jobs.mishaps == []
+    assert jobs.problems == []
 
 
-def test_mishap_of_a_job_that_raises(jobs: Jobs) -> None:
+def test_problem_of_a_job_that_raises(jobs: Jobs) -> None:
     """A bug in a job is told by the key that it was given, and costs neither the others nor its own next run."""
 
     def fail() -> None:
@@ -95,15 +95,15 @@ def test_mishap_of_a_job_that_raises(jobs: Jobs) -> None:
 
     jobs.scheduler.every("every", timedelta(seconds=0.05), fail)
     jobs.scheduler.once("once", 0.0, fail)
-    wait_for(lambda: jobs.mishaps.count(("every", Mishap.RAISED)) >= 2)
-    wait_for(lambda: ("once", Mishap.RAISED) in jobs.mishaps)
+    wait_for(lambda: jobs.problems.count(("every", JobProblem.RAISED)) >= 2)
+    wait_for(lambda: ("once", JobProblem.RAISED) in jobs.problems)
 
 
-def test_mishap_of_a_job_that_takes_too_long(jobs: Jobs) -> None:
+def test_problem_of_a_job_that_takes_too_long(jobs: Jobs) -> None:
     """Where a job still runs when it is due again, that is told."""
     ended = Event()
     jobs.scheduler.every("job", timedelta(seconds=0.05), held_until(ended))
-    wait_for(lambda: ("job", Mishap.MISSED) in jobs.mishaps)
+    wait_for(lambda: ("job", JobProblem.MISSED) in jobs.problems)
     ended.set()
 
 
@@ -135,12 +135,12 @@ def test_stop_in_the_moment_in_which_a_job_begins() -> None:
         jobs.scheduler.stop()
 
 
-def test_silence_is_short_while_it_lives(jobs: Jobs) -> None:
+def test_heartbeat_is_recent_while_it_lives(jobs: Jobs) -> None:
     """The beat goes on whatever the jobs do, and ends with the scheduler's thread."""
     ended = Event()
     for number in range(3):
         jobs.scheduler.once(f"job {number}", 0.0, held_until(ended))
-    silent = jobs.scheduler.silence()
-    wait_for(lambda: silent < jobs.scheduler.silence())
-    wait_for(lambda: jobs.scheduler.silence() < 0.5)
+    silent = jobs.scheduler.seconds_since_heartbeat()
+    wait_for(lambda: silent < jobs.scheduler.seconds_since_heartbeat())
+    wait_for(lambda: jobs.scheduler.seconds_since_heartbeat() < 0.5)
     ended.set()

@@ -319,7 +319,7 @@ def load(folder: Path, **settings: object) -> Settings:
 def fault(folder: Path, **settings: object) -> str:
     with pytest.raises(ConfigError) as raised:
         load(folder, **settings)
-    (found,) = raised.value.faults
+    (found,) = raised.value.problems
     return str(found)
 
 

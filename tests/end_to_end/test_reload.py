@@ -153,7 +153,7 @@ def test_reload_of_a_value_that_is_none(bench: Bench) -> None:
     bench.config.write_text(good + "client_secret_expires: 2031-02-29\n")
     daemon.signal(signal.SIGHUP)
     (fault,) = daemon.log("config.rejected")["faults"]
-    assert fault.endswith("what stands here is no timestamp")
+    assert fault.endswith("not a valid timestamp")
     bench.config.write_text(good)
     daemon.signal(signal.SIGHUP)
     daemon.log("config.reloaded")

@@ -35,7 +35,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $names := list -}}
 {{- range $index, $tenant := $values.config.tenants -}}
 {{- if has .name $names -}}
-{{- $faults = append $faults (printf "config.tenants[%d].name: %s is the name of another tenant already" $index .name) -}}
+{{- $faults = append $faults (printf "config.tenants[%d].name: duplicate tenant name %s" $index .name) -}}
 {{- end -}}
 {{- $names = append $names .name -}}
 {{- $where := printf "config.tenants[%d].credential" $index -}}

@@ -1,0 +1,92 @@
+"""
+The settings of the process: its log, what it serves, and the leader election.
+
+Names, units and defaults are part of the interface.
+"""
+
+import os
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from rotator.edges.setting_types import Section, SomeSpan, Switch
+
+
+class LogLevel(StrEnum):
+    """From which level on a line is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line looks."""
+
+    JSON = "json"
+    CONSOLE = "console"
+    AUTO = "auto"
+
+
+class LogSettings(Section):
+    """How the program logs."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = Field(default=LogFormat.AUTO, description="auto: console on a terminal, json elsewhere")
+
+
+class HttpSettings(Section):
+    """Where metrics, health and status are served while it runs as a daemon."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a pod is scraped from outside
+    port: int = Field(
+        default=9464, ge=0, le=65535, description="0: any free port; the one in use stands in rotator.started"
+    )
+
+
+class LeaderElectionSettings(Section):
+    """One leader among several replicas, by a Lease in Kubernetes."""
+
+    enabled: Switch = Field(default="auto", description="auto: on inside a cluster, off elsewhere")
+    lease_name: str = Field(default="rotator", pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    namespace: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="where the Lease is; not given: the pod's own",
+    )
+    lease_duration: SomeSpan = Field(
+        default=timedelta(seconds=60), description="how long others wait after a leader was last heard of"
+    )
+    renew_deadline: SomeSpan = Field(
+        default=timedelta(seconds=40), description="how long a leader that cannot renew goes on"
+    )
+    retry_period: SomeSpan = Field(default=timedelta(seconds=10), description="how often a leader renews, at least")
+    service_account_directory: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
+        description="where the pod's token, ca.crt and namespace are mounted",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether this process needs the lease to write."""
+        return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.enabled == "auto" else self.enabled
+
+    @property
+    def longest_write(self) -> timedelta:
+        """How long a write may take that begins when the lease was just to be renewed."""
+        return self.renew_deadline - self.retry_period
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.renew_deadline >= self.lease_duration:
+            message = "renew_deadline must be shorter than lease_duration: one leader ends before the next begins"
+        elif self.retry_period >= self.renew_deadline:
+            message = "retry_period must be shorter than renew_deadline: a leader renews before it must end"
+        else:
+            return self
+        raise PydanticCustomError("periods", "{message}", {"message": message})
