@@ -1,25 +1,30 @@
 import ast
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from core.builders import POLICY, T0, tenant_id
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
+from simulation.simulator import SimulatedClock, SimulatedTenant
 
 from rotator import cli
 from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
+from rotator.core.events import SweepFinished
 from rotator.core.outcome import Exit
-from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import MEANINGS, Reason, Refusal
 from rotator.core.text import format_span
-from rotator.edges.metrics import PREFIX, Metrics, Registry
+from rotator.edges.instruments import PREFIX
+from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
-from rotator.shell.status_store import Board
+from rotator.shell.gates import guarded
+from rotator.shell.status_store import StatusStore
+from rotator.shell.tenant import Tenant
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -133,19 +138,16 @@ def test_shipped_configuration_writes_every_default_out() -> None:
 
 def test_readme_has_each_metric() -> None:
     """Each metric of ours has its row in the README, and there is none besides."""
-    policy = RotationPolicy(
-        keyset_id="B2C_1A_X",
-        use="sig",
-        kty="RSA",
-        mode=Mode.ROTATE,
-        rotate_every=timedelta(days=90),
-        overlap=timedelta(hours=25),
-        publication_lead=timedelta(days=2),
-        renewal_window=timedelta(days=14),
+    tenant = Tenant(
+        name="contoso",
+        id=tenant_id(),
+        policies=(POLICY,),
+        keysets=SimulatedTenant(SimulatedClock(T0), ()),
+        writing=guarded(()),
     )
-    metrics = Metrics(Registry(), Board([("contoso", policy)]), lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    metrics = Metrics(Registry(), StatusStore(lambda _: None, [tenant]), lambda: T0)
     metrics.configure(timedelta(hours=1), dry_run=False)
-    metrics.swept(1.0, [], late=0)
+    metrics.on_event(SweepFinished(seconds=1.0, outcomes=(), late=0))
     exposed = {
         family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(metrics.render("")[0].decode())

@@ -19,7 +19,7 @@ from deploy.variants import EXAMPLES, configuration, documented, example, kinds,
 from rotator import __version__
 from rotator.core.text import parse_span
 from rotator.edges.config_file import Loader
-from rotator.service.leader import LONGEST_END
+from rotator.service.leader import END_TIMEOUT
 from rotator.wiring import STOP_TIMEOUT
 
 VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
@@ -220,7 +220,7 @@ def test_grace_is_longer_than_the_longest_write(request_timeout: str) -> None:
     """A pod is killed only after the longest write that can be under way, and handing the lease over, have ended."""
     objects = render(example("lease-off", config={"request_timeout": request_timeout}))
     grace = only(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    longest = parse_span(request_timeout) + timedelta(seconds=REQUESTS_AFTER_A_STOP * STOP_TIMEOUT + LONGEST_END)
+    longest = parse_span(request_timeout) + timedelta(seconds=REQUESTS_AFTER_A_STOP * STOP_TIMEOUT + END_TIMEOUT)
     assert timedelta(seconds=grace) > longest
 
 

@@ -10,15 +10,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from core.builders import tenant_id
 from structlog.typing import FilteringBoundLogger
 
 from rotator.core.errors import Failure, FailureKind
+from rotator.core.events import Looked, RequestFinished
 from rotator.core.exchange import Exchange
 from rotator.core.keyset import Key, Keyset
-from rotator.core.outcome import Failed, Observation, Planned
+from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
-from rotator.edges.logs import STRUCK, Secrets, log_exchange, log_outcome, logger
+from rotator.edges.log_events import EventLog
+from rotator.edges.logs import STRUCK, Secrets, logger
 from rotator.edges.settings import PolicySettings
 
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
@@ -278,6 +281,11 @@ def timedelta_like() -> object:
     return Thing()
 
 
+def log_outcome(log: FilteringBoundLogger, outcome: Outcome) -> None:
+    """Write the line of one outcome."""
+    EventLog(log).on_event(Looked(outcome=outcome, is_preliminary=False, failures=0))
+
+
 def policy() -> RotationPolicy:
     """Any policy."""
     values = PolicySettings().model_dump()
@@ -287,7 +295,9 @@ def policy() -> RotationPolicy:
 
 def test_failure_that_is_a_bug_has_its_traceback(log: FilteringBoundLogger, stream: io.StringIO) -> None:
     """A failure is one line with what is known of it; a bug brings its traceback, in the same line."""
-    observation = Observation(tenant="contoso", policy=policy(), now=datetime(2030, 1, 1, tzinfo=UTC))
+    observation = Observation(
+        tenant="contoso", tenant_id=tenant_id(), policy=policy(), now=datetime(2030, 1, 1, tzinfo=UTC)
+    )
     known = Failure(
         kind=FailureKind.FORBIDDEN, message="no", status=403, code="x", request_id="theirs", client_request_id="ours"
     )
@@ -315,7 +325,8 @@ def test_failure_that_is_a_bug_has_its_traceback(log: FilteringBoundLogger, stre
 def test_exchange_is_a_line_of_debug(stream: io.StringIO, secrets: Secrets) -> None:
     """Each request is a line with the id that a support case needs."""
     log = logger("debug", "json", secrets, stream)
-    log_exchange(log, "contoso", Exchange(operation="token", client_request_id="ours", status=None, seconds=0.12345))
+    exchange = Exchange(operation="token", client_request_id="ours", status=None, seconds=0.12345)
+    EventLog(log).on_event(RequestFinished(tenant="contoso", tenant_id=tenant_id(), exchange=exchange))
     (line,) = lines(stream)
     assert (
         line["level"],
@@ -344,7 +355,9 @@ def test_planned_key_that_falls_short_is_a_warning(
     found = Keyset(id="B2C_1A_X", keys=(Key(kid="k", nbf=now - 10 * day, exp=now + 40 * day),))
     decision = decide(rules, found, now)
     assert isinstance(decision, Rotate)
-    seen = Observation(tenant="contoso", policy=rules, now=now, keyset=found, assessment=decision.assessment)
+    seen = Observation(
+        tenant="contoso", tenant_id=tenant_id(), policy=rules, now=now, keyset=found, assessment=decision.assessment
+    )
     log_outcome(log, Planned(observation=seen, reason=decision.reason, spec=decision.spec))
     (line,) = lines(stream)
     assert (line["event"], line["level"], line.get("shortfall"), line["cover"]) == (

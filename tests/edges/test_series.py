@@ -7,20 +7,25 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from core.builders import DAY, HOUR, POLICY, SECOND, T0, key, keyset
+from core.builders import DAY, HOUR, POLICY, SECOND, T0, key, keyset, tenant_id
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from rotator.shell.reconcile import Tenant, look
+from simulation.simulator import SimulatedClock, SimulatedTenant
 
 from rotator.core.errors import Failure, FailureKind
-from rotator.core.keyset import Key, Keyset
-from rotator.core.outcome import Failed, Planned
+from rotator.core.events import Looked
+from rotator.core.keyset import Key
+from rotator.core.look import judge
+from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason
+from rotator.core.status import Name
 from rotator.edges.series import keyset_series
-from rotator.shell.status_store import Board, Name
+from rotator.shell.gates import guarded
+from rotator.shell.status_store import StatusStore
+from rotator.shell.tenant import Tenant
 
 KEYS = (
     key("old", T0 - 100 * DAY, T0 - 9 * DAY),
@@ -34,32 +39,33 @@ FORMATS = pytest.mark.parametrize(
 )
 
 
-class Listed:
-    """A tenant in which every keyset has the same keys."""
-
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self._keys = keys
-
-    def list_keysets(self, keyset_ids: Sequence[str]) -> dict[str, Keyset]:
-        return {keyset_id: keyset(*self._keys) for keyset_id in keyset_ids}
-
-
-def seen(*names: Name, keys: Sequence[Key] = KEYS) -> Board:
-    """A board on which each has been looked at."""
-    policies = [(tenant, replace(POLICY, keyset_id=keyset_id)) for tenant, keyset_id in names]
-    board = Board(policies)
-    keysets: Any = Listed(keys)
-    for name, policy in policies:
-        for outcome in look(
-            Tenant(name=name, place="there", policies=(policy,), keysets=keysets, may_write=lambda _: None), T0
-        ):
-            board.record(outcome, is_open=False)
-    return board
+def seen(*names: Name, keys: Sequence[Key] = KEYS) -> StatusStore:
+    """A store in which each has been looked at."""
+    tenants = [
+        Tenant(
+            name=tenant,
+            id=tenant_id(tenant),
+            policies=(replace(POLICY, keyset_id=keyset_id),),
+            keysets=SimulatedTenant(SimulatedClock(T0), ()),
+            writing=guarded(()),
+        )
+        for tenant, keyset_id in names
+    ]
+    store = StatusStore(lambda _: None, tenants)
+    for tenant in tenants:
+        for policy in tenant.policies:
+            observation = Observation(tenant=tenant.name, tenant_id=tenant.id, policy=policy, now=T0)
+            record(store, judge(observation, replace(keyset(*keys), id=policy.keyset_id)))
+    return store
 
 
-def written(board: Board, now: datetime = T0) -> str:
+def record(store: StatusStore, outcome: Outcome, *, is_preliminary: bool = False, failures: int = 0) -> None:
+    store.on_event(Looked(outcome=outcome, is_preliminary=is_preliminary, failures=failures))
+
+
+def written(store: StatusStore, now: datetime = T0) -> str:
     """The lines."""
-    return "".join(keyset_series("x_", board.entries(), now, 2 * HOUR))
+    return "".join(keyset_series("x_", store.statuses(), now, 2 * HOUR))
 
 
 @FORMATS
@@ -123,7 +129,7 @@ def test_series_of_an_undated_key(*, enabled: bool, active: str) -> None:
 def test_series_of_keys_as_they_are_now() -> None:
     """A key that has ended since the last look is in use no more, and nothing says when it ends."""
     now = T0 + 81 * DAY + HOUR
-    text = "".join(keyset_series("x_", seen(("contoso", "B2C_1A_X")).entries(), now, 100 * DAY))
+    text = "".join(keyset_series("x_", seen(("contoso", "B2C_1A_X")).statuses(), now, 100 * DAY))
     counts = dict(re.findall(r'x_keyset_keys\{.*state="(\w+)".*\} (.*)', text))
     assert {state for state, count in counts.items() if count != "0.0"} == {"active", "expired"}
     assert counts["expired"] == "2.0"
@@ -132,13 +138,13 @@ def test_series_of_keys_as_they_are_now() -> None:
 
 def test_series_of_a_failure_while_a_plan_is_open() -> None:
     """Throughout the time between two looks the outcome is the failure that still counts."""
-    board = seen(("contoso", "B2C_1A_X"))
-    (entry,) = board.entries().values()
+    store = seen(("contoso", "B2C_1A_X"))
+    (entry,) = store.statuses().values()
     assert entry.observation is not None
     unseen = replace(entry.observation, keyset=None, assessment=None)
-    board.record(Failed(observation=unseen, failure=Failure(kind=FailureKind.FORBIDDEN, message="no")))
+    record(store, Failed(observation=unseen, failure=Failure(kind=FailureKind.FORBIDDEN, message="no")))
     spec = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + DAY)
-    board.record(Planned(observation=entry.observation, reason=Reason.OVERDUE, spec=spec), is_open=True)
-    assert re.findall(r"x_keyset_outcome\{(.*)\}", written(board)) == [
+    record(store, Planned(observation=entry.observation, reason=Reason.OVERDUE, spec=spec), is_preliminary=True)
+    assert re.findall(r"x_keyset_outcome\{(.*)\}", written(store)) == [
         'keyset="B2C_1A_X",outcome="failed",reason="forbidden",tenant="contoso"'
     ]

@@ -10,79 +10,84 @@ from typing import Any
 
 import pytest
 import yaml
-from core.builders import DAY, KEYSET_ID, POLICY, T0, key, keyset
+from core.builders import DAY, KEYSET_ID, POLICY, T0, key, keyset, tenant_id
 from kubernetes.fake_api import Kubernetes
-from rotator.shell.reconcile import Tenant
-from simulation.simulator import SimulatedClock, SimulatedScheduler, SimulatedTenant
+from simulation.simulator import SimulatedClock, SimulatedScheduler, SimulatedTenant, inline_pools
 from waiting import wait_for
 
-from rotator.core.errors import ConfigError
+from rotator.core.errors import ConfigError, Failure, FailureKind
+from rotator.core.events import Event, JobFailed, Looked, SweepFinished
 from rotator.core.keyset import Keyset
+from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Held, Outcome
+from rotator.core.policy import RotationPolicy
 from rotator.core.reasons import Refusal
+from rotator.core.stages import Timing
 from rotator.edges import config
 from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.settings import Settings
-from rotator.service.leader import Candidacy
 from rotator.shell.clock import SystemClock
-from rotator.shell.gates import LeaderGate
-from rotator.shell.loop import Loop, Rhythm, Swept
-from rotator.shell.status_store import Board
+from rotator.shell.gates import guarded, led
+from rotator.shell.loop import Loop
+from rotator.shell.status_store import StatusStore
+from rotator.shell.tenant import Tenant
 
 SETTLE = 120.0
 PATIENCE = 20.0
-NAMES = [("contoso", POLICY)]
-
-
-def _raise(error: BaseException) -> None:
-    raise error
+TIMING = Timing(check_interval=DAY, settle=timedelta(seconds=SETTLE), dry_run=False)
 
 
 class Lead:
-    """Leads or not, as it is told, and knows who writes."""
+    """Leads or not, as it is told, and counts the writes that are under way."""
 
     def __init__(self) -> None:
         self.leads = True
         self.asked: list[float] = []
-        self.writing: set[int] = set()
+        self.writing = 0
 
     def begin_write(self, seconds: float) -> bool:
         self.asked.append(seconds)
-        if self.leads:
-            self.writing.add(threading.get_ident())
+        self.writing += self.leads
         return self.leads
 
     def end_write(self) -> None:
-        self.writing.discard(threading.get_ident())
+        self.writing -= 1
 
 
 class Replica:
-    """A loop over one tenant with one keyset that is due, with a gate that only lets the leader write."""
+    """A loop over one tenant with one keyset that is due, to which only the leader writes."""
 
     def __init__(self) -> None:
         self.clock = SimulatedClock(T0 + 74 * DAY)
         self.scheduler = SimulatedScheduler(self.clock)
         self.service = SimulatedTenant(self.clock, [keyset(key("ours", T0, T0 + POLICY.validity))])
         self.told: list[Outcome] = []
-        self.swept: list[Swept] = []
+        self.swept: list[SweepFinished] = []
         self.lead = Lead()
-        self.gate = LeaderGate(self.lead, lambda: 30.0)
-        self.board = Board(NAMES)
         self.loop = Loop(
-            [Tenant(name="contoso", place="there", policies=(POLICY,), keysets=self.service, may_write=self.gate)],
-            Rhythm(check_interval=DAY, settle=timedelta(seconds=SETTLE), concurrency=1, dry_run=False),
+            [self.tenant(POLICY)],
+            TIMING,
+            concurrency=1,
             clock=self.clock,
             scheduler=self.scheduler,
-            board=self.board,
-            observe=self.observe,
-            swept=self.swept.append,
-            raised=_raise,
-            chance=lambda: 0.0,
+            tell=self.hear,
+            on_swept=self.swept.append,
+            jitter=lambda: 0.0,
+            pools=inline_pools,
         )
 
-    def observe(self, outcome: Outcome) -> None:
-        self.told.append(outcome)
-        self.gate.note(outcome)
+    def tenant(self, *policies: RotationPolicy) -> Tenant:
+        writing = led(guarded(()), self.lead, lambda: 30.0)
+        return Tenant(name="contoso", id=tenant_id(), policies=policies, keysets=self.service, writing=writing)
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case Looked(outcome=outcome):
+                self.told.append(outcome)
+            case JobFailed(error=error):
+                raise error
+            case _:
+                pass
 
     @property
     def kinds(self) -> list[str]:
@@ -97,23 +102,23 @@ def replica() -> Replica:
 # --- sweeps begin and end
 
 
-def test_rest_asks_for_nothing(replica: Replica) -> None:
+def test_pause_asks_for_nothing(replica: Replica) -> None:
     """Who rests looks at nothing, tells of no sweep, and makes no key, whatever was planned before."""
     replica.loop.sweep()
     asked = len(replica.service.requests)
-    replica.loop.rest()
+    replica.loop.pause()
     replica.scheduler.run(3 * SETTLE)
     replica.loop.sweep()
     assert (len(replica.service.requests), len(replica.swept)) == (asked, 1)
     assert replica.kinds == ["Planned"]
 
 
-def test_wake_begins_anew(replica: Replica) -> None:
+def test_resume_begins_anew(replica: Replica) -> None:
     """What was due before a rest is looked at twice again: others may have written meanwhile."""
     replica.loop.sweep()
     replica.scheduler.run(SETTLE - 1)
-    replica.loop.rest()
-    replica.loop.wake()
+    replica.loop.pause()
+    replica.loop.resume()
     replica.loop.sweep()
     replica.scheduler.run(SETTLE - 1)
     assert replica.kinds == ["Planned", "Planned"]
@@ -121,11 +126,11 @@ def test_wake_begins_anew(replica: Replica) -> None:
     assert replica.kinds == ["Planned", "Planned", "Rotated"]
 
 
-def test_wake_without_a_look(replica: Replica) -> None:
+def test_resume_without_a_look(replica: Replica) -> None:
     """A second look that was planned before a rest is none any more."""
     replica.loop.sweep()
-    replica.loop.rest()
-    replica.loop.wake()
+    replica.loop.pause()
+    replica.loop.resume()
     replica.scheduler.run(2 * SETTLE)
     assert (replica.kinds, len(replica.service.born)) == (["Planned"], 0)
 
@@ -143,52 +148,49 @@ def interrupted(replica: Replica, operation: str, act: Callable[[], None]) -> No
     setattr(replica.service, operation, request)
 
 
-def rest_and_wake(replica: Replica) -> Callable[[], None]:
+def pause_and_resume(replica: Replica) -> Callable[[], None]:
     def act() -> None:
-        replica.loop.rest()
-        replica.loop.wake()
+        replica.loop.pause()
+        replica.loop.resume()
 
     return act
 
 
-def test_rest_in_the_midst_of_a_sweep(replica: Replica) -> None:
+def test_pause_in_the_midst_of_a_sweep(replica: Replica) -> None:
     """A sweep over which the lead was lost is not told as one, not even where the lead is back by then."""
-    interrupted(replica, "list_keysets", rest_and_wake(replica))
+    interrupted(replica, "list_keysets", pause_and_resume(replica))
     replica.loop.sweep()
     assert replica.swept == []
 
 
-def test_look_that_began_before_a_rest(replica: Replica) -> None:
+def test_look_that_began_before_a_pause(replica: Replica) -> None:
     """A look that a rest came over is no first look."""
-    interrupted(replica, "list_keysets", rest_and_wake(replica))
+    interrupted(replica, "list_keysets", pause_and_resume(replica))
     replica.loop.sweep()
     replica.scheduler.run(2 * SETTLE)
     assert (replica.kinds, len(replica.service.born)) == (["Planned"], 0)
 
 
-def test_rest_in_the_midst_of_a_second_look(replica: Replica) -> None:
+def test_pause_in_the_midst_of_a_second_look(replica: Replica) -> None:
     """A second look that a rest came over does not write: its first look is a former term's."""
     replica.loop.sweep()
-    interrupted(replica, "fetch", rest_and_wake(replica))
+    interrupted(replica, "fetch", pause_and_resume(replica))
     replica.scheduler.run(SETTLE)
     held = replica.told[-1]
     assert isinstance(held, Held)
     assert (held.reason, len(replica.service.born)) == (Refusal.NOT_LEADER, 0)
 
 
-def test_rest_between_two_keysets() -> None:
+def test_pause_between_two_keysets() -> None:
     """Second looks end with the lead, also where it is back at once."""
     replica = Replica()
     other = key("ours", T0, T0 + POLICY.validity)
     policies = tuple(replace(POLICY, keyset_id=name) for name in (KEYSET_ID, "B2C_1A_Other"))
     keysets = [Keyset(id=policy.keyset_id, keys=(other,)) for policy in policies]
     replica.service = SimulatedTenant(replica.clock, keysets)
-    replica.loop.configure(
-        [Tenant(name="contoso", place="there", policies=policies, keysets=replica.service, may_write=replica.gate)],
-        Rhythm(check_interval=DAY, settle=timedelta(seconds=SETTLE), concurrency=1, dry_run=False),
-    )
+    replica.loop.configure([replica.tenant(*policies)], TIMING)
     replica.loop.sweep()
-    interrupted(replica, "generate", rest_and_wake(replica))
+    interrupted(replica, "generate", pause_and_resume(replica))
     replica.scheduler.run(SETTLE)
     assert len(replica.service.born) == 1
     replica.scheduler.run(2 * SETTLE)
@@ -209,15 +211,20 @@ def test_gate_of_a_follower(replica: Replica) -> None:
     assert replica.service.born == {}
 
 
-def test_gate_counts_the_write_until_its_outcome(replica: Replica) -> None:
-    """A write is under way from the gate on, while it is asked for and while the key is looked for; then no more."""
-    seen: list[int] = []
+def test_write_is_under_way_until_the_key_is_seen(replica: Replica) -> None:
+    """The lead is kept while a key is asked for, and while it is looked for; then no more."""
+    seen: list[tuple[int, bool]] = []
+
+    def note() -> None:
+        seen.append((replica.lead.writing, replica.loop.is_confirming()))
+
     replica.loop.sweep()
-    interrupted(replica, "generate", lambda: seen.append(len(replica.lead.writing)))
-    interrupted(replica, "fetch", lambda: interrupted(replica, "fetch", lambda: seen.append(len(replica.lead.writing))))
+    interrupted(replica, "generate", note)
+    interrupted(replica, "fetch", lambda: interrupted(replica, "fetch", note))
     replica.scheduler.run(SETTLE)
     assert replica.kinds[-1] == "Rotated"
-    assert ([1, 1], set(), [30.0]) == (seen, replica.lead.writing, replica.lead.asked)
+    assert seen == [(1, False), (0, True)]
+    assert (replica.lead.writing, replica.loop.is_confirming(), replica.lead.asked) == (0, False, [30.0])
 
 
 def test_gate_and_a_write_that_fails(replica: Replica) -> None:
@@ -226,17 +233,17 @@ def test_gate_and_a_write_that_fails(replica: Replica) -> None:
     replica.service.fails("generate", ValueError("a bug"))
     replica.scheduler.run(SETTLE)
     assert replica.kinds[-1] == "Failed"
-    assert replica.lead.writing == set()
+    assert replica.lead.writing == 0
 
 
 # --- what is left behind
 
 
-def metrics() -> tuple[Board, Metrics]:
-    board = Board(NAMES)
-    found = Metrics(Registry(), board, lambda: T0)
+def metrics() -> tuple[StatusStore, Metrics]:
+    store = StatusStore(lambda _: None, [Replica().tenant(POLICY)])
+    found = Metrics(Registry(), store, lambda: T0)
     found.configure(timedelta(hours=1), dry_run=False)
-    return board, found
+    return store, found
 
 
 def text(found: Metrics) -> str:
@@ -245,23 +252,25 @@ def text(found: Metrics) -> str:
 
 def test_metrics_of_a_former_leader(replica: Replica) -> None:
     """Who leads no more has no series of a keyset, and no instant of a sweep: a frozen one would look like news."""
-    board, found = metrics()
+    store, found = metrics()
     replica.loop.sweep()
     for outcome in replica.told:
-        board.record(outcome)
-        found.outcome(outcome)
-    found.swept(1.0, replica.told, late=0)
+        looked = Looked(outcome=outcome, is_preliminary=False, failures=0)
+        store.on_event(looked)
+        found.on_event(looked)
+    found.on_event(SweepFinished(seconds=1.0, outcomes=tuple(replica.told), late=0))
     before = text(found)
     assert f'keyset="{KEYSET_ID}"' in before
     assert "b2c_rotator_last_sweep_timestamp_seconds 1" in before
-    board.configure(())
-    found.follow()
+    store.configure(())
+    found.follow_store()
+    found.forget_sweeps()
     after = text(found)
     assert "keyset=" not in after
     assert "\nb2c_rotator_last_s" not in after
     assert "b2c_rotator_check_interval_seconds 3600.0" in after
-    board.configure(NAMES)
-    found.follow_board()
+    store.configure([replica.tenant(POLICY)])
+    found.follow_store()
     assert f'rotations_total{{keyset="{KEYSET_ID}",outcome="rotated",tenant="contoso"}} 0.0' in text(found)
 
 
@@ -270,14 +279,18 @@ def test_metrics_of_the_lead() -> None:
     _, found = metrics()
     assert "b2c_rotator_leader 1.0" in text(found)
     leading: list[int] = []
-    found.led_by(lambda: bool(leading))
+    found.set_leader_probe(lambda: bool(leading))
     assert "b2c_rotator_leader 0.0" in text(found)
     assert "b2c_rotator_leader_transitions_total 0.0" in text(found)
     assert "\nb2c_rotator_lease_last_renew_timestamp_seconds " not in text(found)
     leading.append(1)
-    found.lead()
-    found.renewed()
-    found.renew_failed()
+    failure = Failure(kind=FailureKind.NETWORK, message="no")
+    for event in (
+        Acquired(identity="me", before=""),
+        Renewed(),
+        LeaseRequestFailed(failure=failure, is_repeated=False),
+    ):
+        found.on_event(event)
     for line in (
         "b2c_rotator_leader 1.0",
         "b2c_rotator_leader_transitions_total 1.0",

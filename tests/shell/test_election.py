@@ -10,11 +10,21 @@ import pytest
 from waiting import wait_for
 
 from rotator.core.errors import Failure, FailureKind, RequestError
-from rotator.core.lease import Acquired, End, Lease, Lost, News, Over, Periods, Renewed, Trouble
+from rotator.core.lease import (
+    Acquired,
+    ElectionEvent,
+    Lease,
+    LeaseRequestFailed,
+    LeaseTimings,
+    LossReason,
+    Lost,
+    Released,
+    Renewed,
+)
 from rotator.shell.clock import SystemClock
 from rotator.shell.election import ASIDE, GLANCE, PATIENCE, RELEASED, Elector
 
-PERIODS = Periods(lease_duration=60.0, renew_deadline=40.0, retry_period=10.0)
+PERIODS = LeaseTimings(lease_duration=60.0, renew_deadline=40.0, retry_period=10.0)
 ME, OTHER = "pod-a_1", "pod-b_2"
 PASSING = (FailureKind.TIMEOUT, FailureKind.NETWORK, FailureKind.SERVICE, FailureKind.THROTTLED, FailureKind.UNREADABLE)
 MISSING = (FailureKind.AUTH, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
@@ -90,10 +100,10 @@ def error(kind: FailureKind) -> RequestError:
 class Replica:
     """An elector with a clock, an API and a memory of its own; draws 1.0 from chance but for a hair."""
 
-    def __init__(self, periods: Periods = PERIODS) -> None:
+    def __init__(self, periods: LeaseTimings = PERIODS) -> None:
         self.clock = Clock()
         self.api = Api(self.clock)
-        self.news: list[News] = []
+        self.news: list[ElectionEvent] = []
         self.bugs: list[Exception] = []
         self.elector = Elector(
             self.api,
@@ -228,7 +238,7 @@ def test_follow_goes_by_the_duration_of_the_holder(replica: Replica) -> None:
 def test_follow_takes_a_lease_that_nobody_holds(replica: Replica) -> None:
     """An empty lease, as it is shipped, is taken at the first look, and says who holds it and for how long."""
     replica.elector.step()
-    assert [Acquired(before="")] == replica.news
+    assert [Acquired(identity=ME, before="")] == replica.news
     assert Lease(holder=ME, duration=60.0, transitions=1, version="2") == replica.api.lease
 
 
@@ -238,7 +248,7 @@ def test_follow_keeps_count_of_transitions(replica: Replica) -> None:
     replica.elector.step()
     replica.clock.time += 5
     replica.elector.step()
-    assert [Acquired(before=OTHER)] == replica.news
+    assert [Acquired(identity=ME, before=OTHER)] == replica.news
     assert replica.api.lease.transitions == 8
 
 
@@ -279,7 +289,7 @@ def test_lead_until_the_deadline(leader: Replica, *, passed: float, leads: bool)
     assert leader.elector.is_leading is leads
     leader.api.tricks.append(leader.fails(FailureKind.NETWORK))
     leader.elector.step()
-    assert (Lost(end=End.DEADLINE) in leader.news) is not leads
+    assert (Lost(identity=ME, reason=LossReason.DEADLINE) in leader.news) is not leads
 
 
 def test_lead_counts_from_the_start_of_a_renewal(leader: Replica) -> None:
@@ -319,7 +329,7 @@ def test_lead_survives_a_renewal_that_failed(leader: Replica, kind: FailureKind)
     leader.api.tricks.append(leader.fails(kind))
     leader.passes(15)
     assert leader.api.operations[:3] == ["write", "read", "write"]
-    assert leader.told[:2] == ["Trouble", "Renewed"]
+    assert leader.told[:2] == ["LeaseRequestFailed", "Renewed"]
     assert leader.elector.is_leading
 
 
@@ -328,7 +338,7 @@ def test_lead_ends_where_every_renewal_fails(leader: Replica, kind: FailureKind)
     """Failures of whatever kind end it at the deadline."""
     leader.api.tricks.extend([leader.fails(kind)] * 50)
     leader.passes(40.5)
-    assert Lost(end=End.DEADLINE) in leader.news
+    assert Lost(identity=ME, reason=LossReason.DEADLINE) in leader.news
     assert not leader.elector.is_leading
 
 
@@ -349,7 +359,7 @@ def test_lead_a_renewal_that_is_answered_too_late(leader: Replica, seconds: floa
     leader.clock.time += 35
     leader.api.tricks.append(leader.takes(seconds))
     leader.passes(0)
-    assert [Lost(end=End.DEADLINE), Over(released=True)] == leader.news
+    assert [Lost(identity=ME, reason=LossReason.DEADLINE), Released(identity=ME, was_handed_over=True)] == leader.news
     assert leader.api.lease.holder == ""
 
 
@@ -358,7 +368,7 @@ def test_lead_ends_at_a_conflict(leader: Replica) -> None:
     leader.clock.time += 10
     leader.api.edit(duration=60.0)
     leader.elector.step()
-    assert [Lost(end=End.TAKEN)] == leader.news
+    assert [Lost(identity=ME, reason=LossReason.TAKEN)] == leader.news
     assert not leader.elector.is_leading
 
 
@@ -370,8 +380,8 @@ def test_lead_ends_where_another_holds_it(leader: Replica) -> None:
     leader.api.edit(holder=OTHER)
     leader.clock.time += 10
     leader.passes(0)
-    assert leader.told == ["Trouble", "Lost", "Over"]
-    assert Lost(end=End.TAKEN) in leader.news
+    assert leader.told == ["LeaseRequestFailed", "Lost", "Released"]
+    assert Lost(identity=ME, reason=LossReason.TAKEN) in leader.news
     assert leader.api.operations == ["write", "read", "read"]
     assert leader.api.lease.holder == OTHER
 
@@ -381,7 +391,7 @@ def test_lead_ends_where_somebody_edits_the_record(leader: Replica) -> None:
     leader.clock.time += 9
     leader.api.edit()
     leader.passes(1)
-    assert [Lost(end=End.TAKEN), Over(released=True)] == leader.news[:2]
+    assert [Lost(identity=ME, reason=LossReason.TAKEN), Released(identity=ME, was_handed_over=True)] == leader.news[:2]
 
 
 def test_stop_after_a_claim_whose_answer_was_lost(replica: Replica) -> None:
@@ -431,7 +441,7 @@ def test_stop_hands_over_at_once(leader: Replica) -> None:
     """Where nothing is under way, the lease is released with the next step: nobody holds it, transitions are kept."""
     leader.elector.stop()
     leader.passes(0)
-    assert [Lost(end=End.STOPPING), Over(released=True)] == leader.news
+    assert [Lost(identity=ME, reason=LossReason.STOPPING), Released(identity=ME, was_handed_over=True)] == leader.news
     assert Lease(holder="", duration=RELEASED, transitions=1, version="3") == leader.api.lease
     assert leader.elector.step() is None
 
@@ -450,10 +460,10 @@ def test_stop_waits_for_the_write(leader: Replica) -> None:
     leader.passes(100)
     assert leader.api.lease.holder == ME
     assert leader.told.count("Renewed") > 8
-    assert "Over" not in leader.told
+    assert "Released" not in leader.told
     leader.elector.end_write()
     leader.passes(0)
-    assert leader.news[-1] == Over(released=True)
+    assert leader.news[-1] == Released(identity=ME, was_handed_over=True)
     assert leader.api.lease.holder == ""
 
 
@@ -488,7 +498,7 @@ def test_stop_while_another_takes_it(leader: Replica) -> None:
     leader.elector.step()
     leader.elector.end_write()
     leader.passes(0)
-    assert leader.news[-1] == Over(released=False)
+    assert leader.news[-1] == Released(identity=ME, was_handed_over=False)
     assert leader.api.lease.holder == OTHER
 
 
@@ -510,7 +520,7 @@ def test_step_aside_lets_another_lead(leader: Replica) -> None:
     leader.elector.step_aside()
     assert not leader.elector.begin_write(1.0)
     leader.passes(0)
-    assert [Lost(end=End.CLOCK), Over(released=True)] == leader.news
+    assert [Lost(identity=ME, reason=LossReason.CLOCK), Released(identity=ME, was_handed_over=True)] == leader.news
     assert leader.api.lease.holder == ""
     leader.api.edit(holder=OTHER, duration=60.0)
     leader.passes(30)
@@ -525,7 +535,7 @@ def test_step_aside_where_there_is_nobody_else(leader: Replica) -> None:
     assert PERIODS.retry_period * 0.8 <= (waits[1] or 0) <= PERIODS.retry_period
     leader.clock.time += PERIODS.retry_period
     leader.passes(0)
-    assert leader.told == ["Lost", "Over", "Acquired"]
+    assert leader.told == ["Lost", "Released", "Acquired"]
     leader.passes(ASIDE - PERIODS.retry_period - 1)
     leader.elector.step_aside()
     leader.passes(0)
@@ -533,7 +543,7 @@ def test_step_aside_where_there_is_nobody_else(leader: Replica) -> None:
     leader.passes(1)
     leader.elector.step_aside()
     leader.passes(0)
-    assert leader.news[-2:] == [Lost(end=End.CLOCK), Over(released=True)]
+    assert leader.news[-2:] == [Lost(identity=ME, reason=LossReason.CLOCK), Released(identity=ME, was_handed_over=True)]
 
 
 def test_step_aside_waits_for_the_write(leader: Replica) -> None:
@@ -541,10 +551,10 @@ def test_step_aside_waits_for_the_write(leader: Replica) -> None:
     assert leader.elector.begin_write(30.0)
     leader.elector.step_aside()
     leader.passes(100)
-    assert (leader.api.lease.holder, "Over" in leader.told) == (ME, False)
+    assert (leader.api.lease.holder, "Released" in leader.told) == (ME, False)
     leader.elector.end_write()
     leader.passes(0)
-    assert (leader.news[-1], leader.api.lease.holder) == (Over(released=True), "")
+    assert (leader.news[-1], leader.api.lease.holder) == (Released(identity=ME, was_handed_over=True), "")
 
 
 def test_step_aside_of_a_follower(replica: Replica) -> None:
@@ -568,7 +578,7 @@ def test_deadline_waits_for_the_write(leader: Replica) -> None:
     assert len(leader.api.asked) == before
     leader.elector.end_write()
     leader.elector.step()
-    assert leader.news[-1] == Over(released=True)
+    assert leader.news[-1] == Released(identity=ME, was_handed_over=True)
     assert leader.api.lease.holder == ""
 
 
@@ -581,7 +591,7 @@ def test_deadline_releases_only_what_is_ours(leader: Replica) -> None:
     leader.clock.time += 1.0
     leader.elector.step()
     leader.elector.step()
-    assert leader.news[-1] == Over(released=False)
+    assert leader.news[-1] == Released(identity=ME, was_handed_over=False)
     assert leader.api.lease.holder == OTHER
 
 
@@ -590,7 +600,7 @@ def test_deadline_lets_others_try_first(leader: Replica) -> None:
     leader.clock.time += 40
     assert leader.elector.step() == 0.0
     wait = leader.elector.step()
-    assert leader.news == [Lost(end=End.DEADLINE), Over(released=True)]
+    assert leader.news == [Lost(identity=ME, reason=LossReason.DEADLINE), Released(identity=ME, was_handed_over=True)]
     assert wait is not None
     assert wait >= 8.0
     leader.clock.time += wait
@@ -604,8 +614,8 @@ def test_release_that_fails(leader: Replica, *, done: bool) -> None:
     leader.elector.stop()
     leader.api.tricks.append(leader.hangs(done=done))
     leader.passes(20)
-    assert leader.told == ["Lost", "Trouble", "Over"]
-    assert leader.news[-1] == Over(released=False)
+    assert leader.told == ["Lost", "LeaseRequestFailed", "Released"]
+    assert leader.news[-1] == Released(identity=ME, was_handed_over=False)
     assert len(leader.api.asked) == 1
     assert leader.elector.step() is None
 
@@ -630,7 +640,7 @@ def test_lead_after_a_lost_answer(leader: Replica) -> None:
     leader.api.tricks.append(leader.hangs(done=True))
     leader.passes(20)
     assert leader.api.operations[:3] == ["write", "read", "write"]
-    assert leader.told[:2] == ["Trouble", "Renewed"]
+    assert leader.told[:2] == ["LeaseRequestFailed", "Renewed"]
 
 
 def test_follow_after_a_lost_answer(replica: Replica) -> None:
@@ -672,8 +682,8 @@ def test_follow_without_permission(replica: Replica, kind: FailureKind) -> None:
     """Where a rule is missing it stays a follower, tells it once, and leads once the rule is there."""
     replica.api.tricks.extend([replica.fails(kind)] * 4)
     replica.passes(30)
-    troubles = [news for news in replica.news if isinstance(news, Trouble)]
-    assert [trouble.again for trouble in troubles] == [False, True, True, True]
+    troubles = [news for news in replica.news if isinstance(news, LeaseRequestFailed)]
+    assert [trouble.is_repeated for trouble in troubles] == [False, True, True, True]
     assert replica.elector.has_followed
     replica.passes(10)
     assert replica.elector.is_leading
@@ -688,7 +698,7 @@ def test_trouble_is_told_anew_after_success(leader: Replica) -> None:
     leader.passes(10)
     leader.api.tricks.append(leader.fails(FailureKind.SERVICE))
     leader.passes(10)
-    assert [news.again for news in leader.news if isinstance(news, Trouble)] == [False, False, False]
+    assert [news.is_repeated for news in leader.news if isinstance(news, LeaseRequestFailed)] == [False, False, False]
 
 
 def test_leader_as_it_is_known(replica: Replica) -> None:
@@ -733,7 +743,7 @@ def test_stop_of_a_former_leader(leader: Replica) -> None:
     leader.clock.time += 40
     leader.elector.step()
     leader.elector.step()
-    assert leader.told == ["Lost", "Over"]
+    assert leader.told == ["Lost", "Released"]
     before = len(leader.api.asked)
     leader.elector.stop()
     assert leader.elector.step() is None
@@ -751,7 +761,7 @@ def run(elector: Elector) -> threading.Thread:
 
 def test_run_is_woken() -> None:
     """Neither the wish to stop nor the end of a write waits for the next step."""
-    replica = Replica(Periods(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
+    replica = Replica(LeaseTimings(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
     elector = replica.elector
     thread = run(elector)
     wait_for(lambda: elector.is_leading)
@@ -762,12 +772,12 @@ def test_run_is_woken() -> None:
     elector.end_write()
     thread.join(20)
     assert not thread.is_alive()
-    assert replica.news[-1] == Over(released=True)
+    assert replica.news[-1] == Released(identity=ME, was_handed_over=True)
 
 
 def test_run_looks_at_once() -> None:
     """Whoever begins to follow does not wait before its first look."""
-    replica = Replica(Periods(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
+    replica = Replica(LeaseTimings(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
     thread = run(replica.elector)
     wait_for(lambda: replica.api.asked)
     replica.elector.stop()
@@ -804,7 +814,7 @@ def test_run_waits_after_a_bug(replica: Replica) -> None:
 
 def test_run_survives_a_bug() -> None:
     """An error that is none of a request is told, and the thread goes on."""
-    replica = Replica(Periods(lease_duration=0.3, renew_deadline=0.2, retry_period=0.01))
+    replica = Replica(LeaseTimings(lease_duration=0.3, renew_deadline=0.2, retry_period=0.01))
 
     def trick(_: Callable[[], Lease], __: float) -> Lease:
         raise IndexError
@@ -821,7 +831,7 @@ def test_run_survives_a_bug() -> None:
 def test_end_of_a_term_whose_hearer_has_a_bug(leader: Replica) -> None:
     """Whatever those who are told do, no write begins after the end."""
 
-    def tell(news: News) -> None:
+    def tell(news: ElectionEvent) -> None:
         raise ValueError(news)
 
     leader.elector._tell = tell  # noqa: SLF001 - a hearer that fails from now on

@@ -9,10 +9,10 @@ from random import Random
 import pytest
 from simulated_replicas.world import Network, Record, World
 
-from rotator.core.lease import News, Periods
+from rotator.core.lease import ElectionEvent, LeaseTimings
 from rotator.shell.election import Elector
 
-PERIODS = Periods(lease_duration=6.0, renew_deadline=4.0, retry_period=1.0)
+PERIODS = LeaseTimings(lease_duration=6.0, renew_deadline=4.0, retry_period=1.0)
 LONGEST = 2.0  # seconds that a write may take
 NUDGE = 0.05  # seconds until the end of a write or a wish to stop is seen
 
@@ -52,7 +52,7 @@ class Pod:
         self.frozen_until = 0.0
         self.killed = False
         self.writes: list[tuple[float, float, str]] = []
-        self.news: list[tuple[float, News]] = []
+        self.news: list[tuple[float, ElectionEvent]] = []
         self.elector = Elector(
             self.network,
             PERIODS,
@@ -76,7 +76,7 @@ class Pod:
             wait = self.elector.step()
             left = wait or 0.0
             while left > 0:  # a nudge is seen a little later than a real thread sees it
-                step = min(left, NUDGE if self.elector._stopping or self.elector._writing else left)  # noqa: SLF001
+                step = min(left, NUDGE if self.elector._stopping or self.elector._writes else left)  # noqa: SLF001
                 self.world.sleep(step)
                 left -= step
                 if self.elector._nudged:  # noqa: SLF001

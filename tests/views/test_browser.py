@@ -65,7 +65,7 @@ def site() -> Iterator[Callable[[str], str]]:
     """Serves pages under their own security policy: the address of the one with a given text."""
     need("chromium")
     pages: dict[str, Callable[[str], Page]] = {}
-    server = Server("127.0.0.1", 0, pages, bug=lambda error: pytest.fail(str(error)))
+    server = Server("127.0.0.1", 0, pages, on_bug=lambda error: pytest.fail(str(error)))
     server.start()
 
     def serve(text: str) -> str:
