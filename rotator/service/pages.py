@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from rotator import __version__
-from rotator.edges.logs import Secrets
+from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page
@@ -47,7 +47,7 @@ class Pages:
         metrics: Metrics,
         now: Callable[[], datetime],
         seconds_since_heartbeat: Callable[[], float],
-        secrets: Secrets,
+        redactor: Redactor,
         leadership: Leadership | None,
     ) -> None:
         """*seconds_since_heartbeat*: the scheduler's."""
@@ -56,7 +56,7 @@ class Pages:
         self._metrics = metrics
         self._now = now
         self._seconds_since_heartbeat = seconds_since_heartbeat
-        self._secrets = secrets
+        self._redactor = redactor
         self._leadership = leadership
 
     def routes(self) -> Mapping[str, Callable[[str], Page]]:
@@ -109,4 +109,4 @@ class Pages:
         )
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
-        return Page(self._secrets.strike(text).encode(), content_type, security=security)
+        return Page(self._redactor.redact(text).encode(), content_type, security=security)
