@@ -27,7 +27,7 @@ from rotator.edges.credentials import Certificate, ClientSecret, Credential, Fed
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http, TransportFactory, trust
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import Logger, Secrets
+from rotator.edges.logs import Logger, Redactor
 from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
@@ -44,7 +44,7 @@ class Program:
     """
     What every command needs. It outlives configurations; `settings` are those of the start.
 
-    secrets:   redacts everything that is printed or served, even where a service sends a secret back
+    redactor:  redacts everything that is printed or served, even where a service sends a secret back
         to us as a name or an id
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
@@ -55,7 +55,7 @@ class Program:
     sources: Sources
     settings: Settings
     clock: SystemClock
-    secrets: Secrets
+    redactor: Redactor
     log: Logger
     stream: Stream
     writing: Writing
@@ -103,7 +103,7 @@ class Program:
             credential=_credential(tenant.credential),
             clock=clock,
             on_attempt=lambda granted: tell(TokenRequested(is_granted=granted)),
-            on_secret=self.secrets.learn,
+            on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
@@ -133,8 +133,8 @@ def wire(
     sources = Sources(path)
     settings = sources.load()
     clock = clock or SystemClock()
-    secrets, events = Secrets(), Stream()
-    log = logs.logger(settings.log.level, settings.log.format, secrets, stream)
+    redactor, events = Redactor(), Stream()
+    log = logs.logger(settings.log.level, settings.log.format, redactor, stream)
     skew, runaway = SkewGate(events.tell), RunawayGate()
     events.add(EventLog(log, without_outcomes=without_outcomes and stream.isatty()).on_event)
     events.add(skew.on_event)
@@ -144,7 +144,7 @@ def wire(
         sources=sources,
         settings=settings,
         clock=clock,
-        secrets=secrets,
+        redactor=redactor,
         log=log,
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),

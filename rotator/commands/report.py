@@ -23,7 +23,7 @@ def print_report(
         text = json.dumps(document(outcomes, now, dry_run=dry_run), indent=2)
     else:
         text = render(outcomes, now, shutil.get_terminal_size().columns if is_terminal() else None)
-    say(program.secrets.strike(text))
+    say(program.redactor.redact(text))
 
 
 def is_terminal() -> bool:

@@ -4,8 +4,8 @@ Log lines. The only door to structlog.
 One JSON object a line on stderr, or a readable line on a terminal. What other
 libraries log goes through the same pipe, from warning on. Nothing secret is
 printed: what holds a secret has a repr that does not show it, tracebacks come
-without local variables, and the last step before a line is written strikes out
-known secrets, tokens and private keys, whoever logged them.
+without local variables, and the last step before a line is written redacts
+known secrets, tokens and private keys, whichever library logged them.
 """
 
 import logging
@@ -21,9 +21,9 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from rotator.core.text import printable
 
-STRUCK = "[secret]"
-SHORTEST = 8  # characters
-MOST_PASSING = 1000
+REDACTED = "[secret]"
+MIN_LENGTH = 8  # characters; a shorter value would be found inside words
+MAX_RECENT = 1000
 _SHAPES = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JWT: token or assertion
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
@@ -35,52 +35,53 @@ Event = MutableMapping[str, Any]
 Logger = FilteringBoundLogger
 
 
-class Secrets:
-    """What must never be printed. Values are learnt when they are read."""
+class Redactor:
+    """Replaces secrets in text. Values are registered when they are read; tokens and private keys go by their shape."""
 
     def __init__(self) -> None:
-        """Nothing is known but shapes."""
+        """No value is registered."""
         self._lock = threading.Lock()
-        self._kept: tuple[str, ...] = ()
-        self._passing: tuple[str, ...] = ()
+        self._permanent: tuple[str, ...] = ()
+        self._recent: tuple[str, ...] = ()
 
-    def learn(self, value: str, *, for_good: bool) -> None:
+    def register(self, value: str, *, permanent: bool) -> None:
         """
-        Strike *value* out from now on; too short a one would strike out words.
+        Redact *value* from now on, unless it is so short that it could be a part of words.
 
-        for_good: it is not one of many that come and go, of which the last thousand are remembered
+        permanent: it stays in use; else it is one of many that come and go, such as a token, of
+            which the last thousand are remembered
         """
         with self._lock:
-            if len(value) < SHORTEST or value in self._kept or value in self._passing:
+            if len(value) < MIN_LENGTH or value in self._permanent or value in self._recent:
                 return
-            if for_good:
-                self._kept = (*self._kept, value)
+            if permanent:
+                self._permanent = (*self._permanent, value)
             else:
-                self._passing = (*self._passing[1 - MOST_PASSING :], value)
+                self._recent = (*self._recent[1 - MAX_RECENT :], value)
 
-    def strike(self, text: str) -> str:
-        """*text* without anything secret."""
-        for value in (*self._kept, *self._passing):
+    def redact(self, text: str) -> str:
+        """*text* with `REDACTED` in place of each secret."""
+        for value in (*self._permanent, *self._recent):
             if len(value) <= len(text):
-                text = text.replace(value, STRUCK)
-        return _SHAPES.sub(STRUCK, text)
+                text = text.replace(value, REDACTED)
+        return _SHAPES.sub(REDACTED, text)
 
     def __call__(self, logger: object, name: str, event: Event) -> Event:
-        """Strike secrets out of every value of a log line, as a processor of structlog."""
+        """Redact every value of a log line, as a processor of structlog."""
         del logger, name
-        return {self.strike(key): self._clean(value) for key, value in event.items()}
+        return {self.redact(key): self._clean(value) for key, value in event.items()}
 
     def _clean(self, value: object) -> object:
         if isinstance(value, bool | int | float | None):
             return value
         if isinstance(value, Mapping):
-            return {self.strike(str(key)): self._clean(inner) for key, inner in value.items()}
+            return {self.redact(str(key)): self._clean(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return [self._clean(inner) for inner in value]
-        return self.strike(str(value))
+        return self.redact(str(value))
 
 
-def logger(level: str, style: str, secrets: Secrets, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
+def logger(level: str, style: str, redactor: Redactor, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
     """
     The program's logger; also takes over what libraries log.
 
@@ -95,7 +96,7 @@ def logger(level: str, style: str, secrets: Secrets, stream: TextIO = sys.stderr
     ]
     render: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        secrets,
+        redactor,
         _one_line if console else _in_order,
         structlog.dev.ConsoleRenderer(colors=terminal and not os.environ.get("NO_COLOR"), sort_keys=False)
         if console

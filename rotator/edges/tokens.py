@@ -38,8 +38,8 @@ TRACE = re.compile(r"[A-Za-z0-9-]{1,64}")  # what Entra calls a trace id
 class OnSecret(Protocol):
     """Called with a value that must never be printed."""
 
-    def __call__(self, value: str, *, for_good: bool) -> None:
-        """*for_good*: it stays in use; else it is one of many that come and go, such as a token."""
+    def __call__(self, value: str, *, permanent: bool) -> None:
+        """*permanent*: it stays in use; else it is one of many that come and go, such as a token."""
         ...
 
 
@@ -132,7 +132,7 @@ class Tokens:
             self._on_attempt(granted)
         if not granted:
             _refuse(result, self._client_id, self._http.answer)
-        self._on_secret(result["access_token"], for_good=False)
+        self._on_secret(result["access_token"], permanent=False)
         now, lifetime, refresh_in = self._clock.monotonic(), float(result["expires_in"]), self._http.refresh_in()
         renew = now + max(lifetime - RENEW_BEFORE, lifetime / 2)
         if refresh_in is not None:
@@ -143,7 +143,7 @@ class Tokens:
         import msal  # noqa: PLC0415 - 50 ms that `--help` and a rejected configuration need not pay
 
         if isinstance(credential, str):
-            self._on_secret(credential, for_good=True)
+            self._on_secret(credential, permanent=True)
         try:
             return msal.ConfidentialClientApplication(
                 self._client_id,

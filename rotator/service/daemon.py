@@ -244,7 +244,7 @@ class Daemon:
             metrics=self.metrics,
             now=program.clock.now,
             seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
-            secrets=program.secrets,
+            redactor=program.redactor,
             leadership=self._candidate,
         )
         return listen(program, pages)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.edges.logs import Secrets
+from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Server
@@ -49,7 +49,7 @@ class Pages:
         metrics: Metrics,
         now: Callable[[], datetime],
         seconds_since_heartbeat: Callable[[], float],
-        secrets: Secrets,
+        redactor: Redactor,
         leadership: Leadership | None,
     ) -> None:
         """*seconds_since_heartbeat*: the scheduler's."""
@@ -58,7 +58,7 @@ class Pages:
         self._metrics = metrics
         self._now = now
         self._seconds_since_heartbeat = seconds_since_heartbeat
-        self._secrets = secrets
+        self._redactor = redactor
         self._leadership = leadership
 
     def routes(self) -> Mapping[str, Callable[[str], Page]]:
@@ -111,7 +111,7 @@ class Pages:
         )
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
-        return Page(self._secrets.strike(text).encode(), content_type, security=security)
+        return Page(self._redactor.redact(text).encode(), content_type, security=security)
 
 
 def listen(program: Program, pages: Pages) -> Server:

@@ -117,8 +117,8 @@ class Line:
             on_retry=self.retries.append,
         )
 
-    def _on_secret(self, value: str, *, for_good: bool) -> None:
-        del for_good
+    def _on_secret(self, value: str, *, permanent: bool) -> None:
+        del permanent
         self.learnt.append(value)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import STRUCK, Secrets, logger
+from rotator.edges.logs import REDACTED, Redactor, logger
 from rotator.edges.settings import PolicySettings
 
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
@@ -57,17 +57,17 @@ def stream() -> io.StringIO:
 
 
 @pytest.fixture
-def secrets() -> Secrets:
+def redactor() -> Redactor:
     """What must not be printed."""
-    secrets = Secrets()
-    secrets.learn(SECRET, for_good=True)
-    return secrets
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    return redactor
 
 
 @pytest.fixture
-def log(stream: io.StringIO, secrets: Secrets) -> FilteringBoundLogger:
+def log(stream: io.StringIO, redactor: Redactor) -> FilteringBoundLogger:
     """The program's logger, with JSON."""
-    return logger("info", "json", secrets, stream)
+    return logger("info", "json", redactor, stream)
 
 
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -113,9 +113,9 @@ def test_json_of_what_others_log(log: FilteringBoundLogger, stream: io.StringIO)
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
-def test_level_from_which_on(stream: io.StringIO, secrets: Secrets, level: str) -> None:
+def test_level_from_which_on(stream: io.StringIO, redactor: Redactor, level: str) -> None:
     """What is below the level is not written, and what libraries chatter is not at any."""
-    log = logger(level, "json", secrets, stream)
+    log = logger(level, "json", redactor, stream)
     ranks = ["debug", "info", "warning", "error"]
     for each in ranks:
         getattr(log, each)("something.happened")
@@ -136,26 +136,26 @@ def test_level_from_which_on(stream: io.StringIO, secrets: Secrets, level: str) 
         ("auto", False, True),
     ],
 )
-def test_style_by_stream(secrets: Secrets, style: str, *, terminal: bool, is_json: bool) -> None:
+def test_style_by_stream(redactor: Redactor, style: str, *, terminal: bool, is_json: bool) -> None:
     """`auto` is readable lines on a terminal and JSON elsewhere; the others are what they say."""
     stream = Terminal() if terminal else io.StringIO()
-    logger("info", style, secrets, stream).info("something.happened", name="value")
+    logger("info", style, redactor, stream).info("something.happened", name="value")
     text = stream.getvalue()
     assert is_json == text.startswith("{")
     assert ("\x1b[" in text) == (terminal and not is_json), "colours on a terminal alone"
 
 
-def test_style_without_colour(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_style_without_colour(redactor: Redactor, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR is heeded on a terminal."""
     monkeypatch.setenv("NO_COLOR", "1")
     stream = Terminal()
-    logger("info", "auto", secrets, stream).info("something.happened")
+    logger("info", "auto", redactor, stream).info("something.happened")
     assert "\x1b" not in stream.getvalue()
 
 
-def test_console_is_one_line(stream: io.StringIO, secrets: Secrets) -> None:
+def test_console_is_one_line(stream: io.StringIO, redactor: Redactor) -> None:
     """A value with line ends or control characters stays on its line, and steers no terminal."""
-    log = logger("info", "console", secrets, stream)
+    log = logger("info", "console", redactor, stream)
     log.warning("something.happened", message="two\r\nlines\x1b[2J\x07", deep=["a\nb"], kid="\u202egnp\u2028x")
     text = stream.getvalue()
     assert text.count("\n") == 1
@@ -164,9 +164,9 @@ def test_console_is_one_line(stream: io.StringIO, secrets: Secrets) -> None:
     assert "something.happened" in text
 
 
-def test_console_of_what_others_log(stream: io.StringIO, secrets: Secrets) -> None:
+def test_console_of_what_others_log(stream: io.StringIO, redactor: Redactor) -> None:
     """A library's record stays on its line as well."""
-    logger("info", "console", secrets, stream)
+    logger("info", "console", redactor, stream)
     logging.getLogger("some.library").warning("two\nlines\x1b[2J")
     assert stream.getvalue().count("\n") == 1
     assert "\x1b" not in stream.getvalue()
@@ -174,9 +174,9 @@ def test_console_of_what_others_log(stream: io.StringIO, secrets: Secrets) -> No
 
 @pytest.mark.parametrize("style", ["json", "console"])
 @pytest.mark.parametrize("hidden", [SECRET, JWT, PEM, JWT.rpartition(".")[0] + "."])
-def test_secret_is_struck_out_wherever_it_is(stream: io.StringIO, secrets: Secrets, style: str, hidden: str) -> None:
+def test_secret_is_struck_out_wherever_it_is(stream: io.StringIO, redactor: Redactor, style: str, hidden: str) -> None:
     """In the event, in values however deep, in a library's record and its arguments, in exceptions and their causes."""
-    log = logger("debug", style, secrets, stream)
+    log = logger("debug", style, redactor, stream)
     event = f"event with {hidden}"
     log.info(event, value=hidden, deep=[{"a": (hidden, {"b": hidden})}], other=ValueError(hidden))
     error = raised(RuntimeError(f"because of {hidden}"), raised(ValueError(hidden)))
@@ -187,14 +187,14 @@ def test_secret_is_struck_out_wherever_it_is(stream: io.StringIO, secrets: Secre
     text = stream.getvalue()
     assert hidden not in text
     assert "MIIEow" not in text
-    assert text.count(STRUCK) >= 10
+    assert text.count(REDACTED) >= 10
     assert "RuntimeError" in text
     assert "because of" in text
 
 
-def test_secret_as_the_name_of_a_value(stream: io.StringIO, secrets: Secrets) -> None:
+def test_secret_as_the_name_of_a_value(stream: io.StringIO, redactor: Redactor) -> None:
     """A secret that is the name of something is struck out as well."""
-    log = logger("info", "json", secrets, stream)
+    log = logger("info", "json", redactor, stream)
     log.info("something.happened", deep={SECRET: 1})
     assert SECRET not in stream.getvalue()
 
@@ -213,10 +213,10 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     """A bug that ends the program, or a thread of it, is one line like every other, with nothing secret."""
     script = (
         "import sys, threading\n"
-        "from rotator.edges.logs import Secrets, log_crashes, logger\n"
-        "secrets = Secrets()\n"
-        f"secrets.learn({SECRET!r}, for_good=True)\n"
-        "log_crashes(logger('info', 'json', secrets))\n"
+        "from rotator.edges.logs import Redactor, log_crashes, logger\n"
+        "redactor = Redactor()\n"
+        f"redactor.register({SECRET!r}, permanent=True)\n"
+        "log_crashes(logger('info', 'json', redactor))\n"
         "def crash():\n"
         f"    raise RuntimeError('no way with {SECRET}')\n"
         "threading.Thread(target=crash, name='T').start() if sys.argv[1] == 'a thread' else crash()\n"
@@ -234,25 +234,25 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     assert "RuntimeError: no way with [secret]" in line["exception"]
 
 
-def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, secrets: Secrets) -> None:
+def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
     """From the moment a value is known to be secret, it is not printed."""
-    secrets.learn("another-secret", for_good=True)
+    redactor.register("another-secret", permanent=True)
     log.info("something.happened", value="is another-secret there?")
-    assert [f"is {STRUCK} there?"] == [line["value"] for line in lines(stream)]
+    assert [f"is {REDACTED} there?"] == [line["value"] for line in lines(stream)]
 
 
-def test_secret_that_is_too_short(log: FilteringBoundLogger, stream: io.StringIO, secrets: Secrets) -> None:
+def test_secret_that_is_too_short(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
     """A value so short that it could be any word is not struck out: lines stay readable."""
-    secrets.learn("sweep", for_good=True)
+    redactor.register("sweep", permanent=True)
     log.info("sweep.finished")
     assert [line["event"] for line in lines(stream)] == ["sweep.finished"]
 
 
-def test_secrets_are_remembered_for_long(secrets: Secrets) -> None:
+def test_secrets_are_remembered_for_long(redactor: Redactor) -> None:
     """The secret itself is still known after many tokens were."""
     for number in range(1000):
-        secrets.learn(f"token-number-{number:04}", for_good=False)
-    assert f"{STRUCK} and {STRUCK}" == secrets.strike(f"{SECRET} and token-number-0999")
+        redactor.register(f"token-number-{number:04}", permanent=False)
+    assert f"{REDACTED} and {REDACTED}" == redactor.redact(f"{SECRET} and token-number-0999")
 
 
 def test_numbers_and_nothing_stay_what_they_are(log: FilteringBoundLogger, stream: io.StringIO) -> None:
@@ -322,9 +322,9 @@ def test_failure_that_is_a_bug_has_its_traceback(log: FilteringBoundLogger, stre
     assert "status" not in second
 
 
-def test_exchange_is_a_line_of_debug(stream: io.StringIO, secrets: Secrets) -> None:
+def test_exchange_is_a_line_of_debug(stream: io.StringIO, redactor: Redactor) -> None:
     """Each request is a line with the id that a support case needs."""
-    log = logger("debug", "json", secrets, stream)
+    log = logger("debug", "json", redactor, stream)
     exchange = Exchange(operation="token", client_request_id="ours", status=None, seconds=0.12345)
     EventLog(log).on_event(RequestFinished(tenant="contoso", tenant_id=tenant_id(), exchange=exchange))
     (line,) = lines(stream)

@@ -1,11 +1,10 @@
 """What leading and following mean inside one process: sweeps, second looks, the gate, metrics and settings."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from waiting import wait_for
 from rotator.core.errors import ConfigError, Failure, FailureKind
 from rotator.core.events import Event, JobFailed, Looked, SweepFinished
 from rotator.core.keyset import Keyset
-from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
+from rotator.core.lease import Acquired, LeaseRequestFailed, Lost, Renewed
 from rotator.core.outcome import Held, Outcome
 from rotator.core.policy import RotationPolicy
 from rotator.core.reasons import Refusal
@@ -26,11 +25,12 @@ from rotator.core.stages import Timing
 from rotator.edges import config
 from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.settings import Settings
-from rotator.shell.clock import SystemClock
+from rotator.service.leader import Candidate
 from rotator.shell.gates import guarded, led
 from rotator.shell.loop import Loop
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
+from rotator.wiring import wire
 
 SETTLE = 120.0
 PATIENCE = 20.0
@@ -401,26 +401,25 @@ def test_settings_long_requests_elsewhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_cluster")
-def test_candidacy_says_who_leads(api: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidate_says_who_leads(api: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for people, for a follower as for a leader, and for when nobody knows."""
     for name, value in api.environment.items():
         monkeypatch.setenv(name, value)
     account = api.mount(tmp_path / "account", "pod")
-    settings = load(tmp_path, leader_election={"service_account_directory": str(account)})
-    log = SimpleNamespace(info=lambda *_, **__: None, warning=lambda *_, **__: None)
-    runtime: Any = SimpleNamespace(settings=settings, clock=SystemClock(), log=log, path=tmp_path)
-    _, found = metrics()
-    began, ended = threading.Event(), threading.Event()
-    candidacy = Candidacy(runtime, found, begin=began.set, end=ended.set, longest=lambda: 30.0)
-    assert candidacy.line() == "follows: nobody leads"
+    load(tmp_path, leader_election={"service_account_directory": str(account)})
+    program = wire(tmp_path / "rotator.yaml", stream=StringIO())
+    happened: list[Event] = []
+    program.stream.add(happened.append)
+    candidate = Candidate(program, max_write_seconds=lambda: 30.0, is_confirming=lambda: False)
+    assert candidate.line() == "follows: nobody leads"
     api.tamper(holderIdentity="other", leaseDurationSeconds=600)
-    candidacy.start()
-    wait_for(lambda: candidacy.has_followed)
-    assert candidacy.line() == "follows: other leads"
+    candidate.start()
+    wait_for(lambda: candidate.has_followed)
+    assert candidate.line() == "follows: other leads"
     api.tamper(holderIdentity="")
-    assert began.wait(PATIENCE)
-    assert candidacy.line() == f"leads as {candidacy.leader()}"
-    candidacy.stop()
-    candidacy.join()
-    assert ended.is_set()
-    assert candidacy.line() == "follows: nobody leads"
+    wait_for(lambda: any(isinstance(event, Acquired) for event in happened))
+    assert candidate.line() == f"leads as {candidate.leader()}"
+    candidate.stop()
+    candidate.join()
+    assert any(isinstance(event, Lost) for event in happened)
+    assert candidate.line() == "follows: nobody leads"
