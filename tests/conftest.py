@@ -9,7 +9,7 @@ from end_to_end.harness import Bench
 from hypothesis import settings
 from kubernetes.fake_api import Kubernetes
 
-settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=300)
+settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
