@@ -9,7 +9,6 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, JobFailed, RequestFinished
@@ -21,28 +20,6 @@ from rotator.shell.tenant import Tenant
 from rotator.wiring import Program
 
 END_TIMEOUT = 3 * LEASE_REQUEST_TIMEOUT  # seconds that the elector has to end in, once no write is under way
-
-
-class Leadership(Protocol):
-    """What pages and metrics ask of the election."""
-
-    @property
-    def is_leading(self) -> bool:
-        """Whether this replica leads, at this very moment."""
-        ...
-
-    @property
-    def has_followed(self) -> bool:
-        """Whether it has found out at least once that it does not lead: such a replica is ready without a sweep."""
-        ...
-
-    def leader(self) -> str | None:
-        """The identity of the leader; None where there is none, as far as this replica knows."""
-        ...
-
-    def line(self) -> str:
-        """Who leads, for people."""
-        ...
 
 
 class Candidate:
