@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -168,7 +169,7 @@ def test_pace_of_looks_for_a_key() -> None:
         if isinstance(step.progress.stage, Asked):
             looks.append(step.progress.stage.next_look)
     assert looks == [0, 1, 3, 7, 15, 31, 61, 91, 120]
-    assert max(after - before for before, after in zip(looks, looks[1:], strict=False)) == LOOKS.longest
+    assert max(after - before for before, after in pairwise(looks)) == LOOKS.longest
 
 
 def _error(kind: FailureKind, effect: Effect = Effect.NONE) -> RequestError:
