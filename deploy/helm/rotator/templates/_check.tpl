@@ -72,7 +72,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $faults = concat $faults (include "rotator.scheduleFaults" $values.dryRun.schedule | fromJsonArray) -}}
 {{- end -}}
 {{- if $faults -}}
-{{- fail (printf "the values make no sense:\n  %s\n" (join "\n  " $faults)) -}}
+{{- fail (printf "the values are invalid:\n  %s\n" (join "\n  " $faults)) -}}
 {{- end -}}
 {{- end -}}
 
