@@ -87,18 +87,18 @@ LAYERS = {
     "graph": "rotator.edges.graph:GraphKeysets._send",
     "page": "rotator.edges.graph:parse_page",
     "keyset": "rotator.edges.graph:parse_keyset",
-    "decide": "rotator.shell.reconcile:decide",
+    "decide": "rotator.core.look:decide",
     "generate": "rotator.edges.graph:GraphKeysets.generate",
-    "confirm": "rotator.shell.confirm:Confirmation.see",
+    "confirm": "rotator.core.lifecycle:look_for_key",
 }
 """Where an exception is forced in a pass."""
 
-AT_THE_END = {"exit": "rotator.commands.inspect:exit_code"}
+AT_THE_END = {"exit": "rotator.commands.once:exit_code"}
 """Where else an exception is forced in a pass, so that it ends at once."""
 
 IN_A_DAEMON = {
     "sweep": "rotator.shell.loop:Loop.sweep",
-    "outcome": "rotator.edges.metrics:Metrics.outcome",
+    "outcome": "rotator.edges.metrics:Metrics._looked",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }
 """Where else an exception is forced in a daemon."""
