@@ -13,7 +13,7 @@ VERSION  = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 WORKERS ?= 4
 # What shows in a few minutes whether a change holds, and the long proofs: faults, kills, replicas, a real Prometheus.
 QUICK   := tests/core tests/shell
-FAST    := $(QUICK) tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/test_docs.py
+FAST    := $(QUICK) tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 PROOFS  := tests/fault_storm tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
 UNIT_PROGRAMS  := chromium faketime
