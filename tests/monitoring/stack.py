@@ -38,7 +38,7 @@ PATIENCE = 20.0
 def promtool(*arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run promtool."""
     return subprocess.run(
-        ["promtool", *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60, check=False
+        ["promtool", *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=300, check=False
     )
 
 
