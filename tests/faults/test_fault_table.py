@@ -184,7 +184,7 @@ look again  no kid                         once      rotated  0     renewal_due 
 ask         hangs                          once      failed   1     timeout      1      0     | rotated  1
 ask         hangs, after commit            once      rotated  0     renewal_due  1      1     | held     1
 ask         slow                           once      rotated  0     renewal_due  1      1     | held     1
-ask         slow, done after we gave up    once      rotated  0     renewal_due  1      1     | held     1
+ask         slow, done after we gave up    once      failed   1     timeout      1      1     | held     1
 ask         drips                          once      rotated  0     renewal_due  1      1     | held     1
 ask         429                            once      rotated  0     renewal_due  2      1     | held     1
 ask         429                            always    failed   1     throttled    4      0     | rotated  1
