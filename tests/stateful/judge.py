@@ -1,6 +1,6 @@
 # mypy: disable-error-code="exhaustive-match"
 """
-Holds what happened against what is promised; test_machine.py says what that is.
+Holds what happened against what is promised; test_stateful.py says what that is.
 
 It reads the history of the emulated tenant, every request and its answer, and what the
 program told: outcomes, metrics, log. Whatever is wrong is put on a list, since much of it
@@ -253,7 +253,7 @@ class Judge:
         for outcome in fresh:
             self._told_truly(outcome)
         if not process.clock.is_dead:
-            self._told_all(sent, fresh)
+            self._told_all(sent, fresh, dry_run=process.settings.dry_run)
         self._counted_and_logged(process, fresh)
         if process.mishaps:
             self.fail("I7", f"a job raised: {process.mishaps}")
@@ -409,14 +409,19 @@ class Judge:
         if short and (reason not in (Reason.OVERDUE, Reason.NO_VALID_KEY) or not _at_risk(outcome.before.assessment)):
             self.fail("I3", f"{name}: the lead is short, and not told of: {outcome}")
 
-    def _told_all(self, sent: list[Sent], fresh: list[Outcome]) -> None:
-        """No failed look goes without an outcome, and no POST for longer than it may take to see the key."""
+    def _told_all(self, sent: list[Sent], fresh: list[Outcome], *, dry_run: bool) -> None:
+        """
+        No failed look goes without an outcome, and no POST for longer than it may take to see the key.
+
+        A plan says that the request is still to come, except in a dry run that has begun since.
+        """
         for each in sent:
             self._note_asked(each)
         self._failed_looks_told(sent, fresh)
         for outcome in fresh:
             name = outcome.observation.policy.keyset_id
-            ended = None if isinstance(outcome, Planned) else self._asked.pop(name, None)
+            is_to_come = isinstance(outcome, Planned) and not dry_run
+            ended = None if is_to_come else self._asked.pop(name, None)
             if ended is not None and ended.is_doubtful and not ended.was_looked_for:
                 self.fail("I7", f"nobody knows what came of it, and nobody looked: {outcome}")
         for name, asked in self._asked.items():

@@ -168,7 +168,14 @@ class Stage:
                 self.judge.hinder(trouble.keyset)
         self.judge.after_job(process)
         if not process.is_up:
-            process.close()
+            self._end(process)
+
+    def _end(self, process: Process) -> None:
+        """Let *process* end what is under way, and hold that against the promises, too."""
+        self._is_busy = True
+        process.close()
+        self._is_busy = False
+        self.judge.after_job(process)
 
     def _pass_request(self, seconds: float) -> None:
         if self.process is not None and self._is_busy:
@@ -211,10 +218,13 @@ class Stage:
     def stop(self, again: float) -> None:
         """Ask the program to stop, and start it in *again* seconds."""
         self._end_life()
+        was_up = self.process is not None and self.process.is_up
         if self.process is not None:
             self.judge.is_stopped = True
             self.process.stop()
             self.world.at(self.world.now + again, self.start)
+            if not self._is_busy and was_up:
+                self._end(self.process)
 
     def _end_life(self) -> None:
         if self.tenant.switches.generated_status is Status.DISABLED:
