@@ -1,24 +1,40 @@
-# A fresh machine needs Python 3.11 or newer, make and a package index, nothing else.
+# A new machine needs Python 3.11 or newer, make and access to a package index, nothing else.
+# Tests that drive real programs (Chromium, Prometheus, faketime ...) are skipped where these are missing:
+# `make programs` installs them, and says so first.
 
 PYTHON  ?= python3
 VENV    ?= .venv
-# The newest Python that this machine has, the same one where there is no newer.
+# The newest Python that this machine has; the same one where there is no newer.
 PYTHONS := $(PYTHON) python3.12 python3.13 python3.14 python3.15 $(wildcard $(shell pyenv root 2>/dev/null)/versions/*/bin/python3)
 NEWEST   = $(shell for python in $(PYTHONS); do \
 	    "$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2], sys.executable)' 2>/dev/null; \
 	  done | sort --version-sort | tail -n 1 | cut -d " " -f 2)
+VERSION  = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 WORKERS ?= 4
-# What says in three minutes whether a change holds, and the long proofs: faults, crashes, rivals, a real Prometheus.
-FAST    := tests/core tests/shell tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/test_docs.py
+# What shows in a few minutes whether a change holds, and the long proofs: faults, kills, replicas, a real Prometheus.
+QUICK   := tests/core tests/shell
+FAST    := $(QUICK) tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 PROOFS  := tests/fault_storm tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
+UNIT_PROGRAMS  := chromium faketime
+PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
+IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: demo test check unit test-newest coverage prove bench lock manifests test-image clean
+.PHONY: help demo quick test check unit test-newest coverage prove programs bench lock manifests test-image clean
+
+help:                             ## list these targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo
 
-test: check unit test-newest      ## whether a change holds: linters, walls, and the tests on two Pythons
+quick: $(VENV)/.dev               ## the tests of decisions and scheduling, in well under a minute
+	HYPOTHESIS_PROFILE=quick $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(QUICK)
+
+test: check unit                  ## whether a change holds: linters, import contracts, and the tests on one Python
+
+programs:                         ## install the Debian packages that some tests drive (needs root)
+	tests/programs.sh $(sort $(UNIT_PROGRAMS) $(PROOF_PROGRAMS) $(IMAGE_PROGRAMS))
 
 check: $(VENV)/.dev $(VENV)-lint/.done
 	$(VENV)/bin/ruff format --check .
@@ -28,28 +44,32 @@ check: $(VENV)/.dev $(VENV)-lint/.done
 	  --no-warn-unused-ignores --no-warn-return-any tests
 	$(VENV)-lint/bin/lint-imports --no-logo
 
-unit: $(VENV)/.dev                ## the tests, in two minutes
-	tests/programs.sh chromium faketime
+unit: $(VENV)/.dev                ## the tests
+	@tests/programs.sh --check $(UNIT_PROGRAMS)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) $(TESTS)
 
-test-newest:                      ## the tests once more, on the newest Python there is
-	$(MAKE) --no-print-directory PYTHON=$(NEWEST) VENV=.venv-newest unit
+test-newest:                      ## the tests on the newest Python there is, if that is another version
+	@if [ "$(call VERSION,$(NEWEST))" = "$(call VERSION,$(PYTHON))" ]; then \
+	  echo "no newer Python than $(call VERSION,$(PYTHON)) here: the tests are not run again"; \
+	else \
+	  $(MAKE) --no-print-directory PYTHON=$(NEWEST) VENV=.venv-newest unit; \
+	fi
 
 # Apart from `test`, since counting branches doubles the time.
 coverage: $(VENV)/.dev            ## the tests, and the branches that they cover
-	tests/programs.sh chromium faketime
+	@tests/programs.sh --check $(UNIT_PROGRAMS)
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/coverage run -m pytest -n $(WORKERS) $(TESTS)
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
 
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
-	tests/programs.sh curl faketime prometheus prometheus-alertmanager
+	@tests/programs.sh --check $(PROOF_PROGRAMS)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 
 test-image: $(VENV)/.dev          ## build the image, and run it as a cluster would
-	tests/programs.sh buildah mmdebstrap podman runc
+	@tests/programs.sh --check $(IMAGE_PROGRAMS)
 	$(VENV)/bin/python -m pytest -p no:xdist -o addopts=--import-mode=importlib -o timeout=600 tests/image/image_suite.py
 
 manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart

@@ -1,11 +1,17 @@
-"""What tests of the whole stand on; bench.py says what there is."""
+"""What tests of the whole program stand on; harness.py says what there is."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from end_to_end.harness import Bench
+from hypothesis import settings
 from kubernetes.fake_api import Kubernetes
+
+settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture

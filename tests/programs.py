@@ -11,7 +11,7 @@ def need(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if not missing:
         return
-    reason = f"{', '.join(missing)} missing: `make` installs it for root on Debian (tests/programs.sh)"
+    reason = f"{', '.join(missing)} missing: `make programs` installs it on Debian"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

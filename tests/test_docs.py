@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from core.builders import POLICY, T0, tenant_id
+from documents.pages import OF_OURS, ROOT, first_cells, read, section
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from simulation.simulator import SimulatedClock, SimulatedTenant
@@ -16,7 +17,7 @@ from rotator import cli
 from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import SweepFinished
-from rotator.core.outcome import Exit
+from rotator.core.outcome import Exit, Held, Observation, OutcomeName
 from rotator.core.reasons import MEANINGS, Reason, Refusal
 from rotator.core.text import format_span
 from rotator.edges.instruments import PREFIX
@@ -25,62 +26,71 @@ from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySet
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
+from rotator.views.report_json import row
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def section(title: str) -> str:
-    """Return the README below a heading, up to the next one."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found, f"the README has no section {title}"
-    return found.group(1)
-
-
-def first_cells(text: str) -> list[str]:
-    """Return the names in code style of the first column of the tables in *text*."""
-    rows = re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE)
-    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+OUTCOMES = "docs/outcomes-and-failures.md"
+DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in OF_OURS)
 
 
 @pytest.mark.parametrize(
     ("title", "words"),
     [
-        ("Outcomes and reasons", [*Reason, *Refusal]),
+        ("Outcomes and failures", OutcomeName),
+        ("Reasons", [*Reason, *Refusal]),
         ("Notes", NoteKind),
         ("Failures", FailureKind),
     ],
 )
-def test_readme_has_each_word_of_the_interface(title: str, words: Any) -> None:
-    """Each reason, note and kind of failure has its row in the README, and there is none besides."""
-    assert sorted(word.value for word in words) == sorted(first_cells(section(title)))
+def test_documents_have_each_word_of_the_interface(title: str, words: Any) -> None:
+    """Each outcome, reason, note and kind of failure has its row on its page, and there is none besides."""
+    assert sorted(word.value for word in words) == sorted(first_cells(section(OUTCOMES, title)))
 
 
-def test_readme_has_the_meaning_of_each_reason() -> None:
-    """What a reason means is said once, in the code; the README repeats it word for word."""
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section("Outcomes and reasons"), re.MULTILINE))
+def test_documents_have_the_meaning_of_each_reason() -> None:
+    """What a reason means is said once, in the code; its page repeats it word for word."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", section(OUTCOMES, "Reasons"), re.MULTILINE))
     assert {word.value: meaning for word, meaning in MEANINGS.items()} == rows
     assert set(MEANINGS) == {*Reason, *Refusal}
 
 
-def test_readme_has_each_exit_code() -> None:
-    """Each exit code has its row in the README and its line in --help."""
-    rows = re.findall(r"^\| (\d+) \|", section("Command line"), re.MULTILINE)
+@pytest.mark.parametrize(("page", "title"), [("README.md", "Command line"), ("docs/command-line.md", "Exit codes")])
+def test_documents_have_each_exit_code(page: str, title: str) -> None:
+    """Each exit code has its row in the README and on its page, and its line in --help."""
+    rows = re.findall(r"^\| (\d+) \|", section(page, title), re.MULTILINE)
     assert [str(code.value) for code in Exit] == rows
     told = cli.parser().format_help()
     assert [code for code in rows if not re.search(rf"^  {code} ", told, re.MULTILINE)] == []
 
 
-def test_readme_has_each_option() -> None:
-    """Each option of the command line is in the README."""
+def test_documents_have_each_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option of the command line and of its commands is on its page, and there is none besides."""
+    commands = re.findall(r"^    ([a-z]+) ", cli.parser().format_help(), re.MULTILINE)
+    assert {"status", "emulator"} < set(commands)
+    for arguments in ([], ["config", "check"], ["config", "schema"], *([command] for command in commands)):
+        with pytest.raises(SystemExit):
+            cli.parser().parse_args([*arguments, "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert options == set(re.findall(r"--[a-z][a-z-]+", read("docs/command-line.md")))
+
+
+def test_readme_has_each_option_without_a_command() -> None:
+    """The README has each option that goes without a command."""
     options = set(re.findall(r"--[a-z-]+", cli.parser().format_help()))
-    assert {option for option in options if option not in README} == set()
+    assert {option for option in options if option not in read("README.md")} == set()
 
 
-def test_readme_has_each_event() -> None:
-    """Each event that the program logs has its row in the README, and there is none besides."""
+def test_documents_have_each_member_of_the_report() -> None:
+    """Each member of a row of the JSON report has its row on its page, and there is none besides."""
+    look = Held(
+        observation=Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=T0), reason=Reason.OBSERVE
+    )
+    assert sorted(row(look)) == sorted(first_cells(section("docs/command-line.md", "JSON")))
+
+
+def test_documents_have_each_event() -> None:
+    """Each event that the program logs has its row on its page, and there is none besides."""
     logged = {event for path in (ROOT / "rotator").rglob("*.py") for event in _events(path)}
-    assert sorted(logged) == sorted(first_cells(section("Logs")))
+    assert sorted(logged) == sorted(first_cells(section("docs/logs.md", "Logs")))
 
 
 def _events(path: Path) -> Iterator[str]:
@@ -94,9 +104,9 @@ def _events(path: Path) -> Iterator[str]:
             yield str(first.value)
 
 
-def test_readme_has_each_setting() -> None:
-    """Each setting has its row in the README, with its default."""
-    rows = dict(re.findall(r"^\| `([^|]*)` \| ([^|]*)\|", section("Configuration"), re.MULTILINE))
+def test_documents_have_each_setting() -> None:
+    """Each setting has its row on its page, with its default."""
+    rows = dict(re.findall(r"^\| `([^|]*)` \| ([^|]*)\|", section("docs/configuration.md", "Settings"), re.MULTILINE))
     rows = {name: default for names, default in rows.items() for name in re.split(r"`, `", names)}
     settings = dict(_settings(Settings, ""))
     for model, prefix in ((TenantSettings, "tenants[]."),):
@@ -136,8 +146,8 @@ def test_shipped_configuration_writes_every_default_out() -> None:
     assert Settings(tenants=tenants) == Settings(tenants=tenants, **content)
 
 
-def test_readme_has_each_metric() -> None:
-    """Each metric of ours has its row in the README, and there is none besides."""
+def test_documents_have_each_metric() -> None:
+    """Each metric of ours has its row on its page, and there is none besides."""
     tenant = Tenant(
         name="contoso",
         id=tenant_id(),
@@ -153,7 +163,7 @@ def test_readme_has_each_metric() -> None:
         for family in text_string_to_metric_families(metrics.render("")[0].decode())
         if family.name.startswith(PREFIX)
     }
-    told = {name.partition("{")[0] for name in first_cells(section("Metrics"))}
+    told = {name.partition("{")[0] for name in first_cells(section("docs/metrics-and-alerts.md", "Metrics"))}
     assert sorted(exposed) == sorted(told)
 
 
@@ -165,9 +175,10 @@ def test_config_file_has_each_setting() -> None:
     assert fields - shown == set()
 
 
-def test_readme_names_tests_that_exist() -> None:
-    """Each test that the README names for a promise is there."""
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", README)
+def test_documents_name_tests_that_exist() -> None:
+    """Each test that a document names, such as for a promise, is there."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", DOCUMENTS)
+    assert len(named) > 15
     missing = [
         (path, name)
         for path, name in named

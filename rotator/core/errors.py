@@ -4,7 +4,7 @@ What can go wrong, and who must act.
     RotatorError
     ├── ConfigError     the configuration is invalid: whoever wrote it must act
     └── RequestError    a request to Graph or to the login host did not do what we asked;
-                        `failure.kind` says why, and the README says who must act on it
+                        `failure.kind` says why, and docs/outcomes-and-failures.md says who must act on it
 
 `FailureKind` is the closed list of the interface. Everything that is not a
 `RotatorError` is a bug of ours; the sweep alone catches it, as `internal`.

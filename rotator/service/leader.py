@@ -9,39 +9,17 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, JobFailed, RequestFinished
 from rotator.core.lease import LeaseTimings
-from rotator.shell.election import PATIENCE, Elector
+from rotator.shell.election import Elector
 from rotator.shell.gates import is_wrong, led
+from rotator.shell.lease_record import LEASE_REQUEST_TIMEOUT
 from rotator.shell.tenant import Tenant
 from rotator.wiring import Program
 
-END_TIMEOUT = 3 * PATIENCE  # seconds that the elector has to end in, once no write is under way
-
-
-class Leadership(Protocol):
-    """What pages and metrics ask of the election."""
-
-    @property
-    def is_leading(self) -> bool:
-        """Whether this replica leads, at this very moment."""
-        ...
-
-    @property
-    def has_followed(self) -> bool:
-        """Whether it has found out at least once that it does not lead: such a replica is ready without a sweep."""
-        ...
-
-    def leader(self) -> str | None:
-        """The identity of the leader; None where there is none, as far as this replica knows."""
-        ...
-
-    def line(self) -> str:
-        """Who leads, for people."""
-        ...
+END_TIMEOUT = 3 * LEASE_REQUEST_TIMEOUT  # seconds that the elector has to end in, once no write is under way
 
 
 class Candidate:
@@ -84,23 +62,23 @@ class Candidate:
             ),
             identity=lease.new_identity(),
             clock=program.clock,
-            chance=random.random,
+            jitter=random.random,
             tell=program.tell,
-            bug=lambda error: program.tell(JobFailed(job="lease", error=error)),
+            on_bug=lambda error: program.tell(JobFailed(job="lease", error=error)),
             is_confirming=is_confirming,
         )
         self._thread = threading.Thread(target=self._elector.run, name="lease", daemon=True)
 
     @property
     def is_leading(self) -> bool:
-        return self._elector.is_leading
+        return self._elector.state.is_leading
 
     @property
     def has_followed(self) -> bool:
-        return self._elector.has_followed
+        return self._elector.state.has_followed
 
     def leader(self) -> str | None:
-        return self._elector.leader()
+        return self._elector.state.leader()
 
     def line(self) -> str:
         if self.is_leading:
@@ -111,17 +89,17 @@ class Candidate:
     def guarded(self, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
         """*tenants*, to which only the leader writes."""
         return tuple(
-            replace(each, writing=led(each.writing, self._elector, self._max_write_seconds)) for each in tenants
+            replace(each, writing=led(each.writing, self._elector.state, self._max_write_seconds)) for each in tenants
         )
 
     def on_event(self, event: Event) -> None:
         """Have a replica whose clock is wrong let another one try: it may not write."""
         if isinstance(event, RequestFinished) and event.exchange.skew is not None and is_wrong(event.exchange.skew):
-            self._elector.step_aside()
+            self._elector.state.step_down()
 
     def on_confirmed(self) -> None:
         """Take note that a tenant has no key left that was asked for and not seen."""
-        self._elector.wake()
+        self._elector.state.on_confirmed()
 
     def start(self) -> None:
         """Begin to follow."""
@@ -129,7 +107,7 @@ class Candidate:
 
     def stop(self) -> None:
         """Stop leading; the lease is handed over as soon as no write is under way."""
-        self._elector.stop()
+        self._elector.state.stop()
 
     def join(self) -> None:
         """Wait until it is handed over, after what was under way has ended."""

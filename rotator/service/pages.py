@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Protocol
 
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
@@ -12,7 +13,6 @@ from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Server
-from rotator.service.leader import Leadership
 from rotator.shell.status_store import StatusStore
 from rotator.views.page import ProcessStatus, page
 from rotator.views.report_json import document
@@ -36,6 +36,28 @@ class Shown:
     began: datetime
     swept: datetime | None = None
     is_active: bool = True
+
+
+class Leadership(Protocol):
+    """What pages and metrics ask of the election."""
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this replica leads, at this very moment."""
+        ...
+
+    @property
+    def has_followed(self) -> bool:
+        """Whether it has found out at least once that it does not lead: such a replica is ready without a sweep."""
+        ...
+
+    def leader(self) -> str | None:
+        """The identity of the leader; None where there is none, as far as this replica knows."""
+        ...
+
+    def line(self) -> str:
+        """Who leads, for people."""
+        ...
 
 
 class Pages:

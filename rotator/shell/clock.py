@@ -64,7 +64,8 @@ class SystemClock:
 
     def linger(self, seconds: float) -> None:
         """Wait, whatever `stop` says."""
-        time.sleep(seconds)
+        if seconds > 0:
+            time.sleep(seconds)
 
     def stop(self) -> None:
         """Wake every sleeper, now and from now on."""

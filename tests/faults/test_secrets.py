@@ -87,9 +87,9 @@ LAYERS = {
     "graph": "rotator.edges.graph:GraphKeysets._send",
     "page": "rotator.edges.graph:parse_page",
     "keyset": "rotator.edges.graph:parse_keyset",
-    "decide": "rotator.shell.reconcile:decide",
+    "decide": "rotator.core.look:decide",
     "generate": "rotator.edges.graph:GraphKeysets.generate",
-    "confirm": "rotator.shell.confirm:Confirmation.see",
+    "confirm": "rotator.shell.visit:Visit.look_for_keys",
 }
 """Where an exception is forced in a pass."""
 
@@ -98,7 +98,7 @@ AT_THE_END = {"exit": "rotator.commands.inspect:exit_code"}
 
 IN_A_DAEMON = {
     "sweep": "rotator.shell.loop:Loop.sweep",
-    "outcome": "rotator.edges.metrics:Metrics.outcome",
+    "outcome": "rotator.edges.metrics:Metrics.on_event",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }
 """Where else an exception is forced in a daemon."""

@@ -421,7 +421,8 @@ def test_without_an_election(bench: Bench) -> None:
     imported = "import sys, rotator.commands.serve, rotator.commands.once; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, check=True).stdout.split()
     assert "rotator.service.daemon" in found
-    assert {"rotator.edges.lease", "rotator.service.leader", "rotator.shell.election"} & set(found) == set()
+    election = {"rotator.shell.election", "rotator.shell.leader_state", "rotator.shell.lease_record"}
+    assert {"rotator.edges.lease", "rotator.service.leader", *election} & set(found) == set()
     bench.begin(Tenant(keysets=(fresh(),)), leader_election={"enabled": False})
     daemon = bench.start(env={"KUBERNETES_SERVICE_HOST": "127.0.0.1"})
     daemon.log("sweep.finished")

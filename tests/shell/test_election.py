@@ -22,9 +22,11 @@ from rotator.core.lease import (
     Renewed,
 )
 from rotator.shell.clock import SystemClock
-from rotator.shell.election import ASIDE, GLANCE, PATIENCE, RELEASED, Elector
+from rotator.shell.election import FOLLOWER_POLL, Elector
+from rotator.shell.leader_state import STEP_DOWN_COOLDOWN
+from rotator.shell.lease_record import LEASE_REQUEST_TIMEOUT, RELEASED_DURATION
 
-PERIODS = LeaseTimings(lease_duration=60.0, renew_deadline=40.0, retry_period=10.0)
+TIMINGS = LeaseTimings(lease_duration=60.0, renew_deadline=40.0, retry_period=10.0)
 ME, OTHER = "pod-a_1", "pod-b_2"
 PASSING = (FailureKind.TIMEOUT, FailureKind.NETWORK, FailureKind.SERVICE, FailureKind.THROTTLED, FailureKind.UNREADABLE)
 MISSING = (FailureKind.AUTH, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
@@ -98,21 +100,22 @@ def error(kind: FailureKind) -> RequestError:
 
 
 class Replica:
-    """An elector with a clock, an API and a memory of its own; draws 1.0 from chance but for a hair."""
+    """An elector with a clock, an API and a memory of its own; its jitter is always 0.5."""
 
-    def __init__(self, periods: LeaseTimings = PERIODS) -> None:
+    def __init__(self, timings: LeaseTimings = TIMINGS, *, is_confirming: Callable[[], bool] = lambda: False) -> None:
         self.clock = Clock()
         self.api = Api(self.clock)
         self.news: list[ElectionEvent] = []
         self.bugs: list[Exception] = []
         self.elector = Elector(
             self.api,
-            periods,
+            timings,
             identity=ME,
             clock=self.clock,
-            chance=lambda: 0.5,
+            jitter=lambda: 0.5,
             tell=self.news.append,
-            bug=self.bugs.append,
+            on_bug=self.bugs.append,
+            is_confirming=is_confirming,
         )
 
     def fails(self, kind: FailureKind) -> Trick:
@@ -147,7 +150,7 @@ class Replica:
     def leads(self) -> "Replica":
         """The replica, once it leads; *began* is the start of its last renewal."""
         assert self.elector.step() == 0.0
-        assert self.elector.is_leading
+        assert self.elector.state.is_leading
         self.news.clear()
         self.api.asked.clear()
         return self
@@ -194,7 +197,7 @@ def test_follow_times_from_when_it_was_seen(replica: Replica, *, waited: float, 
     replica.elector.step()
     replica.clock.time += waited
     replica.elector.step()
-    assert replica.elector.is_leading is leads
+    assert replica.elector.state.is_leading is leads
 
 
 def test_follow_times_anew_after_each_change(replica: Replica) -> None:
@@ -205,7 +208,7 @@ def test_follow_times_anew_after_each_change(replica: Replica) -> None:
         replica.clock.time += 50
         replica.api.edit(holder=OTHER)
     replica.elector.step()
-    assert not replica.elector.is_leading
+    assert not replica.elector.state.is_leading
 
 
 def test_follow_times_from_the_answer(replica: Replica) -> None:
@@ -215,7 +218,7 @@ def test_follow_times_from_the_answer(replica: Replica) -> None:
     replica.elector.step()
     replica.clock.time += 59.0  # 63 since it was asked
     replica.elector.step()
-    assert not replica.elector.is_leading
+    assert not replica.elector.state.is_leading
 
 
 def test_follow_goes_by_the_duration_of_the_holder(replica: Replica) -> None:
@@ -224,15 +227,15 @@ def test_follow_goes_by_the_duration_of_the_holder(replica: Replica) -> None:
     replica.elector.step()
     replica.clock.time += 99
     replica.elector.step()
-    assert not replica.elector.is_leading
+    assert not replica.elector.state.is_leading
     replica.api.edit(duration=None)
     replica.elector.step()
     replica.clock.time += 59
     replica.elector.step()
-    assert not replica.elector.is_leading
+    assert not replica.elector.state.is_leading
     replica.clock.time += 1
     replica.elector.step()
-    assert replica.elector.is_leading
+    assert replica.elector.state.is_leading
 
 
 def test_follow_takes_a_lease_that_nobody_holds(replica: Replica) -> None:
@@ -256,15 +259,15 @@ def test_follow_takes_within_duration_and_one_look(replica: Replica) -> None:
     """After the holder's last renewal it takes no longer than a look and the duration, however the looks fall."""
     replica.api.edit(holder=OTHER, duration=60.0)
     replica.passes(100.3)
-    assert replica.elector.is_leading
+    assert replica.elector.state.is_leading
     first = next(instant for operation, instant, _ in replica.api.asked if operation == "write")
-    assert 1060.0 <= first <= 1060.0 + GLANCE
+    assert 1060.0 <= first <= 1060.0 + FOLLOWER_POLL
 
 
-@pytest.mark.parametrize(("retry", "longest"), [(10.0, GLANCE), (1.0, 1.0)])
+@pytest.mark.parametrize(("retry", "longest"), [(10.0, FOLLOWER_POLL), (1.0, 1.0)])
 def test_follow_looks_often(retry: float, longest: float) -> None:
     """A follower looks so often that a lease which was released is taken in under two seconds."""
-    replica = Replica(replace(PERIODS, retry_period=retry))
+    replica = Replica(replace(TIMINGS, retry_period=retry))
     replica.api.edit(holder=OTHER, duration=60.0)
     wait = replica.elector.step()
     assert wait is not None
@@ -286,7 +289,7 @@ def test_follow_looks_often(retry: float, longest: float) -> None:
 def test_lead_until_the_deadline(leader: Replica, *, passed: float, leads: bool) -> None:
     """It leads until renew_deadline after the start of its last renewal, and not an instant longer, asked or not."""
     leader.clock.time += passed
-    assert leader.elector.is_leading is leads
+    assert leader.elector.state.is_leading is leads
     leader.api.tricks.append(leader.fails(FailureKind.NETWORK))
     leader.elector.step()
     assert (Lost(identity=ME, reason=LossReason.DEADLINE) in leader.news) is not leads
@@ -298,9 +301,9 @@ def test_lead_counts_from_the_start_of_a_renewal(leader: Replica) -> None:
     leader.api.tricks.append(leader.takes(4.0))
     leader.elector.step()
     leader.clock.time = 1010.0 + 39.9
-    assert leader.elector.is_leading
+    assert leader.elector.state.is_leading
     leader.clock.time = 1010.0 + 40.0
-    assert not leader.elector.is_leading
+    assert not leader.elector.state.is_leading
 
 
 def test_lead_counts_from_the_start_of_taking_it(replica: Replica) -> None:
@@ -308,7 +311,7 @@ def test_lead_counts_from_the_start_of_taking_it(replica: Replica) -> None:
     replica.api.tricks.extend((replica.takes(0.0), replica.takes(4.0)))
     replica.elector.step()
     replica.clock.time = 1000.0 + 40.0
-    assert not replica.elector.is_leading
+    assert not replica.elector.state.is_leading
 
 
 def test_lead_renews_in_time(leader: Replica) -> None:
@@ -317,7 +320,7 @@ def test_lead_renews_in_time(leader: Replica) -> None:
     instants = [instant for _, instant, _ in leader.api.asked]
     assert {"write"} == set(leader.api.operations)
     assert max(b - a for a, b in zip([1000.0, *instants], instants, strict=False)) < 10.0
-    assert leader.elector.is_leading
+    assert leader.elector.state.is_leading
     assert {"Renewed"} == set(leader.told)
     assert leader.api.lease.transitions == 1
 
@@ -330,7 +333,7 @@ def test_lead_survives_a_renewal_that_failed(leader: Replica, kind: FailureKind)
     leader.passes(15)
     assert leader.api.operations[:3] == ["write", "read", "write"]
     assert leader.told[:2] == ["LeaseRequestFailed", "Renewed"]
-    assert leader.elector.is_leading
+    assert leader.elector.state.is_leading
 
 
 @pytest.mark.parametrize("kind", [*PASSING, *MISSING])
@@ -339,18 +342,20 @@ def test_lead_ends_where_every_renewal_fails(leader: Replica, kind: FailureKind)
     leader.api.tricks.extend([leader.fails(kind)] * 50)
     leader.passes(40.5)
     assert Lost(identity=ME, reason=LossReason.DEADLINE) in leader.news
-    assert not leader.elector.is_leading
+    assert not leader.elector.state.is_leading
 
 
 @pytest.mark.parametrize("deadline", [36.0, 37.5, 40.0])
 def test_lead_requests_end_before_the_deadline(deadline: float) -> None:
     """Every request has a timeout inside the deadline, and there are several tries before it, though each one hangs."""
-    leader = Replica(replace(PERIODS, renew_deadline=deadline)).leads()
+    leader = Replica(replace(TIMINGS, renew_deadline=deadline)).leads()
     leader.api.tricks.extend([leader.hangs()] * 50)
     leader.passes(deadline - 0.1)
     tries = [(instant, timeout) for _, instant, timeout in leader.api.asked if instant < 1000.0 + deadline]
     assert len(tries) >= 3
-    assert all(0 < timeout <= PATIENCE and instant + timeout <= 1000.0 + deadline for instant, timeout in tries)
+    assert all(
+        0 < timeout <= LEASE_REQUEST_TIMEOUT and instant + timeout <= 1000.0 + deadline for instant, timeout in tries
+    )
 
 
 @pytest.mark.parametrize("seconds", [5.0, 6.0])
@@ -369,7 +374,7 @@ def test_lead_ends_at_a_conflict(leader: Replica) -> None:
     leader.api.edit(duration=60.0)
     leader.elector.step()
     assert [Lost(identity=ME, reason=LossReason.TAKEN)] == leader.news
-    assert not leader.elector.is_leading
+    assert not leader.elector.state.is_leading
 
 
 def test_lead_ends_where_another_holds_it(leader: Replica) -> None:
@@ -399,7 +404,7 @@ def test_stop_after_a_claim_whose_answer_was_lost(replica: Replica) -> None:
     replica.api.tricks.extend((replica.takes(0), replica.hangs(done=True)))
     replica.elector.step()
     assert replica.api.lease.holder == ME
-    replica.elector.stop()
+    replica.elector.state.stop()
     replica.passes(0)
     assert replica.api.lease.holder == ""
 
@@ -418,50 +423,50 @@ def test_stop_after_a_claim_whose_answer_was_lost(replica: Replica) -> None:
 def test_begin_write_needs_time(leader: Replica, *, passed: float, allowed: bool) -> None:
     """A write begins only where more time is left than it can take."""
     leader.clock.time += passed
-    assert leader.elector.begin_write(30.0) is allowed
+    assert leader.elector.state.begin_write(30.0) is allowed
 
 
 def test_begin_write_of_a_follower(replica: Replica) -> None:
     """Who does not lead does not write."""
     replica.api.edit(holder=OTHER, duration=60.0)
     replica.elector.step()
-    assert not replica.elector.begin_write(0.0)
+    assert not replica.elector.state.begin_write(0.0)
 
 
 @pytest.mark.parametrize("seen", [False, True], ids=["not yet seen", "seen"])
 def test_begin_write_after_stop(leader: Replica, *, seen: bool) -> None:
     """Nothing begins once it was asked to stop, whether the elector's thread has come to it or not."""
-    leader.elector.stop()
+    leader.elector.state.stop()
     if seen:
         leader.elector.step()
-    assert not leader.elector.begin_write(1.0)
+    assert not leader.elector.state.begin_write(1.0)
 
 
 def test_stop_hands_over_at_once(leader: Replica) -> None:
     """Where nothing is under way, the lease is released with the next step: nobody holds it, transitions are kept."""
-    leader.elector.stop()
+    leader.elector.state.stop()
     leader.passes(0)
     assert [Lost(identity=ME, reason=LossReason.STOPPING), Released(identity=ME, was_handed_over=True)] == leader.news
-    assert Lease(holder="", duration=RELEASED, transitions=1, version="3") == leader.api.lease
+    assert Lease(holder="", duration=RELEASED_DURATION, transitions=1, version="3") == leader.api.lease
     assert leader.elector.step() is None
 
 
 def test_stop_needs_one_request(leader: Replica) -> None:
     """A record that is ours beyond doubt is handed back without a look, and then all is done."""
-    leader.elector.stop()
+    leader.elector.state.stop()
     assert (leader.elector.step(), leader.elector.step()) == (0.0, None)
     assert leader.api.operations == ["write"]
 
 
 def test_stop_waits_for_the_write(leader: Replica) -> None:
     """While a write is under way the lease is kept, and renewed beyond every deadline; then it is released."""
-    assert leader.elector.begin_write(30.0)
-    leader.elector.stop()
+    assert leader.elector.state.begin_write(30.0)
+    leader.elector.state.stop()
     leader.passes(100)
     assert leader.api.lease.holder == ME
     assert leader.told.count("Renewed") > 8
     assert "Released" not in leader.told
-    leader.elector.end_write()
+    leader.elector.state.end_write()
     leader.passes(0)
     assert leader.news[-1] == Released(identity=ME, was_handed_over=True)
     assert leader.api.lease.holder == ""
@@ -469,34 +474,34 @@ def test_stop_waits_for_the_write(leader: Replica) -> None:
 
 def test_stop_renews_no_sooner_for_a_write(leader: Replica) -> None:
     """A lease that is kept for a write is renewed when it is time, and not because of the stop."""
-    assert leader.elector.begin_write(30.0)
-    leader.elector.stop()
+    assert leader.elector.state.begin_write(30.0)
+    leader.elector.state.stop()
     leader.passes(7.9)
     assert leader.api.asked == []
 
 
 def test_stop_waits_for_every_write(leader: Replica) -> None:
     """Writes are told apart by their threads: the end of one is not that of another."""
-    assert leader.elector.begin_write(30.0)
-    other = threading.Thread(target=lambda: leader.elector.begin_write(30.0))
+    assert leader.elector.state.begin_write(30.0)
+    other = threading.Thread(target=lambda: leader.elector.state.begin_write(30.0))
     other.start()
     other.join()
-    leader.elector.stop()
-    leader.elector.end_write()
+    leader.elector.state.stop()
+    leader.elector.state.end_write()
     leader.passes(30)
     assert leader.api.lease.holder == ME
 
 
 def test_stop_while_another_takes_it(leader: Replica) -> None:
     """Where the lease is lost while the last write ends, it is nobody's business to release it."""
-    assert leader.elector.begin_write(30.0)
-    leader.elector.stop()
+    assert leader.elector.state.begin_write(30.0)
+    leader.elector.state.stop()
     leader.elector.step()
     leader.api.edit(holder=OTHER)
     leader.clock.time += 10
     leader.elector.step()
     leader.elector.step()
-    leader.elector.end_write()
+    leader.elector.state.end_write()
     leader.passes(0)
     assert leader.news[-1] == Released(identity=ME, was_handed_over=False)
     assert leader.api.lease.holder == OTHER
@@ -510,73 +515,94 @@ def test_stop_of_a_former_leader_whose_claim_is_in_doubt(leader: Replica) -> Non
     leader.api.tricks.extend((leader.takes(0), leader.hangs(done=True)))
     leader.elector.step()
     assert leader.api.lease.holder == ME
-    leader.elector.stop()
+    leader.elector.state.stop()
     leader.passes(0)
     assert leader.api.lease.holder == ""
 
 
-def test_step_aside_lets_another_lead(leader: Replica) -> None:
-    """Whoever steps aside hands the lease over at once, and follows whoever takes it."""
-    leader.elector.step_aside()
-    assert not leader.elector.begin_write(1.0)
+def test_step_down_lets_another_lead(leader: Replica) -> None:
+    """Whoever steps down hands the lease over at once, and follows whoever takes it."""
+    leader.elector.state.step_down()
+    assert not leader.elector.state.begin_write(1.0)
     leader.passes(0)
     assert [Lost(identity=ME, reason=LossReason.CLOCK), Released(identity=ME, was_handed_over=True)] == leader.news
     assert leader.api.lease.holder == ""
     leader.api.edit(holder=OTHER, duration=60.0)
     leader.passes(30)
-    assert (leader.told.count("Acquired"), leader.elector.leader()) == (0, OTHER)
+    assert (leader.told.count("Acquired"), leader.elector.state.leader()) == (0, OTHER)
 
 
-def test_step_aside_where_there_is_nobody_else(leader: Replica) -> None:
+def test_step_down_where_there_is_nobody_else(leader: Replica) -> None:
     """The lease that nobody wanted is taken again after a retry period, and kept for ten minutes whatever is asked."""
-    leader.elector.step_aside()
+    leader.elector.state.step_down()
     waits = [leader.elector.step() for _ in range(2)]
     assert waits[0] == 0
-    assert PERIODS.retry_period * 0.8 <= (waits[1] or 0) <= PERIODS.retry_period
-    leader.clock.time += PERIODS.retry_period
+    assert TIMINGS.retry_period * 0.8 <= (waits[1] or 0) <= TIMINGS.retry_period
+    leader.clock.time += TIMINGS.retry_period
     leader.passes(0)
     assert leader.told == ["Lost", "Released", "Acquired"]
-    leader.passes(ASIDE - PERIODS.retry_period - 1)
-    leader.elector.step_aside()
+    leader.passes(STEP_DOWN_COOLDOWN - TIMINGS.retry_period - 1)
+    leader.elector.state.step_down()
     leader.passes(0)
     assert "Lost" not in leader.told[3:]
     leader.passes(1)
-    leader.elector.step_aside()
+    leader.elector.state.step_down()
     leader.passes(0)
     assert leader.news[-2:] == [Lost(identity=ME, reason=LossReason.CLOCK), Released(identity=ME, was_handed_over=True)]
 
 
-def test_step_aside_waits_for_the_write(leader: Replica) -> None:
+def test_step_down_waits_for_the_write(leader: Replica) -> None:
     """While a write is under way the lease is kept, and renewed."""
-    assert leader.elector.begin_write(30.0)
-    leader.elector.step_aside()
+    assert leader.elector.state.begin_write(30.0)
+    leader.elector.state.step_down()
     leader.passes(100)
     assert (leader.api.lease.holder, "Released" in leader.told) == (ME, False)
-    leader.elector.end_write()
+    leader.elector.state.end_write()
     leader.passes(0)
     assert (leader.news[-1], leader.api.lease.holder) == (Released(identity=ME, was_handed_over=True), "")
 
 
-def test_step_aside_of_a_follower(replica: Replica) -> None:
+def test_step_down_of_a_follower(replica: Replica) -> None:
     """Who does not lead has nothing to hand over, and is not the less fit to lead later."""
     replica.api.edit(holder=OTHER, duration=60.0)
     replica.elector.step()
-    replica.elector.step_aside()
+    replica.elector.state.step_down()
     replica.api.edit(holder="")
-    replica.passes(GLANCE)
-    assert replica.elector.is_leading
+    replica.passes(FOLLOWER_POLL)
+    assert replica.elector.state.is_leading
+
+
+def test_step_down_waits_for_confirmation() -> None:
+    """A generated key that is not confirmed keeps the lease; once it is confirmed, the lease is released at once."""
+    confirming = [True]
+    replica = Replica(is_confirming=lambda: bool(confirming)).leads()
+    replica.elector.state.step_down()
+    replica.passes(100)
+    assert (replica.api.lease.holder, "Released" in replica.told) == (ME, False)
+    replica.elector.state.wait(0.0)
+    confirming.clear()
+    replica.elector.state.on_confirmed()
+    assert replica.elector.state.wait(0.0)
+    replica.passes(0)
+    assert (replica.news[-1], replica.api.lease.holder) == (Released(identity=ME, was_handed_over=True), "")
+
+
+def test_confirmation_wakes_no_leader(leader: Replica) -> None:
+    """A leader has nothing to finish: its thread goes on waiting for the next renewal."""
+    leader.elector.state.on_confirmed()
+    assert not leader.elector.state.wait(0.0)
 
 
 def test_deadline_waits_for_the_write(leader: Replica) -> None:
     """After the deadline, too, nothing is released before the write has ended; nor is anything renewed."""
-    assert leader.elector.begin_write(30.0)
+    assert leader.elector.state.begin_write(30.0)
     leader.api.tricks.extend([leader.fails(FailureKind.NETWORK)] * 5)
     leader.passes(41)
     leader.api.tricks.clear()
     before = len(leader.api.asked)
     leader.passes(30)
     assert len(leader.api.asked) == before
-    leader.elector.end_write()
+    leader.elector.state.end_write()
     leader.elector.step()
     assert leader.news[-1] == Released(identity=ME, was_handed_over=True)
     assert leader.api.lease.holder == ""
@@ -605,13 +631,13 @@ def test_deadline_lets_others_try_first(leader: Replica) -> None:
     assert wait >= 8.0
     leader.clock.time += wait
     leader.elector.step()
-    assert leader.elector.is_leading
+    assert leader.elector.state.is_leading
 
 
 @pytest.mark.parametrize("done", [False, True])
 def test_release_that_fails(leader: Replica, *, done: bool) -> None:
     """A release is tried once: a process that is to end does not wait for the API, and the lease lapses by itself."""
-    leader.elector.stop()
+    leader.elector.state.stop()
     leader.api.tricks.append(leader.hangs(done=done))
     leader.passes(20)
     assert leader.told == ["Lost", "LeaseRequestFailed", "Released"]
@@ -625,7 +651,7 @@ def test_release_in_doubt(leader: Replica) -> None:
     leader.clock.time += 10
     leader.api.tricks.append(leader.hangs(done=True))
     leader.elector.step()
-    leader.elector.stop()
+    leader.elector.state.stop()
     leader.passes(0)
     assert leader.api.operations == ["write", "read", "write"]
     assert leader.api.lease.holder == ""
@@ -647,13 +673,13 @@ def test_follow_after_a_lost_answer(replica: Replica) -> None:
     """Who took the lease and did not hear of it finds itself as its holder, and leads from the renewal on."""
     replica.api.tricks.extend((replica.takes(0), replica.hangs(done=True)))
     replica.elector.step()
-    assert not replica.elector.is_leading
+    assert not replica.elector.state.is_leading
     replica.clock.time += 30
     began = replica.clock.time
     replica.elector.step()
-    assert replica.elector.is_leading
+    assert replica.elector.state.is_leading
     replica.clock.time = began + 39.9
-    assert replica.elector.is_leading
+    assert replica.elector.state.is_leading
     assert replica.api.lease.transitions == 1
 
 
@@ -668,10 +694,10 @@ def test_follow_where_another_was_faster(replica: Replica) -> None:
     replica.api.tricks.append(trick)
     wait = replica.elector.step()
     assert wait is not None
-    assert wait < GLANCE
+    assert wait < FOLLOWER_POLL
     assert replica.news == []
     replica.elector.step()
-    assert replica.elector.leader() == OTHER
+    assert replica.elector.state.leader() == OTHER
 
 
 # --- what is told, and what is asked of it
@@ -684,9 +710,9 @@ def test_follow_without_permission(replica: Replica, kind: FailureKind) -> None:
     replica.passes(30)
     troubles = [news for news in replica.news if isinstance(news, LeaseRequestFailed)]
     assert [trouble.is_repeated for trouble in troubles] == [False, True, True, True]
-    assert replica.elector.has_followed
+    assert replica.elector.state.has_followed
     replica.passes(10)
-    assert replica.elector.is_leading
+    assert replica.elector.state.is_leading
 
 
 def test_trouble_is_told_anew_after_success(leader: Replica) -> None:
@@ -703,36 +729,36 @@ def test_trouble_is_told_anew_after_success(leader: Replica) -> None:
 
 def test_leader_as_it_is_known(replica: Replica) -> None:
     """Nobody before the first look, then the holder, then itself, and nobody once that is over."""
-    assert (replica.elector.leader(), replica.elector.has_followed) == (None, False)
+    assert (replica.elector.state.leader(), replica.elector.state.has_followed) == (None, False)
     replica.api.edit(holder=OTHER, duration=60.0)
     replica.elector.step()
-    assert (replica.elector.leader(), replica.elector.has_followed) == (OTHER, True)
+    assert (replica.elector.state.leader(), replica.elector.state.has_followed) == (OTHER, True)
     replica.api.edit(holder="")
     replica.elector.step()
-    assert replica.elector.leader() == ME
-    replica.elector.stop()
+    assert replica.elector.state.leader() == ME
+    replica.elector.state.stop()
     replica.passes(0)
-    assert replica.elector.leader() is None
+    assert replica.elector.state.leader() is None
 
 
 def test_first_leader_has_not_followed(replica: Replica) -> None:
     """Who leads from its first look on has not followed: it is ready once it has swept."""
     replica.leads()
-    assert not replica.elector.has_followed
+    assert not replica.elector.state.has_followed
 
 
 def test_former_leader_has_followed(leader: Replica) -> None:
     """Who leads no more knows that, though it has seen no other leader yet."""
     leader.clock.time += 40
     leader.passes(0)
-    assert leader.elector.has_followed
+    assert leader.elector.state.has_followed
 
 
 def test_stop_of_a_follower(replica: Replica) -> None:
     """A follower that is to stop asks nothing any more."""
     replica.api.edit(holder=OTHER, duration=60.0)
     replica.elector.step()
-    replica.elector.stop()
+    replica.elector.state.stop()
     before = len(replica.api.asked)
     assert replica.elector.step() is None
     assert len(replica.api.asked) == before
@@ -745,7 +771,7 @@ def test_stop_of_a_former_leader(leader: Replica) -> None:
     leader.elector.step()
     assert leader.told == ["Lost", "Released"]
     before = len(leader.api.asked)
-    leader.elector.stop()
+    leader.elector.state.stop()
     assert leader.elector.step() is None
     assert len(leader.api.asked) == before
 
@@ -764,12 +790,12 @@ def test_run_is_woken() -> None:
     replica = Replica(LeaseTimings(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
     elector = replica.elector
     thread = run(elector)
-    wait_for(lambda: elector.is_leading)
-    assert elector.begin_write(1.0)
-    elector.stop()
+    wait_for(lambda: elector.state.is_leading)
+    assert elector.state.begin_write(1.0)
+    elector.state.stop()
     wait_for(lambda: "Lost" in replica.told)
     assert thread.is_alive()
-    elector.end_write()
+    elector.state.end_write()
     thread.join(20)
     assert not thread.is_alive()
     assert replica.news[-1] == Released(identity=ME, was_handed_over=True)
@@ -780,7 +806,7 @@ def test_run_looks_at_once() -> None:
     replica = Replica(LeaseTimings(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
     thread = run(replica.elector)
     wait_for(lambda: replica.api.asked)
-    replica.elector.stop()
+    replica.elector.state.stop()
     thread.join(20)
     assert not thread.is_alive()
 
@@ -791,7 +817,7 @@ def test_run_waits_between_steps(replica: Replica) -> None:
     thread = run(replica.elector)
     wait_for(lambda: replica.api.asked)
     SystemClock().sleep(0.2)
-    replica.elector.stop()
+    replica.elector.state.stop()
     thread.join(20)
     assert not thread.is_alive()
     assert len(replica.api.asked) < 5
@@ -807,7 +833,7 @@ def test_run_waits_after_a_bug(replica: Replica) -> None:
     thread = run(replica.elector)
     wait_for(lambda: replica.bugs)
     SystemClock().sleep(0.2)
-    replica.elector.stop()
+    replica.elector.state.stop()
     thread.join(20)
     assert (thread.is_alive(), len(replica.bugs)) == (False, 1)
 
@@ -821,9 +847,9 @@ def test_run_survives_a_bug() -> None:
 
     replica.api.tricks.append(trick)
     thread = run(replica.elector)
-    wait_for(lambda: replica.elector.is_leading)
+    wait_for(lambda: replica.elector.state.is_leading)
     assert [type(bug).__name__ for bug in replica.bugs] == ["IndexError"]
-    replica.elector.stop()
+    replica.elector.state.stop()
     thread.join(20)
     assert not thread.is_alive()
 
@@ -838,7 +864,7 @@ def test_end_of_a_term_whose_hearer_has_a_bug(leader: Replica) -> None:
     leader.clock.time += 40
     with pytest.raises(ValueError, match="Lost"):
         leader.elector.step()
-    assert not leader.elector.begin_write(0.0)
+    assert not leader.elector.state.begin_write(0.0)
 
 
 def test_renewed_is_told(leader: Replica) -> None:

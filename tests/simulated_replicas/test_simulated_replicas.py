@@ -12,9 +12,9 @@ from simulated_replicas.world import Network, Record, World
 from rotator.core.lease import ElectionEvent, LeaseTimings
 from rotator.shell.election import Elector
 
-PERIODS = LeaseTimings(lease_duration=6.0, renew_deadline=4.0, retry_period=1.0)
+TIMINGS = LeaseTimings(lease_duration=6.0, renew_deadline=4.0, retry_period=1.0)
 LONGEST = 2.0  # seconds that a write may take
-NUDGE = 0.05  # seconds until the end of a write or a wish to stop is seen
+WAKE_DELAY = 0.05  # seconds until the end of a write or a wish to stop is seen
 
 
 class Clock:
@@ -55,12 +55,12 @@ class Pod:
         self.news: list[tuple[float, ElectionEvent]] = []
         self.elector = Elector(
             self.network,
-            PERIODS,
+            TIMINGS,
             identity=name,
             clock=self.clock,
-            chance=self.random.random,
+            jitter=self.random.random,
             tell=lambda news: self.news.append((world.time, news)),
-            bug=world.errors.append,
+            on_bug=world.errors.append,
         )
         world.spawn(self._elect)
         world.spawn(self._write)
@@ -75,12 +75,12 @@ class Pod:
             self._thaw()
             wait = self.elector.step()
             left = wait or 0.0
-            while left > 0:  # a nudge is seen a little later than a real thread sees it
-                step = min(left, NUDGE if self.elector._stopping or self.elector._writes else left)  # noqa: SLF001
+            while left > 0:  # a requested step is seen a little later than a real thread sees it
+                may_be_woken = self.elector.state.is_stopping or self.elector.state.is_writing
+                step = min(left, WAKE_DELAY) if may_be_woken else left
                 self.world.sleep(step)
                 left -= step
-                if self.elector._nudged:  # noqa: SLF001
-                    self.elector._nudged = False  # noqa: SLF001
+                if self.elector.state.wait(0.0):
                     break
             if wait == 0.0:
                 self.world.sleep(0.0)
@@ -89,14 +89,14 @@ class Pod:
         while not self.killed:
             self.world.sleep(self.random.uniform(0.05, 1.0))
             self._thaw()
-            if not self.elector.begin_write(LONGEST):
+            if not self.elector.state.begin_write(LONGEST):
                 continue
             began = self.world.time
             # Its own deadline ends a request, however long its process was frozen meanwhile.
             self.world.sleep(self.random.uniform(0.0, LONGEST * 0.9))
             self.writes.append((began, self.world.time, self.name))
             if not self.killed:
-                self.elector.end_write()
+                self.elector.state.end_write()
 
 
 @contextmanager
@@ -155,8 +155,8 @@ def test_world_never_two_that_write(number: int, seed: int) -> None:
         trouble(world, members, seed, until=600.0)
         world.run(600.0 + 20.0)
         check(record, members)
-        assert [pod.elector.is_leading for pod in members if pod.elector.is_leading] == [True]
-        assert {pod.elector.leader() for pod in members} == {record.lease.holder}
+        assert [pod.elector.state.is_leading for pod in members if pod.elector.state.is_leading] == [True]
+        assert {pod.elector.state.leader() for pod in members} == {record.lease.holder}
         assert len(record.holders) > 4, "there was not much of an election"
 
 
@@ -177,17 +177,17 @@ def test_world_of_restarts(seed: int) -> None:
         random, alive = Random(seed), list(members)
         for generation in range(20):
             world.run(world.time + random.uniform(1.0, 15.0))
-            pod = random.choice([each for each in alive if each.elector.is_leading] or alive)
+            pod = random.choice([each for each in alive if each.elector.state.is_leading] or alive)
             alive.remove(pod)
             if random.random() < 0.5:
                 pod.killed = True
             else:
-                pod.elector.stop()
+                pod.elector.state.stop()
             alive.append(Pod(f"pod-{generation + 3}", world, record, seed))
             members.append(alive[-1])
         world.run(world.time + 20.0)
         check(record, [pod for pod in members if not pod.killed])
-        assert sum(pod.elector.is_leading for pod in alive) == 1
+        assert sum(pod.elector.state.is_leading for pod in alive) == 1
 
 
 def test_world_hands_over_at_once() -> None:
@@ -196,10 +196,10 @@ def test_world_hands_over_at_once() -> None:
         for pod in members:
             pod.network._way = lambda: 0.01  # type: ignore[method-assign]  # noqa: SLF001 - a good network
         world.run(30.0)
-        (leader,) = [pod for pod in members if pod.elector.is_leading]
-        leader.elector.stop()
+        (leader,) = [pod for pod in members if pod.elector.state.is_leading]
+        leader.elector.state.stop()
         world.run(30.0 + LONGEST + 2.0)
-        (follower,) = [pod for pod in members if pod.elector.is_leading]
+        (follower,) = [pod for pod in members if pod.elector.state.is_leading]
         taken = next(since for since, holder in record.holders if holder == follower.name)
         done = max([30.0, *(end for _, end, _ in leader.writes)])
         assert taken - done < 2.0

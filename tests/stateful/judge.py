@@ -9,7 +9,7 @@ comes to light in the midst of a job of the program, which would take an excepti
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stateful.program import Process
@@ -112,6 +112,15 @@ class Situation:
         return self.check_interval + jitter + 4 * (self.settle + MOMENT) + self.stale + SKEW
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A key that was asked for at *instant*, of which the program has told nothing yet."""
+
+    instant: float
+    is_doubtful: bool
+    was_looked_for: bool = False
+
+
 class Judge:
     """Holds one run against the promises."""
 
@@ -129,6 +138,7 @@ class Judge:
         self._tenant = tenant
         self._client_id = next(iter(tenant.apps))
         self._sent: list[Sent] = []
+        self._asked: dict[str, Asked] = {}
         self._told: Counter[tuple[str, ...]] = Counter()
         self._logged: Counter[tuple[str, ...]] = Counter()
         self._generated: dict[str, list[tuple[float, str | None]]] = {}
@@ -158,6 +168,7 @@ class Judge:
         self._logged.clear()
         self._generated.clear()
         self._left.clear()
+        self._asked.clear()
         for books in self.books.values():
             books.looks = []
         self.is_stopped = False
@@ -399,27 +410,35 @@ class Judge:
             self.fail("I3", f"{name}: the lead is short, and not told of: {outcome}")
 
     def _told_all(self, sent: list[Sent], fresh: list[Outcome]) -> None:
-        """No failed look and no POST goes without an outcome."""
+        """No failed look goes without an outcome, and no POST for longer than it may take to see the key."""
+        for each in sent:
+            self._note_asked(each)
+        self._failed_looks_told(sent, fresh)
+        for outcome in fresh:
+            name = outcome.observation.policy.keyset_id
+            ended = None if isinstance(outcome, Planned) else self._asked.pop(name, None)
+            if ended is not None and ended.is_doubtful and not ended.was_looked_for:
+                self.fail("I7", f"nobody knows what came of it, and nobody looked: {outcome}")
+        for name, asked in self._asked.items():
+            if self._world.now - asked.instant > 2 * self.situation.settle + MOMENT:
+                self.fail("I7", f"{name}: a key was asked for, and nothing was told: {asked}")
+
+    def _note_asked(self, sent: Sent) -> None:
+        if sent.operation is Operation.GENERATE_KEY and sent.keyset is not None:
+            is_doubtful = sent.was_sent and (sent.status or 500) >= 500
+            self._asked[sent.keyset] = Asked(instant=sent.instant, is_doubtful=is_doubtful)
+        elif sent.operation in (Operation.LIST_KEYSETS, Operation.GET_KEYSET):
+            for name in [name for name in self._asked if sent.keyset in (None, name)]:
+                self._asked[name] = replace(self._asked[name], was_looked_for=True)
+
+    def _failed_looks_told(self, sent: list[Sent], fresh: list[Outcome]) -> None:
         listed = [each for each in sent if each.operation is Operation.LIST_KEYSETS]
-        if listed and not _is_readable(listed[-1]):
-            failed = sum(isinstance(outcome, Failed) for outcome in fresh)
-            if failed < len(self.situation.may_write):
-                self.fail("I7", f"the list could not be read, and {failed} keysets failed: {listed[-1]}")
-        for number, each in enumerate(sent):
-            after = (later.operation is Operation.GET_KEYSET and later.keyset == each.keyset for later in sent[number:])
-            if (
-                each.operation is Operation.GENERATE_KEY
-                and (each.status or 500) >= 500
-                and each.was_sent
-                and not any(after)
-            ):
-                self.fail("I7", f"nobody knows what came of it, and nobody looked: {each}")
-        for name in {each.keyset for each in sent if each.operation is Operation.GENERATE_KEY}:
-            told = [
-                each for each in fresh if each.observation.policy.keyset_id == name and not isinstance(each, Planned)
-            ]
-            if not told:
-                self.fail("I7", f"{name}: a key was asked for, and nothing was told")
+        if not listed or _is_readable(listed[-1]):
+            return
+        failed = sum(isinstance(outcome, Failed) for outcome in fresh)
+        is_for_keys = bool(self._asked) and failed == 0  # one request that looked for keys that were asked for
+        if failed < len(self.situation.may_write) - len(self._asked) and not is_for_keys:
+            self.fail("I7", f"the list could not be read, and {failed} keysets failed: {listed[-1]}")
 
     def _counted_and_logged(self, process: Process, fresh: list[Outcome]) -> None:
         for line in process.log_lines():

@@ -1,0 +1,78 @@
+"""The documents as text: which there are, their sections, tables, links and snippets."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+OF_OURS = (
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+)
+"""The documents that users read first; those below deploy/ have tests of their own."""
+
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def read(name: str) -> str:
+    """The text of the document *name*, such as docs/logs.md."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def section(name: str, title: str) -> str:
+    """What document *name* has below the heading *title*, up to the next heading."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", read(name), re.MULTILINE | re.DOTALL)
+    assert found, f"{name} has no section {title}"
+    return found.group(1)
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the tables in *text*, without the rows of hyphens; headings are rows as well."""
+    lines = re.findall(r"^\| (.*) \|$", text, re.MULTILINE)
+    return [[cell.strip() for cell in line.split(" | ")] for line in lines]
+
+
+def first_cells(text: str) -> list[str]:
+    """The names in code style of the first column of the tables in *text*."""
+    return [name for cells in rows(text) for name in re.findall(r"`([^`]+)`", cells[0])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snippet:
+    """A fenced block of a document, without its indentation."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    @property
+    def id(self) -> str:
+        """Where it is."""
+        return f"{self.page}:{self.line}"
+
+
+def snippets(language: str | None = None) -> Iterator[Snippet]:
+    """The fenced blocks in *language*, of all languages where it is None."""
+    for path in OF_OURS:
+        text = path.read_text(encoding="utf-8")
+        for found in _FENCE.finditer(text):
+            if language in (None, found["language"]):
+                yield Snippet(
+                    page=str(path.relative_to(ROOT)),
+                    line=text.count("\n", 0, found.start()) + 1,
+                    language=found["language"],
+                    text=re.sub(rf"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+                )
+
+
+def prose(path: Path) -> str:
+    """The text of a document without its fenced blocks."""
+    return _FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of the headings of a document, as GitHub and GitLab make them."""
+    titles = re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

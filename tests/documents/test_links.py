@@ -1,0 +1,46 @@
+import re
+from pathlib import Path
+
+import pytest
+from documents.pages import OF_OURS, ROOT, anchors, prose
+
+PAGES = (*OF_OURS, ROOT / "deploy" / "README.md", ROOT / "deploy" / "runbook.md")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+EXPECTED = frozenset({ROOT / "docs" / "development.md"})
+"""A page that may not be there yet."""
+
+
+def _problem(page: Path, link: str) -> str | None:
+    target, _, anchor = link.partition("#")
+    path = (page.parent / target).resolve() if target else page
+    if path in EXPECTED and not path.exists():
+        return None
+    if not path.is_relative_to(ROOT) or not path.exists():
+        return f"{link}: there is no such file"
+    return f"{link}: there is no such heading" if anchor and anchor not in anchors(path) else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Each link to a file of the repository or to a heading leads to one that is there."""
+    links = [link for link in LINK.findall(prose(page)) if "://" not in link]
+    assert [problem for link in links if (problem := _problem(page, link))] == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    """The README leads to every page below docs/."""
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(prose(ROOT / "README.md"))}
+    assert set((ROOT / "docs").glob("*.md")) - linked == set()
+
+
+def test_readme_is_short() -> None:
+    """The README has less than 200 lines; everything else is on a page of its own."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_status_page_links_to_nothing_external() -> None:
+    """The status page links to its own parts and to paths of the same server, and loads nothing."""
+    template = (ROOT / "rotator" / "views" / "templates" / "page.html").read_text(encoding="utf-8")
+    targets = re.findall(r'(?:href|src|action)="([^"]*)"', template)
+    assert targets
+    assert [target for target in targets if not re.match(r"#|/(?!/)", target)] == []
