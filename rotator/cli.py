@@ -26,8 +26,8 @@ exit codes:
   1   a keyset could not be looked at, or a rotation failed
   2   only with --detailed-exitcode: nothing is wrong, and a rotation is due
   3   a keyset is overdue or has no valid key, and this run did not rotate it
-  64  the command line makes no sense
-  78  the configuration makes no sense
+  64  the command line is invalid
+  78  the configuration is invalid
 Where several hold, the first of 64, 78, 1, 3, 2, 0 is returned.
 """
 
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     root = _Parser(
         prog="rotator",
         description="Rotates the policy keysets of Azure AD B2C tenants ahead of their expiry. "
-        "Without a command it runs for long: a sweep at once, then every check_interval.",
+        "Without a command it runs as a daemon: a sweep at once, then every check_interval.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -103,7 +103,7 @@ def _emulator_options(to: argparse.ArgumentParser) -> None:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_PORT):
-        msg = f"{text!r} is no port"
+        msg = f"{text!r} is not a valid port (0-65535)"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 

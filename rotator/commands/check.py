@@ -29,7 +29,7 @@ def print_schema() -> int:
 
 @contextlib.contextmanager
 def exit_on_config_error() -> Iterator[None]:
-    """A configuration that makes no sense ends the program with a line for each fault."""
+    """A configuration that is invalid ends the program with a line for each fault."""
     try:
         yield
     except ConfigError as error:

@@ -32,7 +32,7 @@ class Mode(StrEnum):
 
 
 class PolicyError(ValueError):
-    """A rotation policy that makes no sense; the message says which numbers collide."""
+    """A rotation policy that is invalid; the message says which numbers collide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

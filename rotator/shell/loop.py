@@ -189,9 +189,9 @@ class Loop:
         was_confirming = agenda.is_confirming
         try:
             outcomes = self._carry_out(agenda, visit.kind)
-            self._plan(agenda)
         except Exception as error:  # noqa: BLE001 - a bug costs this visit alone, whoever waits for it
             self._tell(JobFailed(job=visit.kind, error=error))
+        self._plan(agenda)
         following = agenda.end()
         visit.result.set_result(outcomes)
         if was_confirming and not agenda.is_confirming:

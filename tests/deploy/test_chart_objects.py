@@ -135,7 +135,7 @@ def _has_api_token(template: Json) -> bool:
 
 
 def test_update_with_the_lease_starts_the_new_pod_first() -> None:
-    """With a lease a pod too many does no harm, so a configuration that makes no sense leaves the old pod alone."""
+    """With a lease a pod too many does no harm, so a configuration that is invalid leaves the old pod alone."""
     strategy = only(render(example("minimal")), "Deployment")["spec"]["strategy"]
     assert strategy == ROLLING
 

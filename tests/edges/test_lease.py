@@ -419,7 +419,7 @@ def test_only_the_ca_of_the_cluster_is_trusted(recorder: Recorder, leases: Kuber
     ],
 )
 def test_account_that_is_broken(leases: KubernetesLeases, account: Path, name: str, content: bytes | None) -> None:
-    """A file that is missing or makes no sense is named, and what stands in it is not told."""
+    """A file that is missing or is invalid is named, and what stands in it is not told."""
     if content is None:
         (account / name).unlink()
     else:

@@ -325,7 +325,7 @@ def test_login_host_that_answers_nonsense(line: Line, status: int, body: str) ->
 
 @pytest.mark.parametrize("lifetime", ["", ', "expires_in": "soon"', ', "expires_in": null', ', "expires_in": -1'])
 def test_login_host_that_gives_half_a_token(line: Line, lifetime: str) -> None:
-    """A token whose lifetime is missing or makes no sense is a failure of the login host's or a token, never a bug."""
+    """A token whose lifetime is missing or is invalid is a failure of the login host's or a token, never a bug."""
     body = f'{{"access_token": "a.b.c", "token_type": "Bearer"{lifetime}}}'
     line.emulator.inject(Fault(what=Kind.BODY, body=body, where=TOKEN))
     with contextlib.suppress(RequestError):

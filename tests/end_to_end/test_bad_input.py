@@ -1,7 +1,7 @@
 """
 Bad input of every kind: one clear line that says what is wrong, where, and what to do.
 
-A configuration that makes no sense ends the program with 78 before anything is asked;
+A configuration that is invalid ends the program with 78 before anything is asked;
 what is wrong with one tenant or keyset is reported in its rows with 1, and costs no
 other its key.
 """

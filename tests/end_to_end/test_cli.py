@@ -1,4 +1,4 @@
-"""The command line: what makes no sense, what is said, and what is not loaded for it."""
+"""The command line: what is invalid, what is said, and what is not loaded for it."""
 
 import json
 import subprocess
@@ -91,12 +91,14 @@ def usage(run: Finished) -> str:
             ("config", "mend"), "rotator config: argument check|schema: invalid choice: 'mend'", id="unknown verb"
         ),
         pytest.param(
-            ("emulator", "--port", "70000"), "rotator emulator: argument --port: '70000' is no port", id="port"
+            ("emulator", "--port", "70000"),
+            "rotator emulator: argument --port: '70000' is not a valid port (0-65535)",
+            id="port",
         ),
     ],
 )
 def test_cli_nonsense(bench: Bench, arguments: tuple[str, ...], complaint: str) -> None:
-    """A command line that makes no sense is refused with 64 and one line that says why, before anything is read."""
+    """A command line that is invalid is refused with 64 and one line that says why, before anything is read."""
     assert usage(bench.run(*arguments)).startswith(complaint)
 
 

@@ -127,7 +127,7 @@ def test_resume_begins_anew(replica: Replica) -> None:
 
 
 def test_resume_without_a_look(replica: Replica) -> None:
-    """A second look that was planned before a rest is none any more."""
+    """A second look that was planned before a rest no longer exists."""
     replica.loop.sweep()
     replica.loop.pause()
     replica.loop.resume()

@@ -101,7 +101,7 @@ def raw_server(answers: Mapping[str, Iterable[bytes]]) -> Iterator[RawServer]:
 
 
 def _request(connection: ssl.SSLSocket) -> bytes:
-    """One request, its body included; empty where there is none any more."""
+    """One request, its body included; empty where there no longer exists."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = connection.recv(65_536)

@@ -89,16 +89,16 @@ LAYERS = {
     "keyset": "rotator.edges.graph:parse_keyset",
     "decide": "rotator.core.look:decide",
     "generate": "rotator.edges.graph:GraphKeysets.generate",
-    "confirm": "rotator.shell.visit:Visit.look_for_keys",
+    "confirm": "rotator.core.lifecycle:look_for_key",
 }
 """Where an exception is forced in a pass."""
 
-AT_THE_END = {"exit": "rotator.commands.inspect:exit_code"}
+AT_THE_END = {"exit": "rotator.commands.once:exit_code"}
 """Where else an exception is forced in a pass, so that it ends at once."""
 
 IN_A_DAEMON = {
     "sweep": "rotator.shell.loop:Loop.sweep",
-    "outcome": "rotator.edges.metrics:Metrics.on_event",
+    "outcome": "rotator.edges.metrics:Metrics._looked",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }
 """Where else an exception is forced in a daemon."""

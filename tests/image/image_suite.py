@@ -233,7 +233,7 @@ def test_stop_in_the_midst_of_a_write_costs_nothing(image: Engine, site: Site) -
 
 
 def test_wrong_configuration_ends_it_at_once(image: Engine, site: Site) -> None:
-    """What makes no sense ends with 78, so that a CronJob does not try again."""
+    """What is invalid ends with 78, so that a CronJob does not try again."""
     site.begin(fresh(), settle="soon")
     done = image.run("--dry-run", options=site.options)
     assert done.returncode == 78, done.stderr

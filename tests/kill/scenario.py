@@ -247,12 +247,19 @@ class Scene:
         return tuple(event for event in events if isinstance(event, KeyAdded) and event.instant >= self.began)
 
     def _described(self, born: KeyAdded) -> str:
-        """The status of a key; it takes over when the old one's turn ends or, where that has passed, at once."""
+        """
+        The status of a key; it takes over when the old one's turn ends.
+
+        Where that has passed, it does so when the old one expires, since the overlap is lost
+        whatever is done, and the lead is not; where that has passed as well, at once.
+        """
         assert self.old.nbf is not None
+        assert self.old.exp is not None
         now = next(key for key in self.tenant.keyset(KEYSET).keys if key.kid == born.key.kid)
         nbf, exp = int(born.key.nbf or 0), int(born.key.exp or 0)
         turn_ends = self.old.nbf + 90 * DAY
-        is_right = nbf == turn_ends if turn_ends > self.began else int(self.began) <= nbf <= born.instant
+        ends = next((end for end in (turn_ends, self.old.exp) if end > self.began), None)
+        is_right = nbf == ends if ends is not None else int(self.began) <= nbf <= born.instant
         dates = f"{datetime.fromtimestamp(nbf, UTC)} to {datetime.fromtimestamp(exp, UTC)}"
         is_right = is_right and exp - nbf == LIFE.total_seconds()
         return str(now.status) if is_right else f"{now.status}, but {dates}"

@@ -46,11 +46,11 @@ def work():
     orders = pathlib.Path({orders!r})
     while not (orders / "raise").exists():
         time.sleep(0.05)
-    loop = sys.modules["rotator.shell.loop"]
-    look, wait, loop.look = loop.look, loop.wait, bug
+    loop, visit = sys.modules["rotator.shell.loop"], sys.modules["rotator.shell.visit"].Visit
+    look, wait, visit.look = visit.look, loop.wait, bug
     while not (orders / "hang").exists():
         time.sleep(0.05)
-    loop.look, loop.wait = look, hang
+    visit.look, loop.wait = look, hang
     while not (orders / "go on").exists():
         time.sleep(0.05)
     loop.wait = wait

@@ -413,7 +413,7 @@ def test_five_replicas(bench: Bench, api: Kubernetes) -> None:
 
 
 def happens(event: str, fleet: Fleet, leader: Replica, random: Random) -> None:
-    """One thing goes wrong, mostly with who leads, and is mended after a while."""
+    """One thing goes wrong, mostly with who leads, and is fixed after a while."""
     api = fleet.api
     match event:
         case "stop":

@@ -47,7 +47,7 @@ BAD: dict[str, Callable[[dict[str, Any]], str]] = {
     "no yaml": lambda content: _dumped(content) + "}",
     "empty": lambda _: "",
 }
-"""Configurations that make no sense, made of one that does."""
+"""Configurations that are invalid, made of one that does."""
 
 MakeSite = Callable[[TenantSeed, Callable[[], float]], Site]
 When = tuple[str, float | Operation]
@@ -182,7 +182,7 @@ class Stage:
     # --- the program
 
     def start(self) -> None:
-        """Start the program, unless it runs; with a configuration that makes no sense it ends at once."""
+        """Start the program, unless it runs; with a configuration that is invalid it ends at once."""
         if self.process is not None and self.process.is_up:
             return
         if self._is_busy:  # the one that was asked to stop has not ended yet
@@ -197,7 +197,7 @@ class Stage:
             self.world.at(self.world.now + RESTART, self.start)
             return
         if not self.is_good:
-            self.judge.fail("I5", "a configuration that makes no sense is taken")
+            self.judge.fail("I5", "a configuration that is invalid is taken")
         self.judge.began()
         self._adopt(self.process.settings)
 
@@ -236,7 +236,7 @@ class Stage:
         self._reload(is_good=True)
 
     def spoil(self, how: str) -> None:
-        """Write a configuration that makes no sense, and have it read again."""
+        """Write a configuration that is invalid, and have it read again."""
         self._config.write_text(BAD[how](self.content))
         self._reload(is_good=False)
 

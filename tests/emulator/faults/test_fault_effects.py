@@ -406,7 +406,7 @@ def test_remove(bench):
     ],
 )
 def test_mistakes(members, message):
-    """A fault that makes no sense says which member is wrong."""
+    """A fault that is invalid says which member is wrong."""
     with pytest.raises(FaultError, match=message):
         Fault(**members)
 
