@@ -22,6 +22,7 @@ from rotator import __version__
 from rotator.core.text import parse_span
 from rotator.edges.config_file import Loader
 from rotator.service.leader import END_TIMEOUT
+from rotator.service.pages import CHART_CONFIG
 from rotator.wiring import STOP_TIMEOUT
 
 VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
@@ -325,7 +326,7 @@ def test_configuration_is_mounted_as_a_directory(name: str) -> None:
         variables = {each["name"]: each.get("value") for each in container["env"]}
         volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
         mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
-        assert variables["ROTATOR_CONFIG"] == "/etc/rotator/rotator.yaml"
+        assert variables["ROTATOR_CONFIG"] == CHART_CONFIG == "/etc/rotator/rotator.yaml"
         assert mounts["/etc/rotator"]["configMap"]["name"] in ("rotator", "rotator-dry-run")
 
 
