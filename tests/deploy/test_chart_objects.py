@@ -742,7 +742,7 @@ def test_pull_secrets_are_those_of_all_places() -> None:
 def test_nodes_are_chosen() -> None:
     """The image is for Linux, unless that is taken back; more labels, tolerations and affinity are for every pod."""
     taint = {"key": "kubernetes.azure.com/scalesetpriority", "operator": "Exists", "effect": "NoSchedule"}
-    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    affinity: Json = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     chosen = {"nodeSelector": {"pool": "system"}, "tolerations": [taint], "affinity": affinity}
     for template in pod_templates(render(example("workload-identity", **chosen))).values():
         pod = template["spec"]

@@ -45,15 +45,13 @@ def faults(words: list[str]) -> list[str]:
     verb = words[0]
     if verb in READS or verb in MAKES or words[:2] in (["rollout", "status"], ["rollout", "restart"]):
         return []
-    match verb:
-        case "scale":
-            replicas = re.search(r"--replicas[= ](\S+)", " ".join(words))
-            named = replicas is not None and replicas.group(1) == "0"
-            return [] if named or not replicas else [f"spec.replicas, by {words}"]
-        case "set":
-            return [f"a variable, by {words}" for word in words[3:] if not re.fullmatch(r"ROTATOR_\w+-", word)]
-        case "delete":
-            return [] if words[1] == "lease" else [f"an object, by {words}"]
+    if verb == "scale":
+        replicas = re.search(r"--replicas[= ](\S+)", " ".join(words))
+        return [] if replicas is not None and replicas.group(1) == "0" else [f"spec.replicas, by {words}"]
+    if verb == "set":
+        return [f"a variable, by {words}" for word in words[3:] if not re.fullmatch(r"ROTATOR_\w+-", word)]
+    if words[:2] == ["delete", "lease"]:
+        return []
     return [f"something, by {words}"]
 
 
