@@ -1,7 +1,8 @@
 """Jobs at their time, run one after the other by whoever calls: the scheduler of the commands that are not daemons."""
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from datetime import timedelta
 from itertools import count
 from typing import Any, Protocol
@@ -10,6 +11,9 @@ from rotator.shell.clock import Clock
 
 Job = Callable[[], object]
 """Does its work, or hands it to a pool; the future of the work is returned then."""
+
+
+MAX_WAIT = 0.5  # seconds after which it is looked again whether a job is due, while others run
 
 
 class Scheduler(Protocol):
@@ -52,13 +56,15 @@ class JobQueue:
         """No job is waiting."""
         self._clock = clock
         self._numbers = count()
+        self._lock = threading.Lock()  # of the waiting jobs: visits in pools add some
         self.waiting: dict[str, tuple[float, int, Job]] = {}
 
     def once(self, key: str, seconds: float, job: Job) -> None:
         """As in `Scheduler`."""
         when = self._clock.monotonic() + seconds
-        if key not in self.waiting or self.waiting[key][0] > when:
-            self.waiting[key] = (when, next(self._numbers), job)
+        with self._lock:
+            if key not in self.waiting or self.waiting[key][0] > when:
+                self.waiting[key] = (when, next(self._numbers), job)
 
     def every(self, key: str, span: timedelta, job: Job) -> None:
         """Run *job* at once, and then every *span*; the runs that a late one missed are left out."""
@@ -88,27 +94,45 @@ class JobQueue:
 
     def run_until(self, until: float | None) -> None:
         """
-        Run what is due by the monotonic instant *until*; None: until no job is waiting.
+        Run what is due by the monotonic instant *until*; None: until no job waits and none runs.
 
-        Jobs that are due together are begun together. Returns early where the program is to stop.
+        A job that hands its work to a pool holds up no other. Returns early where the program is to stop.
         """
-        while self.waiting and not self._clock.is_stopping:
-            first = min(when for when, *_ in self.waiting.values())
-            if until is not None and first > until:
+        running: set[Future[Any]] = set()
+        while not self._clock.is_stopping:
+            running |= {work for work in map(_begin, self._take_due()) if work is not None}
+            ended = {work for work in running if work.done()}
+            running -= ended
+            for work in ended:
+                work.result()  # raises what it raised
+            first = self._next()
+            if (first is None and not running) or (until is not None and not running and (first or until) > until):
                 break
-            if not self._clock.sleep(max(first - self._clock.monotonic(), 0.0)):
+            pause = MAX_WAIT if first is None else max(first - self._clock.monotonic(), 0.0)
+            if running:
+                wait(running, timeout=min(pause, MAX_WAIT), return_when=FIRST_COMPLETED)
+            elif not self._clock.sleep(pause):
                 break
-            now = self._clock.monotonic()
-            due = sorted((item for item in self.waiting.items() if item[1][0] <= now), key=lambda item: item[1][:2])
-            begun = []
-            for key, (_, _, job) in due:
-                del self.waiting[key]
-                begun.append(job())
-            for work in begun:
-                if isinstance(work, Future):
-                    work.result()
         if until is not None:
             self._clock.sleep(max(until - self._clock.monotonic(), 0.0))
+
+    def _next(self) -> float | None:
+        with self._lock:
+            return min((when for when, *_ in self.waiting.values()), default=None)
+
+    def _take_due(self) -> list[Job]:
+        """The jobs whose time has come, in the order in which it came; they wait no more."""
+        with self._lock:
+            now = self._clock.monotonic()
+            due = sorted((item for item in self.waiting.items() if item[1][0] <= now), key=lambda item: item[1][:2])
+            for key, _ in due:
+                del self.waiting[key]
+            return [job for _, (_, _, job) in due]
+
+
+def _begin(job: Job) -> "Future[Any] | None":
+    work = job()
+    return work if isinstance(work, Future) else None
 
 
 class InlineExecutor(Executor):

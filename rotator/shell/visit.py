@@ -64,15 +64,22 @@ class Visit:
                 self._rotate(progress)
 
     def look_for_keys(self, *, is_urgent: bool = False) -> None:
-        """Look, with one request, for all keys that were asked for, if the time of any has come or it *is_urgent*."""
-        asked = tuple(each for each, progress in self._agenda.progress.items() if isinstance(progress.stage, Asked))
+        """
+        Look for all keys that were asked for, if the time of any has come or it *is_urgent*.
+
+        One request looks for all of them the first time; what it does not show is looked for one by one.
+        """
+        asked = {
+            each: progress.stage
+            for each, progress in self._agenda.progress.items()
+            if isinstance(progress.stage, Asked)
+        }
         if not any(is_urgent or self._is_due(self._agenda.progress[each]) for each in asked):
             return
-        if len(asked) > 1:
-            steps = self._list(asked)
-        else:
-            (keyset_id,) = asked
-            steps = [self._fetch(self._agenda.progress[keyset_id])]
+        first = tuple(each for each, stage in asked.items() if stage.looks == 0)
+        together = first if len(first) > 1 else ()
+        steps = self._list(together) if together else []
+        steps += [self._fetch(self._agenda.progress[each]) for each in asked if each not in together]
         for step in steps:
             self._take(step)
 

@@ -287,8 +287,8 @@ read back   no keys                        once      rotated  0     renewal_due 
 read back   no kid                         once      rotated  0     renewal_due  1      1     | held     1
 read back   no kid                         always    failed   1     unconfirmed  1      1     | held     1
 
-enable      hangs                          once      failed   1     unconfirmed  1      1     | rotated  2
-enable      hangs, after commit            once      failed   1     unconfirmed  1      1     | held     1
+enable      hangs                          once      rotated  0     renewal_due  1      1     | held     1
+enable      hangs, after commit            once      rotated  0     renewal_due  1      1     | held     1
 enable      slow                           once      rotated  0     renewal_due  1      1     | held     1
 enable      429                            once      rotated  0     renewal_due  1      1     | held     1
 enable      429                            always    failed   1     unconfirmed  1      1     | rotated  2
