@@ -55,6 +55,7 @@ class Failure:
     request_id:         the service's own id of the request, for a support case
     client_request_id:  ours
     retry_after:        how long the service asks to be left alone
+    if_it_lasts:        the message in its place, where what *message* says passes by itself most often
     """
 
     kind: FailureKind
@@ -64,6 +65,7 @@ class Failure:
     request_id: str | None = None
     client_request_id: str | None = None
     retry_after: timedelta | None = None
+    if_it_lasts: str | None = None
 
     def explained(self, addition: str) -> "Failure":
         """The same failure with more to say."""

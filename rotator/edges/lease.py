@@ -6,8 +6,9 @@ Kubernetes' ways that shape this module (measured with 1.36):
 - a PUT without `metadata.resourceVersion` is refused, a stale one is 409; a merge
   patch without it overwrites whatever is there, so patches are not used;
 - `renewTime` without a fraction of a second is refused;
-- `create` can't be limited to one name, so the Lease is not created here: it is shipped
-  empty, and `get` and `update` on that one name are enough;
+- `create` can't be limited to one name, so it needs a rule of its own, without
+  `resourceNames`; a POST of a name that exists is 409 AlreadyExists;
+- for some seconds after its start the API answers 401 or 403 to a token that is good;
 - a PUT replaces the object, so labels and all other members of it go back as they came.
 
 Source: Kubernetes' API reference, Lease v1 coordination.k8s.io.
@@ -82,6 +83,17 @@ class KubernetesLeases:
         """
         return self._ask("GET", None, timeout)
 
+    def create(self, lease: Lease, timeout: float) -> Lease:
+        """
+        Create the Lease, which does not exist yet.
+
+        Raises:
+            RequestError: `conflict` where it exists by now; else as above.
+
+        """
+        self._object = {}
+        return self._ask("POST", lease, timeout)
+
     def write(self, lease: Lease, timeout: float) -> Lease:
         """
         Replace the Lease, if its version is still that of *lease*.
@@ -90,23 +102,27 @@ class KubernetesLeases:
             RequestError: `conflict` where it is not; else as above.
 
         """
-        return self._ask("PUT", json.dumps(self._rendered(lease)).encode(), timeout)
+        return self._ask("PUT", lease, timeout)
 
     def close(self) -> None:
         """Close the connection that is kept open."""
         self._service_account.close()
 
-    def _ask(self, method: str, content: bytes | None, timeout: float) -> Lease:
+    def _ask(self, method: str, lease: Lease | None, timeout: float) -> Lease:
         account = self._service_account.current()
         headers = {"Authorization": f"Bearer {account.token}", "Accept": "application/json"}
-        if content is not None:
+        url = f"{self._api}/apis/coordination.k8s.io/v1/namespaces/{account.namespace}/leases"
+        content = None
+        if lease is not None:
             headers["Content-Type"] = "application/json"
-        url = f"{self._api}/apis/coordination.k8s.io/v1/namespaces/{account.namespace}/leases/{self._name}"
+            content = json.dumps(self._rendered(lease, account.namespace)).encode()
+        if method != "POST":
+            url = f"{url}/{self._name}"
         try:
             answer = account.http.send("lease", method, url, headers=headers, content=content, timeout=timeout)
-            if answer.status != HTTPStatus.OK:
+            if answer.status != (HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK):
                 raise self._refused(answer, method, account.namespace)
-            self._object, lease = _parse(answer)
+            self._object, found = _parse(answer)
         except RequestError as error:
             self._service_account.expire()
             if error.failure.code == UNTRUSTED:
@@ -114,9 +130,10 @@ class KubernetesLeases:
                 message = f"the certificate of the Kubernetes API is not trusted by {ca_file}"
                 raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from error
             raise
-        return lease
+        return found
 
-    def _rendered(self, lease: Lease) -> Json:
+    def _rendered(self, lease: Lease, namespace: str) -> Json:
+        """The object as it is sent: *lease* in what was read last, or in a new one where its version is empty."""
         now = f"{self._clock.exact():%Y-%m-%dT%H:%M:%S.%f}Z"
         spec = dict(self._object.get("spec") or {})
         if lease.holder and lease.holder != spec.get("holderIdentity"):
@@ -127,21 +144,40 @@ class KubernetesLeases:
             "leaseTransitions": lease.transitions,
             "renewTime": now,
         }
+        if not lease.version:
+            return {**_KIND, "metadata": {"name": self._name, "namespace": namespace}, "spec": spec}
         metadata = {**self._object.get("metadata", {}), "resourceVersion": lease.version}
         return {**self._object, "metadata": metadata, "spec": spec}
 
     def _refused(self, answer: Answer, method: str, namespace: str) -> RequestError:
-        verb = "get" if method == "GET" else "update"
+        verb = _VERBS[method]
         kind, advice = _STATUSES.get(answer.status, _SERVICE if answer.status >= 500 else _UNKNOWN)
+        if answer.status == HTTPStatus.FORBIDDEN and method == "POST":
+            advice = _MAY_NOT_CREATE
         directory = self._service_account.directory
         advice = advice.format(directory=directory, verb=verb, name=self._name, namespace=namespace)
-        message = f"the Kubernetes API answered {answer.status} to {verb} of lease {self._name}: {advice}"
-        failure = Failure(kind=kind, message=message, status=answer.status, client_request_id=answer.client_request_id)
+        message = f"the Kubernetes API answered {answer.status} to {verb} of lease {self._name}"
+        is_passing = answer.status in _REFUSED_AFTER_A_START
+        failure = Failure(
+            kind=kind,
+            message=f"{message}; it is tried again" if is_passing else f"{message}: {advice}",
+            status=answer.status,
+            client_request_id=answer.client_request_id,
+            if_it_lasts=f"{message} for longer than lease_duration: {advice}" if is_passing else None,
+        )
         return RequestError(failure, Effect.UNKNOWN if kind is FailureKind.SERVICE else Effect.NONE)
 
 
+_KIND = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+_VERBS = {"GET": "get", "PUT": "update", "POST": "create"}
+_REFUSED_AFTER_A_START = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SERVICE = (FailureKind.SERVICE, "it has a problem; it is tried again")
 _UNKNOWN = (FailureKind.BAD_REQUEST, "it does not take this request")
+_MAY_NOT_CREATE = (
+    "there is no such Lease in namespace {namespace}, and the service account lacks the verb create; apply an empty "
+    "Lease (spec: {{}}), or bind the account there to a Role with apiGroups [coordination.k8s.io], resources [leases], "
+    "verbs [create]"
+)
 _STATUSES = {
     401: (
         FailureKind.AUTH,
@@ -154,14 +190,8 @@ _STATUSES = {
             "[coordination.k8s.io], resources [leases], resourceNames [{name}], verbs [get, update]"
         ),
     ),
-    404: (
-        FailureKind.NOT_FOUND,
-        (
-            "there is no Lease of that name in namespace {namespace}; apply an empty one (spec: {{}}), since `create` "
-            "cannot be granted for one name"
-        ),
-    ),
-    409: (FailureKind.CONFLICT, "another client has replaced it"),
+    404: (FailureKind.NOT_FOUND, "there is no such Lease, or no namespace {namespace}"),
+    409: (FailureKind.CONFLICT, "another client has replaced or created it"),
     429: (FailureKind.THROTTLED, "too many requests; it is tried again"),
 }
 

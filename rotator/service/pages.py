@@ -1,6 +1,7 @@
 """What the daemon serves over HTTP: metrics, health, readiness, and the status page."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,9 +10,10 @@ from typing import Protocol
 
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
+from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
-from rotator.edges.settings import Settings
+from rotator.edges.settings import PREFIX, Settings
 from rotator.edges.web import Page, Server
 from rotator.shell.status_store import StatusStore
 from rotator.views.page import ProcessStatus, page
@@ -19,6 +21,7 @@ from rotator.views.report_json import document
 from rotator.views.style import POLICY
 from rotator.wiring import Program
 
+CHART_CONFIG = "/etc/rotator/rotator.yaml"  # where the chart mounts the configuration
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
 
 
@@ -130,10 +133,23 @@ class Pages:
             is_idle=not shown.is_active,
             leader=leadership.leader() if leadership is not None else None,
             election=leadership.line() if leadership is not None else None,
+            election_variables=election_variables(os.environ),
         )
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:
         return Page(self._redactor.redact(text).encode(), content_type, security=security)
+
+
+def election_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    The variables of a pod of the chart that override its election, sorted.
+
+    The chart sets none, so somebody has added them to the Deployment. Elsewhere they are an
+    ordinary way to configure the election: nothing is reported.
+    """
+    if environ.get(CONFIG_VARIABLE) != CHART_CONFIG:
+        return ()
+    return tuple(sorted(name for name in environ if name.upper().startswith(f"{PREFIX}LEADER_ELECTION")))
 
 
 def listen(program: Program, pages: Pages) -> Server:

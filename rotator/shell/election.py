@@ -44,6 +44,7 @@ lease does not guarantee.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import (
@@ -60,7 +61,8 @@ from rotator.shell.clock import Clock
 from rotator.shell.leader_state import LeaderState, Phase
 from rotator.shell.lease_record import LEASE_REQUEST_TIMEOUT, LeaseRecord, Leases
 
-FOLLOWER_POLL = 1.5  # seconds between a follower's reads at most, so that a released lease is claimed within two
+FOLLOWER_POLL = 1.95  # seconds between a follower's reads at most, so that a released lease is claimed within two
+POLL_JITTER = 0.15  # seconds by which a read may be earlier: followers do not read in step
 
 VOLUNTARY = (LossReason.STOPPING, LossReason.CLOCK)
 
@@ -105,6 +107,8 @@ class Elector:
         self._loss = LossReason.STOPPING  # why the term ended; only used while losing
         self._next_renewal = 0.0  # monotonic seconds
         self._last_failure: tuple[FailureKind, int | None] | None = None  # None after a success
+        self._failing_since = 0.0  # when that failure came first; monotonic seconds
+        self._is_lasting = False  # whether it has been reported as one that lasts
 
     @property
     def identity(self) -> str:
@@ -225,13 +229,18 @@ class Elector:
             return False
 
     def _fail(self, failure: Failure) -> None:
-        this_failure = (failure.kind, failure.status)
-        is_repeated, self._last_failure = this_failure == self._last_failure, this_failure
+        now, this_failure = self._clock.monotonic(), (failure.kind, failure.status)
+        is_repeated = this_failure == self._last_failure
+        if not is_repeated:
+            self._last_failure, self._failing_since, self._is_lasting = this_failure, now, False
+        if failure.if_it_lasts is not None and now - self._failing_since > self._timings.lease_duration:
+            failure = replace(failure, message=failure.if_it_lasts)
+            is_repeated, self._is_lasting = self._is_lasting, True
         self._tell(LeaseRequestFailed(failure=failure, is_repeated=is_repeated))
 
     def _poll(self) -> float:
         """Seconds until a follower reads the record again."""
-        return self._jittered(min(FOLLOWER_POLL, self._timings.retry_period))
+        return min(FOLLOWER_POLL - POLL_JITTER * self._jitter(), self._jittered(self._timings.retry_period))
 
     def _jittered(self, seconds: float) -> float:
         """80 to 90 % of *seconds*, at random: replicas do not act in step, and a renewal has time to finish."""

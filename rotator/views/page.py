@@ -56,6 +56,7 @@ class ProcessStatus:
     is_idle:  whether it is on standby: with leader election, only the leader looks at keysets
     leader:   the leader's identity, where there is an election; None where there is no leader
     election: how it takes part, as a phrase; None where there is no election
+    election_variables: variables that override the election's settings, and that its deployment does not set
     """
 
     version: str
@@ -68,6 +69,7 @@ class ProcessStatus:
     is_idle: bool = False
     leader: str | None = None
     election: str | None = None
+    election_variables: tuple[str, ...] = ()
 
 
 @cache
@@ -133,6 +135,11 @@ def notices(process: ProcessStatus) -> Iterator[str]:
     """What somebody should know of the process before anything else."""
     if process.dry_run:
         yield "Dry run: rotator never generates a key, whatever is due."
+    for name in process.election_variables:
+        yield (
+            f"{name} is set on this pod by hand and overrides the values of the chart; no upgrade removes it. "
+            "Runbook: Change it in the cluster"
+        )
     if process.election is not None and not process.is_idle:  # otherwise the heading says so
         yield process.election
 

@@ -75,9 +75,9 @@ def texts(values: Json, *, name: str = NAME, namespace: str = NAMESPACE, path: P
     return [document.strip("\n") + "\n" for document in documents if yaml.safe_load(document) is not None]
 
 
-def notes(values: Json) -> str:
+def notes(values: Json, path: Path = CHART) -> str:
     """What Helm tells whoever installs it."""
-    text: str = chart().render(values, name=NAME, namespace=NAMESPACE)["rotator/templates/NOTES.txt"]
+    text: str = chart(path).render(values, name=NAME, namespace=NAMESPACE)["rotator/templates/NOTES.txt"]
     return text
 
 

@@ -1,6 +1,8 @@
 """
 Schemas of the two kinds of prometheus-operator that the chart makes, for the fields that it uses.
 
+Azure's managed Prometheus has a PodMonitor of the same fields, in a group of its own.
+
 Written by hand after the operator's CustomResourceDefinitions (0.82), since what validates
 the rest knows no CRDs. Whatever field is not here is refused: look it up, and add it.
 """
@@ -29,9 +31,9 @@ def _list(items: Json) -> Json:
     return {"type": "array", "minItems": 1, "items": items}
 
 
-def _kind(kind: str, spec: Json) -> Json:
+def _kind(kind: str, spec: Json, *groups: str) -> Json:
     metadata = _object(("name", "namespace"), name=_NAME, namespace=_NAME, labels=_WORDS, annotations=_WORDS)
-    version = {"const": "monitoring.coreos.com/v1"}
+    version = {"enum": [f"{group}/v1" for group in ("monitoring.coreos.com", *groups)]}
     return _object(
         ("apiVersion", "kind", "metadata", "spec"),
         apiVersion=version,
@@ -72,6 +74,7 @@ SCHEMAS = {
             selector=_object(("matchLabels",), matchLabels=_WORDS),
             podMetricsEndpoints=_list(_ENDPOINT),
         ),
+        "azmonitoring.coreos.com",
     ),
     "PrometheusRule": _kind("PrometheusRule", _object(("groups",), groups=_list(_GROUP))),
 }

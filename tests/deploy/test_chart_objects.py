@@ -1,7 +1,9 @@
 """What comes out of the chart is what Kubernetes takes, and what was meant."""
 
 import json
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from rotator import __version__
 from rotator.core.text import parse_span
 from rotator.edges.config_file import Loader
 from rotator.service.leader import END_TIMEOUT
+from rotator.service.pages import CHART_CONFIG
 from rotator.wiring import STOP_TIMEOUT
 
 VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
@@ -49,10 +52,10 @@ def test_versions_of_kubernetes_are_those_that_the_chart_takes() -> None:
     assert chart().metadata["kubeVersion"] == f">={VERSIONS[0]}.0-0"
 
 
-@pytest.mark.parametrize("kind", SCHEMAS)
-def test_objects_are_what_prometheus_operator_takes(kind: str) -> None:
-    """PodMonitor and PrometheusRule fit their schemas."""
-    jsonschema.validate(only(render(example("monitoring")), kind), SCHEMAS[kind])
+@pytest.mark.parametrize(("name", "kind"), [*(("monitoring", kind) for kind in SCHEMAS), ("key-vault", "PodMonitor")])
+def test_objects_are_what_prometheus_operator_takes(name: str, kind: str) -> None:
+    """PodMonitor and PrometheusRule fit their schemas, Azure's PodMonitor too."""
+    jsonschema.validate(only(render(example(name)), kind), SCHEMAS[kind])
 
 
 def test_schemas_of_kubernetes_refuse_what_is_unknown() -> None:
@@ -78,7 +81,7 @@ def test_chart_is_of_this_version() -> None:
 def test_default_is_one_replica_with_the_lease() -> None:
     """Unless told otherwise there is one replica, its lease, and nothing that needs a CRD or would block a drain."""
     objects = render(example("minimal"))
-    expected = ["ConfigMap", "Deployment", "Lease", "NetworkPolicy", "Role", "RoleBinding", "Service", "ServiceAccount"]
+    expected = ["ConfigMap", "Deployment", "NetworkPolicy", "Role", "RoleBinding", "Service", "ServiceAccount"]
     assert kinds(objects) == expected
     assert only(objects, "Deployment")["spec"]["replicas"] == 1
 
@@ -86,28 +89,32 @@ def test_default_is_one_replica_with_the_lease() -> None:
 # --- one leader
 
 
-def test_lease_is_shipped_empty() -> None:
-    """The Lease is there before the program is, since the right to create cannot be limited to one name."""
-    assert only(render(example("minimal")), "Lease")["spec"] == {}
+def test_lease_is_shipped_empty_where_it_cannot_be_created() -> None:
+    """A Lease is shipped only where rotator may not create it; it is empty, and no upgrade takes it away."""
+    assert "Lease" not in kinds(render(example("minimal")))
+    lease = only(render(example("lease-shipped")), "Lease")
+    assert (lease["spec"], lease["metadata"]["annotations"]) == ({}, {"helm.sh/resource-policy": "keep"})
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_rights_end_at_the_lease(name: str) -> None:
-    """A role gives get and update on the one Lease that the configuration names, to the daemon alone."""
+    """
+    A role gives get and update on the one Lease that the configuration names, to the daemon alone.
+
+    The right to create one cannot be limited to a name; where the Lease is shipped it is not given.
+    """
     objects = render(example(name))
     if name == "lease-off":
         assert {"Lease", "Role", "RoleBinding"}.isdisjoint(kinds(objects))
         return
     lease = configuration(objects)["leader_election"]["lease_name"]
-    assert only(objects, "Lease")["metadata"]["name"] == lease
-    assert only(objects, "Role")["rules"] == [
-        {
-            "apiGroups": ["coordination.k8s.io"],
-            "resources": ["leases"],
-            "resourceNames": [lease],
-            "verbs": ["get", "update"],
-        }
-    ]
+    one = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    expected = [{**one, "resourceNames": [lease], "verbs": ["get", "update"]}, {**one, "verbs": ["create"]}]
+    if name == "lease-shipped":
+        assert only(objects, "Lease")["metadata"]["name"] == lease
+        del expected[1]
+    role = only(objects, "Role")
+    assert (role["metadata"]["namespace"], role["rules"]) == ("rotator", expected)
     binding = only(objects, "RoleBinding")
     assert binding["roleRef"]["name"] == only(objects, "Role")["metadata"]["name"]
     account = only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
@@ -178,9 +185,15 @@ def test_step_to_the_lease_is_over_when_the_old_pod_is_gone(
 
 def _upgraded(folder: Path, old: Json, now: str) -> Json:
     """The Deployment of an example, rendered where *old* is the one in the cluster."""
-    path = _changed(folder, "templates/deployment.yaml", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
-    (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
+    path = _living(folder, old)
     return only(render(example(now), path=path), "Deployment")
+
+
+def _living(folder: Path, old: Json) -> Path:
+    """The chart, in a cluster that has *old*."""
+    path = _changed(folder, "templates/_names.tpl", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
+    (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
+    return path
 
 
 def _changed(folder: Path, file: str, before: str, after: str) -> Path:
@@ -192,11 +205,63 @@ def _changed(folder: Path, file: str, before: str, after: str) -> Path:
     return path
 
 
+def _by_hand(old: Json, **variables: str) -> Json:
+    """A Deployment after `kubectl set env`."""
+    container = old["spec"]["template"]["spec"]["containers"][0]
+    container["env"] += [{"name": name, "value": value} for name, value in variables.items()]
+    return old
+
+
+OFF = {"ROTATOR_LEADER_ELECTION__ENABLED": "false"}
+
+
+def test_election_that_was_turned_off_by_hand_stops_the_old_pod_first(tmp_path: Path) -> None:
+    """A pod in which a variable turns the election off writes without a lease: a new one may not start beside it."""
+    old = _by_hand(only(render(example("minimal")), "Deployment"), **OFF)
+    assert _upgraded(tmp_path, old, "minimal")["spec"]["strategy"]["type"] == "Recreate"
+
+
+def test_election_that_was_turned_off_by_hand_allows_one_replica(tmp_path: Path) -> None:
+    """Helm would keep the variable, so several replicas would all write: refused, with the way out."""
+    path = _living(tmp_path, _by_hand(only(render(example("standby")), "Deployment"), **OFF))
+    with pytest.raises(helm.HelmError, match="replicas: ROTATOR_LEADER_ELECTION__ENABLED is set in Deployment rotator"):
+        render(example("standby"), path=path)
+
+
+def test_notes_warn_of_settings_by_hand(tmp_path: Path) -> None:
+    """Settings that no upgrade takes away are named, with the commands that do; the chart's own are none of them."""
+    old = only(render(example("minimal")), "Deployment")
+    assert "WARNING" not in notes(example("minimal"), path=_living(tmp_path / "without", old))
+    told = notes(example("minimal"), path=_living(tmp_path / "with", _by_hand(old, ROTATOR_DRY_RUN="true", **OFF)))
+    assert "not from this chart: ROTATOR_DRY_RUN, ROTATOR_LEADER_ELECTION__ENABLED" in told
+    assert "set env deployment/rotator ROTATOR_DRY_RUN- ROTATOR_LEADER_ELECTION__ENABLED-" in told
+    assert told.index("--replicas=0") < told.index("wait --for=delete pod") < told.index("set env")
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        pytest.param({"nameOverride": "rotat"}, "rotator", id="the release's name has it in it"),
+        pytest.param({"nameOverride": "other", "fullnameOverride": "rotator"}, "rotator", id="the name is given"),
+    ],
+)
+def test_selector_that_would_change_is_refused(tmp_path: Path, changed: Json, name: str) -> None:
+    """Kubernetes refuses another selector only when half of the upgrade is done: it is refused before."""
+    values = example("minimal", **changed)
+    old = only(render(example("minimal")), "Deployment")
+    assert old["metadata"]["name"] == only(render(values), "Deployment")["metadata"]["name"] == name
+    path = _living(tmp_path, old)
+    with pytest.raises(helm.HelmError, match="nameOverride: Deployment rotator is there, and selects its pods by"):
+        render(values, path=path)
+    assert only(render(example("minimal"), path=path), "Deployment")["spec"]["selector"] == old["spec"]["selector"]
+
+
 def test_lease_is_the_same_in_every_version(tmp_path: Path) -> None:
-    """An upgrade does not write to the Lease, which would cost the leader its lead; nor does another label."""
+    """An upgrade does not write to a Lease that is shipped, which would cost the leader its lead; nor does a label."""
     path = _changed(tmp_path, "Chart.yaml", f"version: {__version__}\nappVersion: {__version__}", NEXT)
-    before = only(render(example("minimal")), "Lease")
-    after = render(example("minimal", labels={"team": "identity"}, replicas=2), path=path)
+    before = only(render(example("lease-shipped")), "Lease")
+    common = {"labels": {"team": "identity"}, "commonLabels": {"a": "b"}, "commonAnnotations": {"a": "b"}}
+    after = render(example("lease-shipped", replicas=2, **common), path=path)
     assert only(after, "Deployment")["metadata"]["labels"]["app.kubernetes.io/version"] == "99.0.0"
     assert only(after, "Lease") == before
 
@@ -261,7 +326,7 @@ def test_configuration_is_mounted_as_a_directory(name: str) -> None:
         variables = {each["name"]: each.get("value") for each in container["env"]}
         volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
         mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
-        assert variables["ROTATOR_CONFIG"] == "/etc/rotator/rotator.yaml"
+        assert variables["ROTATOR_CONFIG"] == CHART_CONFIG == "/etc/rotator/rotator.yaml"
         assert mounts["/etc/rotator"]["configMap"]["name"] in ("rotator", "rotator-dry-run")
 
 
@@ -449,7 +514,7 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
     values = example("workload-identity")
     one, two = ({(o["kind"], o["metadata"]["name"]) for o in render(values, name="r" * 50 + each)} for each in "ab")
     assert one.isdisjoint(two)
-    assert only(render(values, name="r" * 32), "Lease")["metadata"]["name"] == "r" * 32 + "-rotator"
+    assert only(render(values, name="r" * 32), "Role")["metadata"]["name"] == "r" * 32 + "-rotator"
 
 
 @pytest.mark.parametrize("word", ["123", "true", "1e3", "0x10", "null"])
@@ -489,8 +554,16 @@ def _everywhere(word: str) -> Json:
         "nameOverride": word,
         "fullnameOverride": word,
         "labels": {"team": word},
+        "commonLabels": {"common": word},
+        "commonAnnotations": {"common": word},
         "podLabels": {"team": word},
         "podAnnotations": {"team": word},
+        "deployment": {"labels": {"own": word}, "annotations": {"own": word}},
+        "service": {"labels": {"own": word}, "annotations": {"own": word}},
+        "imagePullSecrets": [{"name": f"{word}.s"}],
+        "extraVolumes": [{"name": word, "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": word, "mountPath": f"/mnt/{word}"}],
+        "lease": {"createAtRuntime": False},
         "topologySpread": [{"topologyKey": word}],
         "replicas": 2,
     }
@@ -547,7 +620,202 @@ def test_account_has_the_name_that_is_wanted() -> None:
     assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "identity"
 
 
+# --- what others add
+
+
+def test_annotations_and_labels_are_everywhere() -> None:
+    """What is common stands on every object and every pod; what is for one kind, there alone."""
+    own = {"annotations": {"own": "annotation"}, "labels": {"own": "label"}}
+    kinds_with_own = {"Deployment": "deployment", "Service": "service", "CronJob": "dryRun"}
+    values = example(
+        "several-tenants",
+        commonLabels={"team": "identity"},
+        commonAnnotations={"owner": "me"},
+        serviceAccount=own,
+        dryRun={"serviceAccount": own},
+        monitoring={"podMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
+    )
+    for value in kinds_with_own.values():
+        values[value] = {**values.get(value, {}), **own}
+    objects = render(values)
+    for each in objects:
+        metadata = each["metadata"]
+        assert (metadata["labels"]["team"], metadata["annotations"]["owner"]) == ("identity", "me"), each["kind"]
+        has_own = each["kind"] in (*kinds_with_own, "ServiceAccount")
+        assert (metadata["labels"].get("own") == "label") is has_own, each["kind"]
+        assert (metadata["annotations"].get("own") == "annotation") is has_own, each["kind"]
+    for template in pod_templates(objects).values():
+        assert (template["metadata"]["labels"]["team"], template["metadata"]["annotations"]["owner"]) == (
+            "identity",
+            "me",
+        )
+        assert "own" not in template["metadata"]["labels"] | template["metadata"]["annotations"]
+
+
+def test_nearer_annotations_and_labels_go_first() -> None:
+    """What is given in several places stands once, as the nearest place says."""
+    objects = [
+        yaml.load(text, Loader)  # it refuses what is given twice
+        for text in texts(
+            example(
+                "several-tenants",
+                commonLabels={"a": "common", "b": "common", "c": "common"},
+                labels={"a": "labels", "b": "labels"},
+                commonAnnotations={"a": "common", "b": "common", "c": "common"},
+                podLabels={"a": "pod", "b": "pod"},
+                podAnnotations={"a": "pod", "b": "pod"},
+                deployment={"labels": {"a": "own"}, "annotations": {"a": "own"}},
+                dryRun={"podLabels": {"a": "own"}, "podAnnotations": {"a": "own"}},
+            )
+        )
+    ]
+    deployment, templates = only(objects, "Deployment")["metadata"], pod_templates(objects)
+    assert [deployment["labels"][name] for name in "abc"] == ["own", "labels", "common"]
+    assert [deployment["annotations"].get(name) for name in "abc"] == ["own", "common", "common"]
+    daemon, dry_run = (templates[name]["metadata"] for name in ("Deployment rotator", "CronJob rotator-dry-run"))
+    for where in ("labels", "annotations"):
+        assert [daemon[where][name] for name in "abc"] == ["pod", "pod", "common"]
+        assert [dry_run[where][name] for name in "abc"] == ["own", "pod", "common"]
+
+
+def test_vault_brings_the_dry_run_only_what_is_its_own() -> None:
+    """What Vault's agent is told for the daemon it is not told for the dry run, which would get the same credential."""
+    tenant = example("minimal")["config"]["tenants"][0]
+    secret = {"client_id": "x", "client_secret_file": "/vault/secrets/client-secret"}
+    inject = {"vault.hashicorp.com/agent-inject": "true"}
+    values = example(
+        "minimal",
+        secrets=[],
+        config={"tenants": [{**tenant, "credential": secret}]},
+        podAnnotations={**inject, "vault.hashicorp.com/role": "rotator", "team": "identity"},
+        dryRun={
+            "enabled": True,
+            "credentials": {"contoso": secret},
+            "podAnnotations": {**inject, "vault.hashicorp.com/role": "reader"},
+        },
+    )
+    templates = pod_templates(render(values))
+    told = {name: template["metadata"]["annotations"] for name, template in templates.items()}
+    assert told["Deployment rotator"]["vault.hashicorp.com/role"] == "rotator"
+    assert told["CronJob rotator-dry-run"] == {**inject, "vault.hashicorp.com/role": "reader", "team": "identity"}
+    del values["dryRun"]["podAnnotations"]
+    with pytest.raises(helm.HelmError, match=r"dryRun\.credentials\.contoso: /vault/secrets/client-secret is not"):
+        render(values)
+
+
+def test_credentials_may_lie_on_volumes_of_others() -> None:
+    """Each pod has its own further volumes, mounted where its credentials point, and none of the other's."""
+    objects = render(example("key-vault"))
+    for where, wanted in (("Deployment rotator", "rotator"), ("CronJob rotator-dry-run", "rotator-read-only")):
+        pod = pod_templates(objects)[where]["spec"]
+        classes = [each["csi"]["volumeAttributes"]["secretProviderClass"] for each in pod["volumes"] if "csi" in each]
+        mounts = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "key-vault"]
+        assert classes == [wanted]
+        assert mounts == [{"name": "key-vault", "mountPath": "/mnt/key-vault", "readOnly": True}]
+        assert "credentials" not in [each["name"] for each in pod["volumes"]]
+
+
+def test_ca_file_may_lie_on_a_volume_of_others() -> None:
+    """A bundle that something else brings needs no ConfigMap."""
+    volumes = {
+        "extraVolumes": [{"name": "trust", "csi": {"driver": "csi.example.com"}}],
+        "extraVolumeMounts": [{"name": "trust", "mountPath": "/mnt/trust/"}],
+    }
+    objects = render(example("minimal", config={"ca_file": "/mnt/trust/ca.crt"}, **volumes))
+    assert configuration(objects)["ca_file"] == "/mnt/trust/ca.crt"
+
+
+def test_pull_secrets_are_those_of_all_places() -> None:
+    """The usual form, the chart's own, and what a larger chart hands to all of its parts, each once."""
+    objects = render(
+        example(
+            "several-tenants",
+            image={"pullSecrets": ["a", "b"]},
+            imagePullSecrets=[{"name": "b"}, {"name": "c"}],
+            **{"global": {"imagePullSecrets": ["d", {"name": "e"}, "a"], "anything": {"else": 1}}},
+        )
+    )
+    for template in pod_templates(objects).values():
+        assert [each["name"] for each in template["spec"]["imagePullSecrets"]] == list("abcde")
+
+
+def test_nodes_are_chosen() -> None:
+    """The image is for Linux, unless that is taken back; more labels, tolerations and affinity are for every pod."""
+    taint = {"key": "kubernetes.azure.com/scalesetpriority", "operator": "Exists", "effect": "NoSchedule"}
+    affinity: Json = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    chosen = {"nodeSelector": {"pool": "system"}, "tolerations": [taint], "affinity": affinity}
+    for template in pod_templates(render(example("workload-identity", **chosen))).values():
+        pod = template["spec"]
+        assert pod["nodeSelector"] == {"kubernetes.io/os": "linux", "pool": "system"}
+        assert (pod["tolerations"], pod["affinity"]) == ([taint], affinity)
+    for template in pod_templates(render(example("minimal", nodeSelector={"kubernetes.io/os": None}))).values():
+        assert "nodeSelector" not in template["spec"]
+
+
 # --- monitoring: one source
+
+
+CLUSTER_LABELS = [["cluster"], ["k8s_cluster"], ["region", "cluster"], []]
+
+
+@pytest.mark.parametrize("labels", CLUSTER_LABELS, ids=str)
+def test_rules_keep_the_labels_that_are_wanted(tmp_path: Path, labels: list[str]) -> None:
+    """Whichever labels tell clusters apart stand in every by(), on(), query and summary; promtool takes the rules."""
+    spec = _rule(labels)["spec"]
+    rules = spec["groups"][0]["rules"]
+    for text in (rule["expr"] for rule in rules):
+        for inner in re.findall(r"\b(?:by|on) \(([^)]*)\)", text):
+            kept = inner.split(", ") if inner else []
+            assert not kept or kept[: len(labels)] == labels, text
+            assert "cluster" in labels or "cluster" not in kept, text
+    for summary in (rule["annotations"]["summary"] for rule in rules if "alert" in rule):
+        assert summary.startswith(
+            "".join(f"{{{{ with $labels.{label} }}}}{{{{ . }}}}: {{{{ end }}}}" for label in labels)
+        )
+        assert ("$labels.cluster" in summary) is ("cluster" in labels), summary
+        for query in re.findall(r'printf "((?:[^"\\]|\\.)*)"((?: \$labels\.\w+)*)', summary):
+            assert query[0].count("%q") == query[1].count("$labels."), summary
+            assert re.findall(r"(\w+)=%q", query[0]) == re.findall(r"\$labels\.(\w+)", query[1]), summary
+    if shutil.which("promtool"):
+        file = tmp_path / "rules.yaml"
+        file.write_text(yaml.safe_dump(spec), encoding="utf-8")
+        checked = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def _rule(labels: list[str]) -> Json:
+    return only(render(example("monitoring", monitoring={"clusterLabels": labels})), "PrometheusRule")
+
+
+@pytest.mark.parametrize("labels", CLUSTER_LABELS, ids=str)
+def test_dashboard_keeps_the_labels_that_are_wanted(labels: list[str]) -> None:
+    """Each label has a variable to choose by; every query asks for it, and every aggregation and legend keeps it."""
+    objects = render(example("monitoring", monitoring={"clusterLabels": labels}))
+    dashboard = json.loads(only(objects, "ConfigMap", "rotator-dashboard")["data"]["rotator.json"])
+    variables = {each["name"]: each for each in dashboard["templating"]["list"]}
+    assert list(variables) == ["datasource", *labels, "tenant", "keyset"]
+    for label in labels:
+        assert variables[label]["definition"] == f"label_values(b2c_rotator_build_info, {label})"
+        assert variables[label]["query"]["query"] == variables[label]["definition"]
+    asked = "{" + ",".join(f'{label}=~"${label}"' for label in labels)
+    for target in (target for panel in dashboard["panels"] for target in panel.get("targets", [])):
+        assert target["expr"].count(asked) >= len(re.findall(r"\bb2c_rotator_\w+", target["expr"])), target["expr"]
+        assert all(kept.startswith(", ".join(labels)) for kept in re.findall(r"by \(([^)]*)\)", target["expr"]))
+        assert ("$cluster" in target["expr"]) is ("cluster" in labels), target["expr"]
+        assert "legendFormat" not in target or target["legendFormat"].endswith(
+            "".join(f" {{{{{label}}}}}" for label in labels)
+        )
+
+
+def test_pod_monitor_is_of_whoever_scrapes() -> None:
+    """Azure's managed Prometheus reads its own kind of PodMonitor, with the same fields."""
+    ours = only(render(example("monitoring")), "PodMonitor")
+    azure = only(
+        render(example("monitoring", monitoring={"podMonitor": {"apiVersion": "azmonitoring.coreos.com/v1"}})),
+        "PodMonitor",
+    )
+    assert (ours["apiVersion"], azure["apiVersion"]) == ("monitoring.coreos.com/v1", "azmonitoring.coreos.com/v1")
+    assert ours["spec"] == azure["spec"]
 
 
 def test_alerts_are_those_of_the_rule_file() -> None:

@@ -258,6 +258,85 @@ def test_chart_refuses(changes: Json, told: str) -> None:
     assert told in refusal(example("minimal", **changes))
 
 
+VAULT = {"name": "vault", "emptyDir": {}}
+MOUNT = {"name": "vault", "mountPath": "/vault"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"extraVolumes": [{"name": "ca", "emptyDir": {}}]}, "there is a volume ca already", id="ours"),
+        pytest.param({"extraVolumes": [VAULT, VAULT]}, "extraVolumes[1].name: there is a volume vault", id="twice"),
+        pytest.param({"extraVolumes": [{"name": "x"}]}, "extraVolumes[0]: x needs exactly one kind", id="no kind"),
+        pytest.param({"extraVolumeMounts": [MOUNT]}, "extraVolumes has no volume vault", id="nothing to mount"),
+        *[
+            pytest.param(
+                {"extraVolumes": [VAULT], "extraVolumeMounts": [{**MOUNT, "mountPath": path}]},
+                f"extraVolumeMounts[0].mountPath: {path} and ",
+                id=path,
+            )
+            for path in ("/etc/rotator", "/etc/rotator/", "/var/run/secrets/rotator/vault", "/var/run/secrets")
+        ],
+        pytest.param(
+            {"extraVolumes": [VAULT], "extraVolumeMounts": [MOUNT, MOUNT]}, "extraVolumeMounts[1].mountPath", id="again"
+        ),
+        pytest.param({"dryRun": {"extraVolumes": [VAULT, VAULT]}}, "dryRun.extraVolumes[1].name", id="of the dry run"),
+        pytest.param(
+            {
+                "config": _tenant(client_secret_file="/vault2/secret"),
+                "extraVolumes": [VAULT],
+                "extraVolumeMounts": [MOUNT],
+            },
+            "/vault2/secret is not in the pod; name its Secret in secrets, whose keys become files below "
+            "/var/run/secrets/rotator/, or mount it by extraVolumes and extraVolumeMounts",
+            id="beside what is mounted",
+        ),
+        pytest.param({"enabled": False}, "enabled: false is for the condition of a larger chart", id="off alone"),
+    ],
+)
+def test_chart_refuses_what_collides(changes: Json, told: str) -> None:
+    """What others add is refused where the pod could not start with it, or would not have what it names."""
+    assert told in refusal(example("minimal", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"extraVolumes": [{"name": "x", "hostPath": {"path": "/"}}]},
+            "'hostPath' not allowed",
+            id="the node's files",
+        ),
+        pytest.param({"extraVolumeMounts": [{**MOUNT, "subPath": "x"}]}, "'subPath' not allowed", id="never changes"),
+        pytest.param(
+            {"extraVolumeMounts": [{**MOUNT, "readOnly": False}]}, "/extraVolumeMounts/0/readOnly", id="writes"
+        ),
+        pytest.param({"extraVolumeMounts": [{**MOUNT, "mountPath": "x"}]}, "/mountPath", id="a relative path"),
+        pytest.param({"imagePullSecrets": ["x"]}, "at '/imagePullSecrets/0'", id="a name alone"),
+        pytest.param({"enabled": "yes"}, "at '/enabled'", id="no boolean"),
+        pytest.param({"monitoring": {"podMonitor": {"apiVersion": "v1"}}}, "/podMonitor/apiVersion", id="whose"),
+        pytest.param({"monitoring": {"clusterLabels": ["a-b"]}}, "/clusterLabels/0", id="no label"),
+        pytest.param({"monitoring": {"clusterLabels": ["pod"]}}, "/clusterLabels/0", id="a process"),
+        pytest.param({"lease": {"createAtRuntime": "no"}}, "/lease/createAtRuntime", id="perhaps"),
+        pytest.param({"commonLabels": {"helm.sh/chart": "x"}}, "'helm.sh/chart'", id="the chart's label"),
+    ],
+)
+def test_schema_refuses_what_is_added(changes: Json, told: str) -> None:
+    """As above, of what others add."""
+    assert told in refusal(example("minimal", **changes))
+
+
+def test_larger_chart_may_have_it_as_a_part() -> None:
+    """A larger chart hands `global` to it, and has a boolean `enabled` among its values, for its condition."""
+    values = example("minimal", enabled=True, **{"global": {"imageRegistry": "x"}})
+    assert render(values) == render(example("minimal"))
+
+
+def test_labels_of_the_house_may_be_common() -> None:
+    """Of the recommended labels, those that the chart does not set are free."""
+    assert render(example("minimal", commonLabels={"app.kubernetes.io/part-of": "identity"}))
+
+
 @pytest.mark.parametrize(
     ("schedule", "told"),
     [
@@ -321,8 +400,8 @@ def test_longer_grace_is_taken() -> None:
 
 
 def test_every_value_is_in_the_schema_and_the_other_way_round() -> None:
-    """No value without a rule, no rule for a value that is not shown; Helm's `global` is nobody's value."""
-    assert set(chart().values) == set(chart_schema()["properties"]) - {"global"}
+    """No value without a rule, no rule for a value that is not shown; `global` and `enabled` are a larger chart's."""
+    assert set(chart().values) == set(chart_schema()["properties"]) - {"global", "enabled"}
     for name in ("image", "dryRun", "networkPolicy", "workloadIdentity"):
         assert set(chart().values[name]) == set(chart_schema()["properties"][name]["properties"])
 
@@ -351,7 +430,18 @@ def _objects(node: Any, path: str) -> list[tuple[str, Json]]:
 
 def test_every_value_is_explained() -> None:
     """Each value stands directly below a comment, but for those that are explained where their like stands first."""
-    alike = {"enabled", "create", "name", "annotations", "clientId", "tenantId", "tokens", "requests", "limits"}
+    alike = {
+        "enabled",
+        "create",
+        "name",
+        "annotations",
+        "labels",
+        "clientId",
+        "tenantId",
+        "tokens",
+        "requests",
+        "limits",
+    }
     lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
     values = [(above, line) for above, line in pairwise(lines) if re.match(r"(  ){0,2}[a-zA-Z]+:", line)]
     assert len(values) > 50

@@ -20,6 +20,8 @@ from rotator.edges.lease import KubernetesLeases
 from rotator.edges.transport import ProxiedTransport, transport
 from rotator.emulator.http.certificates import make_authority
 
+ABSENT = Lease(holder="", duration=None, transitions=0, version="")
+
 
 class Clock:
     """The system's wall clock unless another instant is set, and monotonic seconds that are moved by hand."""
@@ -117,6 +119,45 @@ def test_write_then_read(leases: KubernetesLeases) -> None:
     assert read(leases) == written
 
 
+def test_create_then_write(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path) -> None:
+    """A Lease that is missing is created as it is to be, and written to by the version that the answer gave."""
+    api.delete()
+    api.mount(tmp_path / "account", "pod", may_create=True)
+    created = leases.create(replace(ABSENT, holder="pod_1", duration=60.0, transitions=1), 5.0)
+    assert created == Lease(holder="pod_1", duration=60.0, transitions=1, version=created.version)
+    assert leases.write(replace(created, transitions=2), 5.0).transitions == 2
+    assert api.lease()["kind"] == "Lease"
+    assert api.spec()["acquireTime"] < api.spec()["renewTime"]
+
+
+def test_create_after_it_was_deleted(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path) -> None:
+    """What is created has nothing of the one that was read before: another uid, and no version."""
+    before = read(leases)
+    api.delete()
+    api.mount(tmp_path / "account", "pod", may_create=True)
+    created = leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0)
+    assert created.version != before.version
+    assert api.lease()["metadata"].keys() == {"name", "namespace", "uid", "resourceVersion"}
+
+
+def test_create_of_what_exists(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path) -> None:
+    """Where another replica has created it, nothing is written: `conflict`."""
+    api.mount(tmp_path / "account", "pod", may_create=True)
+    told = failure(lambda: leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0))
+    assert (told.kind, told.status) == (FailureKind.CONFLICT, 409)
+    assert api.spec() == {}
+
+
+def test_create_without_the_right(api: Kubernetes, leases: KubernetesLeases) -> None:
+    """Both ways out are named: an empty Lease, or the rule that is missing."""
+    api.delete()
+    told = failure(lambda: leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0))
+    assert (told.kind, told.status) == (FailureKind.FORBIDDEN, 403)
+    assert told.message == "the Kubernetes API answered 403 to create of lease rotator; it is tried again"
+    words = ["lacks the verb create", "apply an empty Lease (spec: {})", "namespace b2c", "verbs [create]"]
+    assert [word for word in words if word not in (told.if_it_lasts or "")] == []
+
+
 def test_write_asks_for_nothing_but_get_and_put(api: Kubernetes, leases: KubernetesLeases) -> None:
     """No patch, no create, no watch; and every PUT has a version."""
     hold(leases)
@@ -207,28 +248,34 @@ def test_namespace_that_is_configured(api: Kubernetes, account: Path, clock: Clo
     ],
 )
 def test_forbidden(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path, setting: Any, words: list[str]) -> None:
-    """A missing rule is named so that it can be written down."""
+    """
+    A missing rule is named so that it can be written down, if it lasts.
+
+    An API server that has just started answers 403 to a good token: the first message blames nobody.
+    """
     api.mount(tmp_path / "account", "pod", **setting)
     told = failure(lambda: hold(leases))
     assert (told.kind, told.status) == (FailureKind.FORBIDDEN, 403)
-    assert [word for word in [*words, "coordination.k8s.io"] if word not in told.message] == []
+    assert told.message.endswith("of lease rotator; it is tried again")
+    assert [word for word in [*words, "coordination.k8s.io"] if word not in (told.if_it_lasts or "")] == []
 
 
 def test_token_that_is_unknown(leases: KubernetesLeases, account: Path) -> None:
-    """401 says where the token came from, and not what it is."""
+    """401 says where the token came from, if it lasts, and never what it is."""
     (account / "token").write_text("no-such-token")
     told = failure(lambda: read(leases))
     assert (told.kind, told.status) == (FailureKind.AUTH, 401)
-    assert str(account) in told.message
-    assert "no-such-token" not in told.message
+    assert str(account) not in told.message
+    assert str(account) in (told.if_it_lasts or "")
+    assert "no-such-token" not in f"{told.message} {told.if_it_lasts}"
 
 
 def test_lease_that_is_not_there(api: Kubernetes, leases: KubernetesLeases) -> None:
-    """404 says to apply an empty one, and why it is not created."""
+    """404 says what there is not."""
     api.delete()
     told = failure(lambda: read(leases))
-    assert (told.kind, told.status) == (FailureKind.NOT_FOUND, 404)
-    assert "apply an empty one" in told.message
+    assert (told.kind, told.status, told.if_it_lasts) == (FailureKind.NOT_FOUND, 404, None)
+    assert "there is no such Lease, or no namespace b2c" in told.message
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from rotator.emulator.http.routes import Operation
 from rotator.emulator.journal import Stage
 from rotator.emulator.model.seed import KeySeed
 from rotator.emulator.model.switches import Switches
+from rotator.service.pages import CHART_CONFIG
 
 GENERATE, LIST = Operation.GENERATE_KEY, Operation.LIST_KEYSETS
 
@@ -192,6 +193,14 @@ def test_daemon_status_page(bench: Bench) -> None:
     assert "<script" not in page.text
     assert "&lt;script&gt;" in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_daemon_status_page_of_an_election_turned_off_by_hand(bench: Bench) -> None:
+    """In a pod of the chart the page warns of a variable that turns the election off past the chart."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    by_hand = {"ROTATOR_CONFIG": CHART_CONFIG, "ROTATOR_LEADER_ELECTION__ENABLED": "false"}
+    page = ready(bench.start("--config", str(bench.config), env=by_hand)).get("/")
+    assert "ROTATOR_LEADER_ELECTION__ENABLED is set on this pod by hand" in page.text
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/metrics/", "/status", "/healthz.json", "//healthz/.."])

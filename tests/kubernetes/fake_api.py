@@ -100,11 +100,22 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A service account: its token, and the verbs it has on which names (None: on any)."""
+    """
+    A service account: its token, and the verbs it has on which names (None: on any).
+
+    may_create: by a rule of its own, since a rule that has names never allows `create`
+    """
 
     user: str
     verbs: tuple[str, ...] = ("get", "update")
     names: tuple[str, ...] | None = (NAME,)
+    may_create: bool = False
+
+    def may(self, verb: str, name: str | None) -> bool:
+        """Whether a rule allows it; what a request is to create has no name yet."""
+        if verb == "create" and self.may_create:
+            return True
+        return verb in self.verbs and (self.names is None or name in self.names)
 
 
 class _StatusError(Exception):
@@ -327,12 +338,13 @@ class Kubernetes:
             raise _StatusError(404, "NotFound", "the server could not find the requested resource")
         namespace, name = match.groups()
         verb = VERBS[method] if name or method == "POST" else "list"
-        if verb not in account.verbs or (name or "") not in (account.names or (name or "",)):
-            what = f'leases.coordination.k8s.io "{name}" is forbidden: User "{account.user}" cannot {verb} resource'
+        if not account.may(verb, name):
+            which = f' "{name}"' if name else ""
+            what = f'leases.coordination.k8s.io{which} is forbidden: User "{account.user}" cannot {verb} resource'
             raise _StatusError(403, "Forbidden", f'{what} "leases" in API group "coordination.k8s.io"')
         with self._lock:
             if method == "POST":
-                return 201, self._create(namespace, (body or {}).get("metadata", {}).get("name", ""), body or {})
+                return 201, self._post(namespace, name, body or {}, account.user)
             present = self._objects.get((namespace, name))
             if present is None and method == "PUT" and (body or {}).get("metadata", {}).get("uid"):
                 # A Lease may be created by PUT, but not as the one that its uid says it was.
@@ -348,12 +360,29 @@ class Kubernetes:
                 return 200, {"kind": "Status", "apiVersion": "v1", "status": "Success"}
             return 200, deepcopy(present)
 
-    def _create(self, namespace: str, name: str, body: Json) -> Json:
+    def _post(self, namespace: str, path_name: str | None, body: Json, user: str) -> Json:
+        metadata = body.get("metadata", {})
+        if path_name:
+            raise _StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
+        if metadata.get("namespace", namespace) != namespace:
+            message = "the namespace of the provided object does not match the namespace sent on the request"
+            raise _StatusError(400, "BadRequest", message)
+        if not metadata.get("name"):
+            message = "resource name may not be empty: name or generateName is required"
+            raise _StatusError(422, "Invalid", message)
+        if metadata.get("resourceVersion"):
+            raise _StatusError(500, "InternalError", "resourceVersion should not be set on objects to be created")
+        return self._create(namespace, metadata["name"], body, user)
+
+    def _create(self, namespace: str, name: str, body: Json, user: str = "somebody") -> Json:
         with self._lock:
             if (namespace, name) in self._objects:
                 raise _StatusError(409, "AlreadyExists", f'leases.coordination.k8s.io "{name}" already exists')
-            metadata = {**body.get("metadata", {}), "name": name, "namespace": namespace, "uid": "0b1c"}
-            return self._store(namespace, name, {**body, "metadata": metadata}, "somebody")
+            uid = f"0b1c-{self._version}"
+            metadata = {**body.get("metadata", {}), "name": name, "namespace": namespace, "uid": uid}
+            return self._store(namespace, name, {**body, "metadata": metadata}, user)
 
     def _put(self, namespace: str, name: str, body: Json, user: str) -> Json:
         version = body.get("metadata", {}).get("resourceVersion")

@@ -25,6 +25,8 @@ def api(tmp_path: Path) -> Iterator[Kubernetes]:
         api.mount(tmp_path / "admin", "admin", verbs=ALL, names=None)
         api.mount(tmp_path / "pod", "pod")
         api.mount(tmp_path / "reader", "reader", verbs=("get",))
+        api.mount(tmp_path / "creator", "creator", may_create=True)
+        api.mount(tmp_path / "named", "named", verbs=("create",))
         yield api
 
 
@@ -112,6 +114,41 @@ def test_fake_post(client: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["reason"]) == (409, "AlreadyExists")
 
 
+def test_fake_post_by_a_rule_of_its_own(api: Kubernetes, client: httpx.Client) -> None:
+    """An account that may create, and get and update one name, creates that one; it is the new one's author."""
+    api.delete()
+    assert ask(client, "POST", body(None, holderIdentity="a"), LEASES, "creator").status_code == 201
+    assert (api.history[-1].user, api.history[-1].holder) == ("creator", "a")
+    assert ask(client, "PUT", ask(client, "GET", user="creator").json(), user="creator").status_code == 200
+
+
+def test_fake_post_gives_another_uid(api: Kubernetes, client: httpx.Client) -> None:
+    """What was created anew is not what was there: a PUT of that is 409."""
+    there = ask(client, "GET").json()
+    api.delete()
+    anew = ask(client, "POST", body(None), LEASES).json()
+    assert there["metadata"]["uid"] != anew["metadata"]["uid"]
+    assert ask(client, "PUT", there).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("metadata", "path", "status", "reason"),
+    [
+        pytest.param({"name": "new", "namespace": "b2c"}, LEASES, 201, None, id="the namespace of the path"),
+        pytest.param({"name": "new", "namespace": "other"}, LEASES, 400, "BadRequest", id="another namespace"),
+        pytest.param({}, LEASES, 422, "Invalid", id="no name"),
+        pytest.param({"name": "new", "resourceVersion": "1"}, LEASES, 500, "InternalError", id="a version"),
+        pytest.param({"name": "new"}, f"{LEASES}/new", 405, "MethodNotAllowed", id="a name in the path"),
+    ],
+)
+def test_fake_post_answers(
+    client: httpx.Client, metadata: dict[str, str], path: str, status: int, reason: str | None
+) -> None:
+    """Each POST is answered as the API's reference says, an error with a Status body."""
+    answer = ask(client, "POST", {"metadata": metadata, "spec": {}}, path)
+    assert (status, reason) == (answer.status_code, answer.json().get("reason"))
+
+
 def test_fake_delete(client: httpx.Client) -> None:
     """A DELETE is 200, a GET after it 404, and a PUT of what was there 409, since a new one would have another uid."""
     there = ask(client, "GET").json()
@@ -126,6 +163,8 @@ def test_fake_delete(client: httpx.Client) -> None:
         ("pod", "GET", LEASE, 200),
         ("pod", "GET", f"{LEASES}/another", 403),
         ("pod", "POST", LEASES, 403),
+        ("named", "POST", LEASES, 403),
+        ("creator", "GET", f"{LEASES}/another", 403),
         ("pod", "DELETE", LEASE, 403),
         ("pod", "GET", LEASES, 403),
         ("reader", "GET", LEASE, 200),

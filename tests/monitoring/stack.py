@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
-RULE_TESTS = ROOT / "deploy" / "prometheus" / "tests.yaml"
-WEEK_TESTS = ROOT / "deploy" / "prometheus" / "week.yaml"
+RULE_TESTS = ROOT / "tests" / "monitoring" / "rule_tests.yaml"
+WEEK_TESTS = RULE_TESTS.with_name("week_tests.yaml")
 RUNBOOK = ROOT / "deploy" / "runbook.md"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 
@@ -300,7 +300,8 @@ def expressions(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each query of a dashboard with the title of its panel, every variable replaced as Grafana would."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
-            text = target["expr"].replace("$__rate_interval", "5m").replace("$tenant", ".*").replace("$keyset", ".*")
+            text = target["expr"].replace("$__rate_interval", "5m")
+            text = re.sub(r"\$(cluster|tenant|keyset)\b", ".*", text)
             assert "$" not in text, f"{panel['title']}: a variable that nobody knows in {text}"
             yield panel["title"], text
 

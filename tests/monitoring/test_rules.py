@@ -122,7 +122,7 @@ def test_alerts_have_no_label_of_a_process() -> None:
     """What fires is about a keyset, a tenant or a job: not about a pod, whose restart would make it another alert."""
     checks = [check for test in RULE_CASES for check in test.get("alert_rule_test", [])]
     labels = {label for check in checks for alert in check["exp_alerts"] for label in alert["exp_labels"]}
-    assert labels == {"severity", "tenant", "keyset", "note", "job"}
+    assert labels == {"severity", "cluster", "tenant", "keyset", "note", "job"}
 
 
 def _minutes(span: str) -> int:
@@ -160,6 +160,47 @@ def test_thresholds_are_those_of_the_program() -> None:
     assert clock["expr"].endswith(f"> {NOTABLE_SKEW:.0f}")
     assert "Above five minutes no key is generated" in clock["annotations"]["description"]
     assert MAX_SKEW == 5 * 60
+
+
+# --- several clusters in one store
+
+
+def test_rules_keep_clusters_apart() -> None:
+    """
+    Every aggregation and every match by labels in a rule keeps `cluster`.
+
+    But for one question: whether anything runs at all, anywhere in the store.
+    """
+    for rule in all_rules():
+        found = re.findall(r"\b(?:by|on|without|ignoring|group_left|group_right) \(([^)]*)\)", rule["expr"])
+        assert {each for each in found if not each.startswith("cluster")} <= {""}, rule
+        assert "" not in found or rule["expr"].count("on ()") == 1, rule
+        assert not re.search(r"\b(?:sum|min|max|count|group|avg) ?\((?!\))", rule["expr"]), (
+            "an aggregation of everything"
+        )
+        asked = re.findall(r'printf "([^"\\]|\\.)*\{(cluster=%q,)?', rule.get("annotations", {}).get("summary", ""))
+        assert all(cluster for _, cluster in asked), rule
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alert_says_which_cluster(name: str) -> None:
+    """The summary begins with the cluster, where there is one."""
+    summary = ALERTS[name]["annotations"]["summary"]
+    assert summary.startswith("{{ with $labels.cluster }}{{ . }}: {{ end }}")
+
+
+def test_dashboard_keeps_clusters_apart() -> None:
+    """Every metric is asked for by cluster, and every aggregation keeps it, but for the totals of what was chosen."""
+    for panel in panels(DASHBOARD_CONTENT):
+        for target in panel["targets"]:
+            text = target["expr"]
+            names = re.findall(r"\b(?:b2c_rotator|process)_\w+", text)
+            assert len(names) == text.count('{cluster=~"$cluster"'), text
+            assert set(re.findall(r"\b(?:by|on) \((\w+)", text)) <= {"cluster"}, text
+            total = re.match(r"(?:min|count)\(", text)
+            bare = re.findall(r"\b(?:sum|min|max|count) ?\(", text[total.end() if total else 0 :])
+            assert bare == [], text
+            assert "legendFormat" not in target or "{{cluster}}" in target["legendFormat"], text
 
 
 # --- what they name is there
@@ -233,7 +274,8 @@ def test_selectors_ask_for_labels_that_exist(exposed: dict[str, set[str]]) -> No
     assert found
     for metric, matchers in found:
         for label, value in re.findall(r'(\w+)=~?"([^"]*)"', matchers):
-            assert metric not in exposed or label in exposed[metric], (metric, label)
+            # `cluster` is none of the program's: a label of the target, or of the store.
+            assert metric not in exposed or label in exposed[metric] | {"cluster"}, (metric, label)
             assert value == ".*" or value in VALUES[label], (metric, label, value)
 
 
@@ -247,8 +289,9 @@ def test_dashboard_can_be_imported() -> None:
     assert DASHBOARD_CONTENT["editable"] is True
     assert DASHBOARD_CONTENT["schemaVersion"] >= 36
     variables = {variable["name"]: variable for variable in DASHBOARD_CONTENT["templating"]["list"]}
-    assert list(variables) == ["datasource", "tenant", "keyset"]
-    assert variables["keyset"]["definition"] == 'label_values(b2c_rotator_keyset_info{tenant=~"$tenant"}, keyset)'
+    assert list(variables) == ["datasource", "cluster", "tenant", "keyset"]
+    wanted = 'label_values(b2c_rotator_keyset_info{cluster=~"$cluster",tenant=~"$tenant"}, keyset)'
+    assert variables["keyset"]["definition"] == variables["keyset"]["query"]["query"] == wanted
 
 
 def test_dashboard_panels_explain_themselves() -> None:

@@ -348,7 +348,11 @@ def test_clock_of_a_follower_jumps(bench: Bench, api: Kubernetes, jump: int) -> 
 
 
 def test_missing_rule(bench: Bench, api: Kubernetes) -> None:
-    """Where the Role lacks a verb the replica is ready and follows, says once what is missing, and may lead later."""
+    """
+    Where the Role lacks a verb the replica is ready and follows, and may lead later.
+
+    It says that it was refused, and what is missing once that has lasted for longer than a lease.
+    """
     fleet = Fleet(bench, api, 1)
     (replica,) = fleet.replicas
     account = api.accounts["token-of-pod-0"]
@@ -356,13 +360,33 @@ def test_missing_rule(bench: Bench, api: Kubernetes) -> None:
     fleet.start()
     line = replica.process.log("lease.failed")
     assert (line["status"], line["level"]) == (403, "warning")
-    assert "verbs [get, update]" in line["message"]
-    until(lambda: (metric(replica, "lease_renew_failures_total") or 0) >= 3)
+    assert line["message"] == "the Kubernetes API answered 403 to update of lease rotator; it is tried again"
+    replica.process.log("lease.failed", count=2)
+    failures = metric(replica, "lease_renew_failures_total") or 0
+    until(lambda: (metric(replica, "lease_renew_failures_total") or 0) >= failures + 2)
     assert [replica.process.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
-    assert len(replica.process.events("lease.failed")) == 1
+    first, last = replica.process.events("lease.failed")
+    assert first == line
+    assert "verbs [get, update]" in last["message"]
     assert metric(replica, "leader") == 0
     api.accounts["token-of-pod-0"] = account
     replica.process.log("sweep.finished")
+    fleet.finish()
+
+
+def test_lease_that_is_missing(bench: Bench, api: Kubernetes) -> None:
+    """Replicas that start together without a Lease: one creates it and leads, the others follow, and nothing fails."""
+    api.delete()
+    fleet = Fleet(bench, api, 3)
+    for replica in fleet.replicas:
+        api.mount(bench.folder / f"account-{replica.number}", replica.user, may_create=True)
+    fleet.start()
+    created = api.wait(lambda change: bool(change.holder))
+    leader = next(replica for replica in fleet.replicas if replica.user == created.user)
+    leader.process.log("lease.acquired")
+    fleet.wait_for_keys(2)
+    assert [seen.user for seen in api.seen if (seen.method, seen.status) == ("POST", 201)] == [leader.user]
+    assert [replica.process.events("lease.failed") for replica in fleet.replicas] == [[], [], []]
     fleet.finish()
 
 

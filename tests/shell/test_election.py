@@ -66,18 +66,36 @@ class Api:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.lease = Lease(holder="", duration=None, transitions=0, version="1")
+        self.is_there = True
         self.asked: list[tuple[str, float, float]] = []
         self.tricks: deque[Trick] = deque()
 
     def read(self, timeout: float) -> Lease:
-        return self._ask("read", timeout, lambda: self.lease)
+        return self._ask("read", timeout, self.get)
+
+    def create(self, lease: Lease, timeout: float) -> Lease:
+        return self._ask("create", timeout, lambda: self.post(lease))
 
     def write(self, lease: Lease, timeout: float) -> Lease:
         return self._ask("write", timeout, lambda: self.put(lease))
 
+    def get(self) -> Lease:
+        """As it is."""
+        if not self.is_there:
+            raise error(FailureKind.NOT_FOUND)
+        return self.lease
+
+    def post(self, lease: Lease) -> Lease:
+        """Create it; its version is a new one."""
+        if self.is_there:
+            raise error(FailureKind.CONFLICT)
+        self.is_there = True
+        self.lease = replace(lease, version=str(int(self.lease.version) + 1))
+        return self.lease
+
     def put(self, lease: Lease) -> Lease:
         """Replace it, by its version."""
-        if lease.version != self.lease.version:
+        if not self.is_there or lease.version != self.lease.version:
             raise error(FailureKind.CONFLICT)
         self.lease = replace(lease, version=str(int(lease.version) + 1))
         return self.lease
@@ -264,6 +282,22 @@ def test_follow_takes_within_duration_and_one_look(replica: Replica) -> None:
     assert 1060.0 <= first <= 1060.0 + FOLLOWER_POLL
 
 
+def test_follow_asks_about_thirty_times_a_minute(replica: Replica) -> None:
+    """With the default timings a follower reads about every two seconds, as client-go's does."""
+    replica.api.edit(holder=OTHER, duration=3600.0)
+    replica.passes(600)
+    assert 28 <= len(replica.api.asked) / 10 <= 34
+
+
+@pytest.mark.parametrize(("draw", "wait"), [(0.0, 1.95), (0.5, 1.875), (0.999, 1.80015)])
+def test_follow_does_not_look_in_step(draw: float, wait: float) -> None:
+    """Each wait is a little shorter by chance, and none is so long that a hand-over would take two seconds."""
+    replica = Replica()
+    replica.elector._jitter = lambda: draw  # noqa: SLF001 - what it draws
+    replica.api.edit(holder=OTHER, duration=60.0)
+    assert replica.elector.step() == pytest.approx(wait)
+
+
 @pytest.mark.parametrize(("retry", "longest"), [(10.0, FOLLOWER_POLL), (1.0, 1.0)])
 def test_follow_looks_often(retry: float, longest: float) -> None:
     """A follower looks so often that a lease which was released is taken in under two seconds."""
@@ -273,6 +307,87 @@ def test_follow_looks_often(retry: float, longest: float) -> None:
     assert wait is not None
     assert longest * 0.8 <= wait < longest
     assert wait < 2.0
+
+
+# --- a record that is missing
+
+
+def test_follow_creates_what_is_missing(replica: Replica) -> None:
+    """Where there is no record, the first one says who created it, and that is the leader."""
+    replica.api.is_there = False
+    replica.elector.step()
+    assert [Acquired(identity=ME, before="")] == replica.news
+    assert Lease(holder=ME, duration=60.0, transitions=1, version="2") == replica.api.lease
+    replica.passes(30)
+    assert set(replica.api.operations) == {"read", "create", "write"}
+    assert replica.elector.state.is_leading
+
+
+def test_follow_where_another_created_it(replica: Replica) -> None:
+    """Of two that create it at once one gets a 409: that is no trouble, and it knows soon whom to follow."""
+    replica.api.is_there = False
+
+    def trick(do: Callable[[], Lease], _: float) -> Lease:
+        replica.api.post(Lease(holder=OTHER, duration=60.0, transitions=1, version=""))
+        return do()
+
+    replica.api.tricks.extend((lambda do, _: do(), trick))
+    wait = replica.elector.step()
+    assert wait is not None
+    assert (wait <= FOLLOWER_POLL, replica.news, replica.bugs) == (True, [], [])
+    replica.elector.step()
+    assert replica.elector.state.leader() == OTHER
+
+
+def test_follow_after_a_lost_answer_to_a_creation(replica: Replica) -> None:
+    """Who created the record and did not hear of it finds itself as its holder."""
+    replica.api.is_there = False
+    replica.api.tricks.extend((lambda do, _: do(), replica.hangs(done=True)))
+    replica.elector.step()
+    assert not replica.elector.state.is_leading
+    replica.elector.step()
+    assert replica.elector.state.is_leading
+    assert replica.api.operations == ["read", "create", "read", "write"]
+
+
+def test_stop_after_a_lost_answer_to_a_creation(replica: Replica) -> None:
+    """What may have been created with its name is handed back at the end."""
+    replica.api.is_there = False
+    replica.api.tricks.extend((lambda do, _: do(), replica.hangs(done=True)))
+    replica.elector.step()
+    replica.elector.state.stop()
+    assert replica.elector.step() is None
+    assert replica.api.lease.holder == ""
+
+
+@pytest.mark.parametrize("holder", [OTHER, ""])
+def test_follow_what_was_deleted(replica: Replica, holder: str) -> None:
+    """A record that was there counts as held for a whole duration after it was missed: its holder may still lead."""
+    replica.api.edit(holder=holder, duration=60.0)
+    if holder:
+        replica.elector.step()
+    else:  # read as free, and taken by another before it could be claimed
+        replica.api.tricks.extend((lambda do, _: do(), replica.fails(FailureKind.CONFLICT)))
+        replica.elector.step()
+    replica.clock.time += 300  # cut off meanwhile
+    replica.api.is_there = False
+    missed = replica.clock.time
+    replica.passes(59)
+    assert "create" not in replica.api.operations
+    replica.passes(2)
+    assert replica.elector.state.is_leading
+    created = next(instant for operation, instant, _ in replica.api.asked if operation == "create")
+    assert missed + 60 <= created <= missed + 60 + FOLLOWER_POLL
+
+
+def test_lead_without_a_record(leader: Replica) -> None:
+    """A leader whose record was deleted stops at its next renewal, tells so, and stands again later."""
+    leader.api.is_there = False
+    leader.passes(10)
+    assert leader.told[:3] == ["Lost", "LeaseRequestFailed", "Released"]
+    assert leader.news[0] == Lost(identity=ME, reason=LossReason.TAKEN)
+    leader.passes(75)
+    assert leader.elector.state.is_leading
 
 
 # --- rule 2: the deadline is hard
@@ -703,7 +818,43 @@ def test_follow_where_another_was_faster(replica: Replica) -> None:
 # --- what is told, and what is asked of it
 
 
-@pytest.mark.parametrize("kind", MISSING)
+REFUSED = Failure(kind=FailureKind.FORBIDDEN, status=403, message="refused", if_it_lasts="add a rule")
+
+
+def test_advice_comes_where_a_refusal_lasts(replica: Replica) -> None:
+    """
+    What most often passes by itself is told without advice, and with it once it has lasted for longer than a lease.
+
+    An API server that has just started refuses good tokens for seconds.
+    """
+
+    def refuse(_: Callable[[], Lease], __: float) -> Lease:
+        raise RequestError(REFUSED)
+
+    replica.api.tricks.extend([refuse] * 20)
+    replica.passes(100)
+    failures = [news for news in replica.news if isinstance(news, LeaseRequestFailed)]
+    fresh = [news for news in failures if not news.is_repeated]
+    assert [news.failure.message for news in fresh] == ["refused", "add a rule"]
+    assert [news.failure.message for news in failures[:8]] == ["refused"] * 8, "60 s, at 8.5 s each"
+    assert {news.failure.message for news in failures[8:]} == {"add a rule"}
+
+
+def test_advice_does_not_come_where_a_refusal_passes(replica: Replica) -> None:
+    """A refusal that comes again after it has passed has not lasted."""
+
+    def refuse(_: Callable[[], Lease], __: float) -> Lease:
+        raise RequestError(REFUSED)
+
+    replica.api.edit(holder=OTHER, duration=3600.0)
+    for _ in range(12):
+        replica.api.tricks.append(refuse)
+        replica.passes(12)
+    failures = [news for news in replica.news if isinstance(news, LeaseRequestFailed)]
+    assert [(news.failure.message, news.is_repeated) for news in failures] == [("refused", False)] * 12
+
+
+@pytest.mark.parametrize("kind", [FailureKind.AUTH, FailureKind.FORBIDDEN])
 def test_follow_without_permission(replica: Replica, kind: FailureKind) -> None:
     """Where a rule is missing it stays a follower, tells it once, and leads once the rule is there."""
     replica.api.tricks.extend([replica.fails(kind)] * 4)

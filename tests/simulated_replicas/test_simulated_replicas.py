@@ -156,8 +156,45 @@ def test_world_never_two_that_write(number: int, seed: int) -> None:
         world.run(600.0 + 20.0)
         check(record, members)
         assert [pod.elector.state.is_leading for pod in members if pod.elector.state.is_leading] == [True]
-        assert {pod.elector.state.leader() for pod in members} == {record.lease.holder}
+        assert {pod.elector.state.leader() for pod in members} == {record.get().holder}
         assert len(record.holders) > 4, "there was not much of an election"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_world_whose_record_is_deleted(seed: int) -> None:
+    """
+    Among all that trouble somebody deletes the record, now and then: one at most writes, and later one leads.
+
+    Not while it is about to be created: a record that comes and goes between two looks, nobody else can know of.
+    """
+    with pods(3, seed) as (world, record, members):
+        random, deletions = Random(seed), 0
+        world.run(10.0)  # each has read a record; one that never has can't know that there was one
+
+        def delete() -> None:
+            nonlocal deletions
+            record.delete(min_age=TIMINGS.lease_duration)
+            deletions += record.lease is None
+
+        trouble(world, members, seed, until=600.0)
+        time = 15.0
+        while (time := time + random.expovariate(1 / 20)) < 600.0:
+            world.at(time, delete)
+        world.run(600.0 + 20.0)
+        check(record, members)
+        assert [pod.elector.state.is_leading for pod in members if pod.elector.state.is_leading] == [True]
+        assert {pod.elector.state.leader() for pod in members} == {record.get().holder}
+        assert deletions > 5, "there was nothing to create"
+
+
+def test_world_that_begins_at_once() -> None:
+    """Replicas that all find no record at the same moment: one creates it, and the others follow."""
+    with pods(5, 1) as (world, record, members):
+        for pod in members:
+            pod.network._way = lambda: 0.01  # type: ignore[method-assign]  # noqa: SLF001 - a good network
+        world.run(5.0)
+        assert {pod.elector.state.leader() for pod in members} == {record.get().holder}
+        assert len(record.holders) == 1
 
 
 @pytest.mark.parametrize("seed", range(4))

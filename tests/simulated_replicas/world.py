@@ -96,16 +96,40 @@ class Record:
     """The record, and who held it from when on."""
 
     world: World
-    lease: Lease = field(default_factory=lambda: Lease(holder="", duration=None, transitions=0, version="0"))
+    lease: Lease | None = None
     holders: list[tuple[float, str]] = field(default_factory=list)
+    version: int = 0
+    created_at: float = 0.0
+
+    def get(self) -> Lease:
+        """The record as it is."""
+        if self.lease is None:
+            raise RequestError(Failure(kind=FailureKind.NOT_FOUND, message="none"))
+        return self.lease
+
+    def post(self, lease: Lease) -> Lease:
+        """Create it."""
+        if self.lease is not None:
+            raise RequestError(Failure(kind=FailureKind.CONFLICT, message="exists"))
+        self.created_at = self.world.time
+        return self._store(lease)
+
+    def delete(self, min_age: float) -> None:
+        """Somebody deletes it, if it is that old; who held it goes on leading for as long as it may."""
+        if self.world.time >= self.created_at + min_age:
+            self.lease = None
 
     def put(self, lease: Lease) -> Lease:
         """Replace it, by its version."""
-        if lease.version != self.lease.version:
+        if self.lease is None or lease.version != self.lease.version:
             raise RequestError(Failure(kind=FailureKind.CONFLICT, message="stale"))
-        if lease.holder != self.lease.holder:
+        return self._store(lease)
+
+    def _store(self, lease: Lease) -> Lease:
+        if not self.holders or lease.holder != self.holders[-1][1]:
             self.holders.append((self.world.time, lease.holder))
-        self.lease = replace(lease, version=str(int(lease.version) + 1))
+        self.version += 1
+        self.lease = replace(lease, version=str(self.version))
         return self.lease
 
     def holder_at(self, time: float) -> str:
@@ -130,7 +154,11 @@ class Network:
 
     def read(self, timeout: float) -> Lease:
         """Through the network."""
-        return self._ask(lambda: self.record.lease, timeout)
+        return self._ask(self.record.get, timeout)
+
+    def create(self, lease: Lease, timeout: float) -> Lease:
+        """Through the network."""
+        return self._ask(lambda: self.record.post(lease), timeout)
 
     def write(self, lease: Lease, timeout: float) -> Lease:
         """Through the network."""

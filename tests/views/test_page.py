@@ -214,10 +214,16 @@ def test_page_draws_each_key_and_what_is_planned() -> None:
 
 def test_page_puts_what_is_wrong_with_the_program_before_all_else() -> None:
     """What somebody must know of the program itself stands above the keysets."""
-    process = replace(PROCESS, dry_run=True, silence=3 * HOUR, election="leads as <a>")
+    name = "ROTATOR_LEADER_ELECTION__ENABLED"
+    process = replace(PROCESS, dry_run=True, silence=3 * HOUR, election="leads as <a>", election_variables=(name,))
     text = page(one(entry(looked_at(key("a", -10, 81)))), NOW, process)
     assert "<h1>rotator itself is in trouble; as last seen: 1 keyset, none in trouble</h1>" in text
-    for told in ("No heartbeat from the scheduler for 3h", "Dry run", "leads as &lt;a&gt;"):
+    for told in (
+        "No heartbeat from the scheduler for 3h",
+        "Dry run",
+        "leads as &lt;a&gt;",
+        f"{name} is set on this pod",
+    ):
         assert text.index(told) < text.index("<main>")
 
 

@@ -10,6 +10,10 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- if not $values.config.tenants -}}
 {{- $faults = append $faults "config.tenants: name at least one B2C tenant with its keysets; config/rotator.yaml has an example" -}}
 {{- end -}}
+{{- if and (hasKey $values "enabled") (not $values.enabled) -}}
+{{- $faults = append $faults "enabled: false is for the condition of a larger chart, which leaves this one out; alone it changes nothing" -}}
+{{- end -}}
+{{- $faults = concat $faults (include "rotator.liveFaults" . | fromJsonArray) -}}
 {{- if and (not (include "rotator.lease" .)) (gt (int $values.replicas) 1) -}}
 {{- $faults = append $faults (printf "replicas: %d of them need config.leader_election.enabled: true, or each would write" (int $values.replicas)) -}}
 {{- end -}}
@@ -25,8 +29,12 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $faults = append $faults (printf "terminationGracePeriodSeconds: a write that is under way can take longer than %d s; at least %d" (int $values.terminationGracePeriodSeconds) $longest) -}}
 {{- end -}}
 {{- with $values.config.ca_file -}}
-{{- if not (and $values.caConfigMap (hasPrefix "/etc/rotator-ca/" .)) -}}
-{{- $faults = append $faults (printf "config.ca_file: %s is not in the pod; name a ConfigMap in caConfigMap, whose keys become files below /etc/rotator-ca/" .) -}}
+{{- $isMounted := include "rotator.isMounted" (dict "path" . "mounts" $values.extraVolumeMounts) -}}
+{{- if and $isMounted $values.dryRun.enabled -}}
+{{- $isMounted = include "rotator.isMounted" (dict "path" . "mounts" $values.dryRun.extraVolumeMounts) -}}
+{{- end -}}
+{{- if not (or $isMounted (and $values.caConfigMap (hasPrefix "/etc/rotator-ca/" .))) -}}
+{{- $faults = append $faults (printf "config.ca_file: %s is not in the pod; name a ConfigMap in caConfigMap, whose keys become files below /etc/rotator-ca/, or mount it by extraVolumeMounts (and dryRun.extraVolumeMounts)" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.monitoring.prometheusRule.enabled (not $values.monitoring.prometheusRule.runbookUrl) -}}
@@ -39,9 +47,11 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- end -}}
 {{- $names = append $names .name -}}
 {{- $where := printf "config.tenants[%d].credential" $index -}}
-{{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $tenant.credential "from" $values "prefix" "" "env" $values.env) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $tenant.credential "from" $values "prefix" "" "env" $values.env "injected" $values.podAnnotations) | fromJsonArray) -}}
 {{- end -}}
 {{- $faults = concat $faults (include "rotator.secretFaults" (dict "where" "secrets" "from" $values) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.volumeFaults" (dict "prefix" "" "from" $values "ca" $values.caConfigMap) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.volumeFaults" (dict "prefix" "dryRun." "from" $values.dryRun "ca" $values.caConfigMap) | fromJsonArray) -}}
 {{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "env" "env" $values.env) | fromJsonArray) -}}
 {{- $faults = concat $faults (include "rotator.envFaults" (dict "where" "dryRun.env" "env" $values.dryRun.env) | fromJsonArray) -}}
 {{- if not (or $values.serviceAccount.create $values.serviceAccount.name) -}}
@@ -58,7 +68,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $where := printf "dryRun.credentials.%s" .name -}}
 {{- $credential := get $values.dryRun.credentials .name -}}
 {{- if $credential -}}
-{{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $credential "from" $values.dryRun "prefix" "dryRun." "env" (include "rotator.dryRunEnv" $ | fromJsonArray)) | fromJsonArray) -}}
+{{- $faults = concat $faults (include "rotator.credentialFaults" (dict "where" $where "credential" $credential "from" $values.dryRun "prefix" "dryRun." "env" (include "rotator.dryRunEnv" $ | fromJsonArray) "injected" $values.dryRun.podAnnotations) | fromJsonArray) -}}
 {{- else -}}
 {{- $faults = append $faults (printf "%s: say who the dry run is there; an app registration that can only read is enough" $where) -}}
 {{- end -}}
@@ -96,17 +106,21 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- $open = true -}}
 {{- end -}}
 {{- end -}}
+{{- $isInjected := eq (get (default dict .injected) "vault.hashicorp.com/agent-inject" | toString) "true" -}}
 {{- range tuple "client_secret_file" "certificate_file" -}}
 {{- with get $.credential . -}}
-{{- if not (or (has . $files) (and $open (hasPrefix $directory .))) -}}
-{{- $faults = append $faults (printf "%s: %s is not in the pod; name its Secret in %ssecrets, whose keys become files below %s" $.where . $.prefix $directory) -}}
+{{- $isOurs := hasPrefix $directory . -}}
+{{- $isMounted := include "rotator.isMounted" (dict "path" . "mounts" $.from.extraVolumeMounts) -}}
+{{- if not (or (has . $files) (and $open $isOurs) $isMounted (and $isInjected (not $isOurs))) -}}
+{{- $faults = append $faults (printf "%s: %s is not in the pod; name its Secret in %ssecrets, whose keys become files below %s, or mount it by %sextraVolumes and %sextraVolumeMounts" $.where . $.prefix $directory $.prefix $.prefix) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- with .credential.federated_token_file -}}
 {{- $tokens := list -}}
 {{- range $.from.workloadIdentity.tokens -}}{{- $tokens = append $tokens (printf "%s%s" $directory .path) -}}{{- end -}}
-{{- if not (and $.from.workloadIdentity.enabled (has . $tokens)) -}}
+{{- $isMounted := include "rotator.isMounted" (dict "path" . "mounts" $.from.extraVolumeMounts) -}}
+{{- if not (or $isMounted (and $.from.workloadIdentity.enabled (has . $tokens))) -}}
 {{- $faults = append $faults (printf "%s: %s is not in the pod; with %sworkloadIdentity.enabled there is %s" $.where . $.prefix (join ", " $tokens)) -}}
 {{- end -}}
 {{- end -}}
@@ -116,6 +130,66 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- if not (has . $variables) -}}
 {{- $faults = append $faults (printf "%s: %senv has no variable %s" $.where $.prefix .) -}}
 {{- end -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end -}}
+
+{{/* "true" where "path" lies below one of "mounts". */}}
+{{- define "rotator.isMounted" -}}
+{{- $found := false -}}
+{{- range .mounts -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $.path -}}{{- $found = true -}}{{- end -}}
+{{- end -}}
+{{- if $found -}}true{{- end -}}
+{{- end -}}
+
+{{/* Where further volumes collide with the chart's own, or with each other; of .Values or .Values.dryRun. A JSON array. */}}
+{{- define "rotator.volumeFaults" -}}
+{{- $faults := list -}}
+{{- $names := list "config" "credentials" "ca" "kubernetes" -}}
+{{- $added := list -}}
+{{- range $index, $volume := .from.extraVolumes -}}
+{{- if has .name $names -}}
+{{- $faults = append $faults (printf "%sextraVolumes[%d].name: there is a volume %s already" $.prefix $index .name) -}}
+{{- end -}}
+{{- if ne (len $volume) 2 -}}
+{{- $faults = append $faults (printf "%sextraVolumes[%d]: %s needs exactly one kind, such as csi" $.prefix $index .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- $added = append $added .name -}}
+{{- end -}}
+{{- $taken := list "/etc/rotator" "/var/run/secrets/kubernetes.io/serviceaccount" -}}
+{{- if include "rotator.hasCredentials" .from -}}{{- $taken = append $taken "/var/run/secrets/rotator" -}}{{- end -}}
+{{- if .ca -}}{{- $taken = append $taken "/etc/rotator-ca" -}}{{- end -}}
+{{- range $index, $mount := .from.extraVolumeMounts -}}
+{{- if not (has .name $added) -}}
+{{- $faults = append $faults (printf "%sextraVolumeMounts[%d].name: %sextraVolumes has no volume %s" $.prefix $index $.prefix .name) -}}
+{{- end -}}
+{{- $path := trimSuffix "/" .mountPath -}}
+{{- range $taken -}}
+{{- if or (eq $path .) (hasPrefix (printf "%s/" .) $path) (hasPrefix (printf "%s/" $path) .) -}}
+{{- $faults = append $faults (printf "%sextraVolumeMounts[%d].mountPath: %s and %s, which is mounted already, are the same or lie in each other" $.prefix $index $mount.mountPath .) -}}
+{{- end -}}
+{{- end -}}
+{{- $taken = append $taken $path -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end -}}
+
+{{/*
+What the Deployment that the cluster has does not allow. A JSON array of faults. Kubernetes refuses another selector only
+when Service and NetworkPolicy have theirs already, and select no pod; so it is refused here, before anything is applied.
+*/}}
+{{- define "rotator.liveFaults" -}}
+{{- $faults := list -}}
+{{- $name := include "rotator.fullname" . -}}
+{{- $old := dig "spec" "selector" "matchLabels" dict (include "rotator.live" . | fromJson) -}}
+{{- $new := include "rotator.daemonSelector" . | fromYaml -}}
+{{- if and $old (ne (toJson $old) (toJson $new)) -}}
+{{- $faults = append $faults (printf "nameOverride: Deployment %s is there, and selects its pods by %s; Kubernetes refuses to change that to %s. Leave nameOverride as it was, or uninstall the release first" $name (toJson $old) (toJson $new)) -}}
+{{- end -}}
+{{- if and (gt (int .Values.replicas) 1) (has "ROTATOR_LEADER_ELECTION__ENABLED" (include "rotator.foreignSettings" . | fromJsonArray)) -}}
+{{- $faults = append $faults (printf "replicas: ROTATOR_LEADER_ELECTION__ENABLED is set in Deployment %s, and goes before config.leader_election, so %d pods could all write; scale it to 0, then kubectl set env deployment/%s ROTATOR_LEADER_ELECTION__ENABLED-" $name (int .Values.replicas) $name) -}}
 {{- end -}}
 {{- toJson $faults -}}
 {{- end -}}

@@ -6,15 +6,24 @@
 {{/*
 "true" where every pod that runs now, of the Deployment in the cluster, has the lease too, or there is no Deployment. Told by
 what is mounted for it: where the lease has just been turned on they haven't, and a new one may not start beside them. Nor
-where that step is still under way: by Recreate, a pod of the new kind is made only when those of the old kind are gone.
+where that step is still under way: by Recreate, a pod of the new kind is made only when those of the old kind are gone. Nor
+where a variable that somebody has set may have turned it off.
 */}}
 {{- define "rotator.leaseWas" -}}
+{{- $foreign := include "rotator.foreignSettings" . | fromJsonArray -}}
+{{- $live := include "rotator.live" . | fromJson -}}
+{{- with $live -}}
 {{- $volumes := list -}}
 {{- range dig "spec" "template" "spec" "volumes" list . -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- $seen := eq (dig "metadata" "generation" 0 . | int) (dig "status" "observedGeneration" 0 . | int) -}}
 {{- $stepped := and $seen (gt (dig "status" "updatedReplicas" 0 . | int) 0) -}}
 {{- $rolls := ne (dig "spec" "strategy" "type" "" .) "Recreate" -}}
-{{- if or (not .) (and (has "kubernetes" $volumes) (or $rolls $stepped)) -}}true{{- end -}}
+{{- if and (has "kubernetes" $volumes) (or $rolls $stepped) (not (has "ROTATOR_LEADER_ELECTION__ENABLED" $foreign)) -}}
+true
+{{- end -}}
+{{- else -}}
+true
+{{- end -}}
 {{- end -}}
 
 {{- define "rotator.port" -}}

@@ -45,14 +45,40 @@ app.kubernetes.io/component: daemon
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
-{{- with .Values.labels }}
+{{- with merge (deepCopy .Values.labels) .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
-{{/* The same, with "more" of them, which go before those of .Values.labels. */}}
+{{/* The same, with "more" of them, which go before those of .Values.labels and .Values.commonLabels. */}}
 {{- define "rotator.moreLabels" -}}
 {{- merge (deepCopy .more) (include "rotator.labels" .root | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{/* Annotations of an object: "more", which go before those of .Values.commonAnnotations. Empty where there are none. */}}
+{{- define "rotator.annotations" -}}
+{{- with merge (deepCopy (default dict .more)) .root.Values.commonAnnotations -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Deployment as the cluster has it, as JSON; {} where there is none, or no cluster is asked, as by helm template. */}}
+{{- define "rotator.live" -}}
+{{- lookup "apps/v1" "Deployment" .Release.Namespace (include "rotator.fullname" .) | toJson -}}
+{{- end -}}
+
+{{/*
+The settings among the variables of the live Deployment, as a JSON array of names. The chart sets none: somebody has used
+kubectl set env. Helm does not own them, so no upgrade takes them away.
+*/}}
+{{- define "rotator.foreignSettings" -}}
+{{- $names := list -}}
+{{- range dig "spec" "template" "spec" "containers" list (include "rotator.live" . | fromJson) -}}
+{{- range .env -}}
+{{- if and (hasPrefix "ROTATOR_" (upper .name)) (ne .name "ROTATOR_CONFIG") -}}{{- $names = append $names .name -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | toJson -}}
 {{- end -}}
 
 {{- define "rotator.image" -}}

@@ -1,9 +1,18 @@
+{{/* The names of image.pullSecrets, imagePullSecrets and global.imagePullSecrets, each once; a JSON array. */}}
+{{- define "rotator.pullSecrets" -}}
+{{- $names := .Values.image.pullSecrets -}}
+{{- range concat .Values.imagePullSecrets (default list (default dict .Values.global).imagePullSecrets) -}}
+{{- $names = append $names (kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "name") .) -}}
+{{- end -}}
+{{- $names | uniq | toJson -}}
+{{- end -}}
+
 {{/* What every pod has; the restricted Pod Security Standard, in full. */}}
 {{- define "rotator.podBasics" -}}
 automountServiceAccountToken: false
 # Else a Service called rotator would put ROTATOR_PORT and the like among the settings.
 enableServiceLinks: false
-{{- with .Values.image.pullSecrets }}
+{{- with include "rotator.pullSecrets" . | fromJsonArray }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . | quote }}
@@ -43,7 +52,28 @@ readOnlyRootFilesystem: true
 {{/* Further labels; "credentials" is .Values or .Values.dryRun. Without the label the webhook of AKS does nothing. */}}
 {{- define "rotator.podLabels" -}}
 {{- $own := ternary (dict "azure.workload.identity/use" "true") dict .credentials.workloadIdentity.enabled -}}
-{{- with merge $own .root.Values.podLabels -}}
+{{- with merge $own (deepCopy (default dict .credentials.podLabels)) .root.Values.podLabels .root.Values.commonLabels -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Of the pods of the daemon. */}}
+{{- define "rotator.podAnnotations" -}}
+{{- with merge (deepCopy .Values.podAnnotations) .Values.commonAnnotations -}}
+{{ toYaml . }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Of the pods of the dry run: its own, and the daemon's but for those of Vault's agent, which would bring the credential that
+writes into its pod.
+*/}}
+{{- define "rotator.dryRunPodAnnotations" -}}
+{{- $shared := dict -}}
+{{- range $name, $value := .Values.podAnnotations -}}
+{{- if not (hasPrefix "vault.hashicorp.com/" $name) -}}{{- $_ := set $shared $name $value -}}{{- end -}}
+{{- end -}}
+{{- with merge (deepCopy .Values.dryRun.podAnnotations) $shared .Values.commonAnnotations -}}
 {{ toYaml . }}
 {{- end -}}
 {{- end -}}
@@ -97,6 +127,11 @@ comes from a Secret, and what the daemon's credentials name, is left out, unless
   mountPath: /etc/rotator-ca
   readOnly: true
 {{- end }}
+{{- range .credentials.extraVolumeMounts }}
+- name: {{ .name | quote }}
+  mountPath: {{ .mountPath | quote }}
+  readOnly: true
+{{- end }}
 {{- end -}}
 
 {{- define "rotator.volumes" -}}
@@ -128,6 +163,9 @@ comes from a Secret, and what the daemon's credentials name, is left out, unless
 - name: ca
   configMap:
     name: {{ . | quote }}
+{{- end }}
+{{- with .credentials.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
