@@ -46,7 +46,7 @@ check: $(VENV)/.dev $(VENV)-lint/.done
 
 unit: $(VENV)/.dev                ## the tests
 	@tests/programs.sh --check $(UNIT_PROGRAMS)
-	$(VENV)/bin/python -m pytest -n $(WORKERS) $(TESTS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 test-newest:                      ## the tests on the newest Python there is, if that is another version
 	@if [ "$(call VERSION,$(NEWEST))" = "$(call VERSION,$(PYTHON))" ]; then \
@@ -59,13 +59,13 @@ test-newest:                      ## the tests on the newest Python there is, if
 coverage: $(VENV)/.dev            ## the tests, and the branches that they cover
 	@tests/programs.sh --check $(UNIT_PROGRAMS)
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest -n $(WORKERS) $(TESTS)
+	$(VENV)/bin/coverage run -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
 
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
 	@tests/programs.sh --check $(PROOF_PROGRAMS)
-	$(VENV)/bin/python -m pytest -n $(WORKERS) -o timeout=400 $(PROOFS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 
 test-image: $(VENV)/.dev          ## build the image, and run it as a cluster would
