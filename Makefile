@@ -14,7 +14,8 @@ WORKERS ?= 4
 # What shows in a few minutes whether a change holds, and the long proofs: faults, kills, replicas, a real Prometheus.
 QUICK   := tests/core tests/shell
 FAST    := $(QUICK) tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
-PROOFS  := tests/fault_storm tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
+STORMS  := tests/fault_storm
+PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
 UNIT_PROGRAMS  := chromium faketime
 PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
@@ -63,8 +64,10 @@ coverage: $(VENV)/.dev            ## the tests, and the branches that they cover
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report
 
+# Keys live for seconds in a storm, so nothing else may take the processor meanwhile.
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
 	@tests/programs.sh --check $(PROOF_PROGRAMS)
+	$(VENV)/bin/python -m pytest -n 0 -o timeout=400 $(STORMS)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 

@@ -4,7 +4,7 @@ Lives of seconds, hundreds of rotations, and every kind of fault coming and goin
 ::
 
     pytest tests/fault_storm                                     one round, as always
-    SOAK_ROUNDS=12 SOAK_SECONDS=90 pytest -s tests/fault_storm   thousands of rotations, each round with other faults
+    SOAK_FLEET=4 SOAK_ROUNDS=12 SOAK_SECONDS=90 pytest -s tests/fault_storm   thousands of rotations, each round with other faults
 
 Two daemons were started by mistake on the same tenants; a third has tenants of its own.
 Seconds stand for what takes days and weeks in earnest, so races are far likelier here.
@@ -67,7 +67,10 @@ class Group(StrEnum):
     ALONE = "one daemon"
 
 
-TENANTS = {Group.PAIR: READS[:1] * 12, Group.PAIR_LAGGING: READS[1:] * 8, Group.ALONE: READS * 4}
+FLEET = int(os.environ.get("SOAK_FLEET", "1"))
+"""How large the groups are; 4 keeps two processors busy."""
+
+TENANTS = {Group.PAIR: READS[:1] * 3 * FLEET, Group.PAIR_LAGGING: READS[1:] * 2 * FLEET, Group.ALONE: READS * FLEET}
 """What reads show, for each tenant."""
 
 
