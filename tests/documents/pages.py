@@ -72,6 +72,23 @@ def prose(path: Path) -> str:
     return _FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
+def sentences(text: str) -> Iterator[str]:
+    """
+    The sentences of a document or an annotation, without markup and fenced blocks.
+
+    An item of a list, a cell of a table and a paragraph end a sentence. A span in code style is one word.
+    """
+    text = re.sub(r"`[^`]*`", "CODE", _FENCE.sub("\n\n", text))
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"^\s*(?:[-*]|\d+\.) ", "\n\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^#.*$", "\n\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^\|.*$", lambda row: row[0].replace("|", "\n\n"), text, flags=re.MULTILINE)
+    for block in re.split(r"\n\s*\n", text):
+        for sentence in re.split(r"(?<=[.?!])[*_)\"]*\s+", " ".join(block.split())):
+            if sentence:
+                yield sentence
+
+
 def anchors(path: Path) -> set[str]:
     """The anchors of the headings of a document, as GitHub and GitLab make them."""
     titles = re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE)
