@@ -1,6 +1,7 @@
 """The documents as text: which there are, their sections, tables, links and snippets."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,21 @@ def snippets(language: str | None = None) -> Iterator[Snippet]:
                     language=found["language"],
                     text=re.sub(rf"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
                 )
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """The words of each call in a block for a shell; those that a pipe or a semicolon joins are apart."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if set(word) <= set("|&;<>()"):
+                if words:
+                    yield words
+                words = []
+            else:
+                words.append(word)
 
 
 def prose(path: Path) -> str:

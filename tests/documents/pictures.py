@@ -34,7 +34,7 @@ PAGE = PICTURES / "status-page.png"
 TERMINAL = PICTURES / "terminal.svg"
 
 ROTATOR = str(Path(sys.executable).with_name("rotator"))
-SECONDS = 30.0
+SECONDS = 60.0
 """How long something that must come is waited for."""
 
 _WIDTH, _MAX_HEIGHT, _MARGIN = 1000, 4000, 24
