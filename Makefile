@@ -20,10 +20,12 @@ UNIT_PROGRAMS  := chromium faketime
 PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: help demo quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
+.PHONY: help install demo quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
 
 help:                             ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+install: $(VENV)/.emulator        ## install rotator and its emulator in .venv, and nothing elsewhere
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo

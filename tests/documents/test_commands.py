@@ -31,12 +31,13 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding=
 
 
 def _block(text: str, call: str) -> list[str]:
-    """The lines of the block of *text* that has the line *call*, without that which activates .venv."""
+    """The lines of the block of *text* that has the line *call*, without those that install and activate .venv."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (block,) = [block for block in blocks if call in block]
     lines: list[str] = block.splitlines()
-    assert lines[0] == ". .venv/bin/activate"
-    return lines[1:]
+    at = lines.index(". .venv/bin/activate")
+    assert lines[:at] in ([], ["make install"])
+    return lines[at + 1 :]
 
 
 def _arguments(line: str, directory: Path) -> list[str]:
