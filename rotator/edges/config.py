@@ -24,6 +24,7 @@ from pydantic_settings import SettingsError
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.policy import PolicyError
 from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
+from rotator.edges.files import read_file
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
@@ -219,6 +220,6 @@ def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings 
 def _digest(path: Path) -> bytes | None:
     """A digest of the content of a file; None where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(read_file(path)).digest()
     except OSError:
         return None

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import NoReturn, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 from rotator.edges.deadline import deadline
+from rotator.edges.files import read_file
 
 MAX_RETRY_AFTER_DIGITS = 7
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # 10,000 RSA keys with their moduli are about 6 MB
@@ -165,7 +167,7 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context()
     if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
+        context.load_verify_locations(cadata=read_file(Path(ca_file)).decode("ascii", "ignore"))
     return context
 
 
