@@ -78,6 +78,10 @@ class Sources:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
         return settings
 
+    def authorities(self, settings: Settings) -> bytes | None:
+        """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""
+        return None if settings.ca_file is None else self._read.get(settings.ca_file)
+
     def have_changed(self) -> bool:
         """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
         return any(_digest(path) != digest for path, digest in self._read.items())

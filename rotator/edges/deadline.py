@@ -9,6 +9,8 @@ handed in: sockets wait in real time, whatever clock the program goes by.
 """
 
 import contextlib
+import errno
+import resource
 import socket
 import ssl
 import threading
@@ -41,6 +43,28 @@ def _within(timeout: float | None, expired: type[Exception]) -> float | None:
     if left <= 0:
         raise expired
     return left if timeout is None else min(left, timeout)
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files and connections as its hard limit allows (getrlimit(2), RLIMIT_NOFILE)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a hard limit that the kernel itself does not allow
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def _naming_the_limit() -> Iterator[None]:
+    """Say which limit is reached where no further connection can be opened."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not (isinstance(cause, OSError) and cause.errno == errno.EMFILE):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        raise httpcore.ConnectError(f"the limit of {limit} open files is reached (RLIMIT_NOFILE)") from error
 
 
 def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
@@ -77,6 +101,17 @@ class Backend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        with _naming_the_limit():
+            return self._connect(host, port, timeout, local_address, socket_options)
+
+    def _connect(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
     ) -> httpcore.NetworkStream:
         addresses = _resolve(host, port, _within(timeout, httpcore.ConnectTimeout))
         for number, address in enumerate(addresses):

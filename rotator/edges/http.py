@@ -11,6 +11,7 @@ Requests over HTTPS, bounded in time and in size. With `transport`, the only doo
 SSL_CERT_FILE is taken from the environment, as httpx does.
 """
 
+import errno
 import ssl
 import uuid
 import weakref
@@ -167,7 +168,11 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context()
     if ca_file is not None:
-        context.load_verify_locations(cadata=read_file(Path(ca_file)).decode("ascii", "ignore"))
+        bundle = read_file(Path(ca_file)).decode("ascii", "ignore")  # in comments there may be anything
+        try:
+            context.load_verify_locations(cadata=bundle)
+        except (ssl.SSLError, ValueError) as error:
+            raise OSError(errno.EINVAL, "it holds no certificate that can be read") from error
     return context
 
 

@@ -110,6 +110,10 @@ class Metrics:
         """There is an election: *is_leading* tells whether this process leads."""
         self._instruments.leader.set_function(is_leading)
 
+    def set_dropped_lines(self, dropped: Callable[[], int]) -> None:
+        """Lines are logged by a thread: *dropped* tells how many were lost."""
+        self._instruments.dropped_lines.follow(dropped)
+
     def on_event(self, event: Event) -> None:
         """Count *event*, or show what it says."""
         has = self._instruments

@@ -104,6 +104,10 @@ class Loop:
         """Whether a key was asked for that no look has shown yet."""
         return any(agenda.is_confirming for agenda in tuple(self._agendas.values()))
 
+    def is_visiting(self) -> bool:
+        """Whether a visit runs, or waits for a thread."""
+        return any(agenda.is_visited for agenda in tuple(self._agendas.values()))
+
     # --- sweeps
 
     def sweep(self) -> None:
