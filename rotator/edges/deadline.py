@@ -21,6 +21,8 @@ from typing import Any
 
 import httpcore
 
+OUT_OF_MEMORY = "malloc failure"  # what OpenSSL says; the ssl module has no error of its own for it
+
 _left = threading.local()
 
 
@@ -144,7 +146,12 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _within(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        try:
+            return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        except httpcore.ConnectError as error:
+            if OUT_OF_MEMORY in str(error):
+                raise MemoryError("no memory for a TLS connection") from error
+            raise
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
         return self._inner.get_extra_info(info)

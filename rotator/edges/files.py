@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 READ_TIMEOUT = 3.0  # seconds
+MARGIN = 0.5  # seconds, for the thread that reads to say itself what it waits for
 MAX_FILE_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
 
@@ -35,7 +36,7 @@ def read_file(path: Path, timeout: float = READ_TIMEOUT) -> bytes:
             (TimeoutError); `strerror` says which.
 
     """
-    until = time.monotonic() + timeout
+    until = time.monotonic() + timeout + MARGIN
     while True:
         with _lock:
             before = _running.get(path)
@@ -55,11 +56,11 @@ class _Read:
         self.ended = threading.Event()
         self._path = path
         self._timeout = timeout
-        self._found: bytes | OSError = b""
+        self._found: bytes | Exception = b""
         threading.Thread(target=self._run, name="file", daemon=True).start()
 
     def result(self) -> bytes:
-        if isinstance(self._found, OSError):
+        if isinstance(self._found, Exception):
             raise self._found
         return self._found
 
@@ -68,11 +69,12 @@ class _Read:
             self._found = _content(self._path, self._timeout)
         except ValueError:  # a path with a NUL
             self._found = OSError(errno.EINVAL, "not a valid path")
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
             self._found = error
-        with _lock:
-            _running.pop(self._path, None)
-        self.ended.set()
+        finally:
+            with _lock:
+                _running.pop(self._path, None)
+            self.ended.set()
 
 
 def _content(path: Path, timeout: float) -> bytes:

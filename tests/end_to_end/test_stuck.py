@@ -146,7 +146,7 @@ def test_slow_clients_stop_no_sweep(bench: Bench) -> None:
             found = reached(daemon, 1, "sweeps_total", outcome="succeeded")
             more = found.of("sweeps_total", outcome="succeeded") + 2
             found = reached(daemon, more, "sweeps_total", outcome="succeeded")
-            assert found.of("sweeps_total", outcome="failed") == 0
+            assert daemon.events("keyset.failed") == []
             assert found["process_open_fds"] < 256 / 2
         finally:
             for client in slow:
@@ -157,7 +157,7 @@ def test_slow_clients_stop_no_sweep(bench: Bench) -> None:
 def test_limit_of_open_files_is_raised(bench: Bench) -> None:
     """The soft limit is raised to the hard one at the start."""
     bench.begin(Tenant(keysets=(fresh(),)))
-    with run(bench, "-Hn 512; ulimit -Sn 100") as daemon:
+    with run(bench, "-Sn 100; ulimit -Hn 512") as daemon:
         assert swept(daemon)["process_max_fds"] == 512
         assert daemon.stop().code == 0
 
