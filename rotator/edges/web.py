@@ -11,6 +11,7 @@ its ten threads and a timeout of 3 s, left a request unanswered while ten client
 
 import resource
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -104,7 +105,11 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: a client that went away is not worth a line."""
+        """Tell of memory and threads that have run out; a client that went away is not worth a line."""
+        del request, client_address
+        error = sys.exception()
+        if isinstance(error, MemoryError | RuntimeError):  # RuntimeError: a thread cannot be started
+            self.on_bug(error)
 
 
 class _Server6(_Server):

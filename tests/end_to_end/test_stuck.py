@@ -2,7 +2,9 @@
 
 import contextlib
 import fcntl
+import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from end_to_end.harness import Bench, Running, Tenant, fresh
@@ -20,6 +23,7 @@ from rotator.emulator.http.routes import Operation
 from rotator.service.stop import MAX_STOP
 
 SLOW_CLIENTS = 300
+PIPE_SIZE = 4096  # the smallest there is
 
 
 @contextlib.contextmanager
@@ -107,29 +111,60 @@ def test_reload_that_changes_nothing(bench: Bench) -> None:
     assert daemon.stop().code == 0
 
 
-def test_log_that_nobody_reads(bench: Bench) -> None:
-    """Looks go on where the pipe of the log is full, and the process ends in time."""
+@contextlib.contextmanager
+def unread(bench: Bench) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], int]]:
+    """The daemon with a log that goes into a small pipe: the process, the pipe, and the port of its pages."""
     bench.begin(Tenant(keysets=(fresh(),)), check_interval="1s", log={"level": "debug"})
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     bench.content["http"]["port"] = port
     bench.write()
-    with subprocess.Popen([sys.executable, "-m", "rotator"], stderr=writer, env=bench.environment()) as process:
+    with (
+        os.fdopen(reader, "rb") as pipe,
+        subprocess.Popen([sys.executable, "-m", "rotator"], stderr=writer, env=bench.environment()) as process,
+    ):
         os.close(writer)
         try:
-            enough = 4096 // 200
-            until = time.monotonic() + 60
-            while len(bench.asked(Operation.LIST_KEYSETS)) < enough:
-                assert time.monotonic() < until, "no look begins any more"
-                time.sleep(0.1)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(MAX_STOP + 5) == 0
+            yield process, pipe, port
         finally:
             process.kill()
-            os.close(reader)
+
+
+def test_log_that_nobody_reads(bench: Bench) -> None:
+    """Looks go on where the pipe of the log is full, and the process ends in time."""
+    with unread(bench) as (process, _, __):
+        enough = PIPE_SIZE // 200  # each look has lines of more than 200 bytes
+        wait_for_looks(bench, enough)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(MAX_STOP + 5) == 0
+
+
+def test_log_whose_reader_is_gone(bench: Bench) -> None:
+    """Lines that nobody can read any more are counted, and looks go on."""
+    with unread(bench) as (process, pipe, port):
+        wait_for_looks(bench, 1)
+        pipe.close()
+        wait_for_looks(bench, 4)
+        page = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        page.request("GET", "/metrics")
+        text = page.getresponse().read().decode()
+        page.close()
+        found = re.search(r"^b2c_rotator_log_lines_dropped_total (\S+)$", text, re.MULTILINE)
+        assert found
+        assert float(found[1]) > 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(MAX_STOP + 5) == 0
+
+
+def wait_for_looks(bench: Bench, count: int) -> None:
+    """Wait until the service was asked so often."""
+    until = time.monotonic() + 60
+    while len(bench.asked(Operation.LIST_KEYSETS)) < count:
+        assert time.monotonic() < until, "no look begins any more"
+        time.sleep(0.1)
 
 
 def test_slow_clients_stop_no_sweep(bench: Bench) -> None:
