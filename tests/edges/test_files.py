@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rotator.edges import files
 from rotator.edges.files import MAX_FILE_BYTES, read_file
 
 
@@ -77,7 +76,7 @@ def test_file_system_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         released.wait(60)
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(files.os, "open", hang)
+    monkeypatch.setattr(os, "open", hang)
     for _ in range(5):
         began = time.monotonic()
         with pytest.raises(TimeoutError, match=r"not read within 0\.05s"):

@@ -598,7 +598,7 @@ def test_sweep_after_a_visit_that_could_not_be_planned() -> None:
         daemon.scheduler.once = once  # type: ignore[method-assign]
         raise MemoryError
 
-    daemon.scheduler.once = fail  # type: ignore[method-assign]
+    daemon.scheduler.once = fail  # type: ignore[assignment, method-assign]
     for _ in range(2):
         daemon.loop.sweep()
     assert [MemoryError] == [type(bug) for bug in daemon.bugs]
