@@ -28,8 +28,8 @@ from rotator.edges.http import Http, Transport, TransportFactory, trust
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Redactor
 from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
+from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.tokens import Tokens
-from rotator.edges.transport import SharedTransport
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
 from rotator.shell.gates import RunawayGate, SkewGate, guarded, not_stopping

@@ -11,7 +11,6 @@ Requests over HTTPS, bounded in time and in size. With `transport`, the only doo
 SSL_CERT_FILE is taken from the environment, as httpx does.
 """
 
-import errno
 import ssl
 import uuid
 import weakref
@@ -28,8 +27,8 @@ import httpx
 from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
+from rotator.edges.authorities import add_authorities
 from rotator.edges.deadline import deadline
-from rotator.edges.files import read_file
 
 MAX_RETRY_AFTER_DIGITS = 7
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # 10,000 RSA keys with their moduli are about 6 MB
@@ -168,11 +167,7 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context()
     if ca_file is not None:
-        bundle = read_file(Path(ca_file)).decode("ascii", "ignore")  # in comments there may be anything
-        try:
-            context.load_verify_locations(cadata=bundle)
-        except (ssl.SSLError, ValueError) as error:
-            raise OSError(errno.EINVAL, "it holds no certificate that can be read") from error
+        add_authorities(context, Path(ca_file))
     return context
 
 

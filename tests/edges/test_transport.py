@@ -13,7 +13,8 @@ from edges.test_http import listener
 
 from rotator.core.errors import FailureKind
 from rotator.edges.http import Http
-from rotator.edges.transport import ProxyRule, SharedTransport, proxy_rules, transport
+from rotator.edges.shared_transport import SharedTransport
+from rotator.edges.transport import ProxyRule, proxy_rules, transport
 from rotator.shell.clock import SystemClock
 
 
