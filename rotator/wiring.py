@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from ssl import SSLContext
 from typing import TextIO
 
 from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
@@ -25,10 +24,11 @@ from rotator.edges import logs
 from rotator.edges.config import Sources
 from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, TransportFactory, trust
+from rotator.edges.http import Http, Transport, TransportFactory, trust
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Redactor
 from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
+from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
@@ -69,7 +69,7 @@ class Program:
 
     def tenants(self, settings: Settings) -> tuple[Tenant, ...]:
         """
-        The tenants of a configuration, with one TLS context for all; nothing is asked of them yet.
+        The tenants of a configuration, with one TLS context and one pool of connections; nothing is asked of them yet.
 
         Raises:
             ConfigError: `ca_file` cannot be used.
@@ -80,9 +80,10 @@ class Program:
         except OSError as error:
             message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
             raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
-        return tuple(self._tenant(settings, tenant, context) for tenant in settings.tenants)
+        carrier = SharedTransport(self.transport(context))
+        return tuple(self._tenant(settings, tenant, carrier) for tenant in settings.tenants)
 
-    def _tenant(self, settings: Settings, tenant: TenantSettings, context: SSLContext) -> Tenant:
+    def _tenant(self, settings: Settings, tenant: TenantSettings, carrier: Transport) -> Tenant:
         name, clock, tell, tenant_id = tenant.name, self.clock, self.tell, identity(tenant)
 
         def timeout() -> float:
@@ -94,7 +95,7 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(self.transport(context), clock=clock, on_exchange=on_exchange, timeout=timeout)
+        http = Http(carrier, clock=clock, on_exchange=on_exchange, timeout=timeout)
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
