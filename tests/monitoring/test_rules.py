@@ -468,6 +468,23 @@ def test_runbook_asks_the_cluster_for_what_was_named_first() -> None:
     assert not re.findall(r"(?:deploy|lease|pod)[/ ]rotator", RUNBOOK_TEXT)
 
 
+def test_runbook_has_each_command_without_kubernetes() -> None:
+    """Each kind of call that looks at, restarts or stops the program has its row for systemd and docker."""
+    text = _sections()["Without Kubernetes"]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    known = {call for kubectl, systemd, docker, _ in rows if systemd and docker for call in _kubectl(kubectl)}
+    used = _kubectl("\n".join(body for title, body in _sections().items() if title.startswith("B2C")))
+    others = {"kubectl get", "kubectl set", "kubectl rollout status"}  # of the cluster's own objects
+    assert {"kubectl logs", "kubectl rollout restart", "kubectl scale"} <= used
+    assert used - others <= known
+    assert "journalctl --unit rotator" in text
+
+
+def _kubectl(text: str) -> set[str]:
+    """The kinds of calls of kubectl in a text."""
+    return set(re.findall(r"kubectl (?:rollout )?[a-z]+", text))
+
+
 def test_runbook_events_are_those_of_the_program() -> None:
     """Every log event in code style that the runbook names is one that docs/logs.md explains."""
     named = set(re.findall(r"`([a-z]+\.[a-z]+)`", RUNBOOK_TEXT)) - {"rotator.yaml"}
