@@ -69,7 +69,7 @@ def run(*, forever: bool) -> int:
         ) as emulator:
             print(legend(), flush=True)
             show = Show(emulator.tenant(DEMO_DOMAIN), is_coloured=_is_coloured())
-            show.line(f"an emulated tenant, {DEMO_DOMAIN}, serves at {emulator.url}")
+            show.line(f"{DEMO_DOMAIN} is emulated at {emulator.url}")
             config = write_configuration(emulator, directory, _SETTINGS)
             with subprocess.Popen(  # noqa: S603 - this very program
                 [sys.executable, "-P", "-m", "rotator", "--config", str(config)],

@@ -16,7 +16,7 @@ from rotator.emulator.model.tenants import Tenant
 
 _GREEN, _YELLOW, _CYAN, _RED = "32", "33", "36", "31"  # parameters of SGR, ECMA-48
 _LEGEND = """\
-Rotations of five keysets, with keys that live for 12 s in the place of 91 days.
+Rotations of five keysets, with keys that live for 12 s instead of 91 days.
 All times are in seconds since the start.
 
   Signing     its key ends in a few seconds

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from end_to_end.harness import Bench, Tenant, due
+from pydantic import BaseModel
 
 from rotator import cli
 from rotator.edges import process_settings
@@ -70,7 +71,7 @@ def test_unit_starts_the_program() -> None:
 def test_unit_sets_variables_that_exist() -> None:
     """Each ROTATOR_ variable is a setting of the process."""
     variables = [value.split("=") for name, value in unit()["Service"] if name == "Environment"]
-    sections = {
+    sections: dict[str, type[BaseModel]] = {
         "LOG": process_settings.LogSettings,
         "HTTP": process_settings.HttpSettings,
         "LEADER_ELECTION": process_settings.LeaderElectionSettings,

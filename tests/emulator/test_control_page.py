@@ -7,6 +7,7 @@ import subprocess
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from programs import need
 
@@ -28,7 +29,7 @@ def commands(text: str) -> list[str]:
     return [unescape(found) for found in re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)]
 
 
-def run(command: str) -> dict:
+def run(command: str) -> dict[str, Any]:
     """What a command prints, as JSON."""
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, ""), command
@@ -113,5 +114,7 @@ def test_other_commands_work(bench):
 def test_path_is_one_word_of_each_command():
     """The file with the CA may have any name."""
     file = Path("/tmp/it's <here>/ca.pem")
-    text = Page(url="https://localhost:8443", ca_file=file, tenants=()).answer(()).body.decode()
+    body = Page(url="https://localhost:8443", ca_file=file, tenants=()).answer(()).body
+    assert isinstance(body, bytes)
+    text = body.decode()
     assert {shlex.split(command)[4] for command in commands(text)} == {str(file)}

@@ -20,14 +20,15 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 
 
-class Shipped(Service):
+class Shipped(Prometheus):
     """A program of the Prometheus project that runs with a configuration of deploy/prometheus."""
 
     def __init__(self, folder: Path, name: str, arguments: list[str]) -> None:
         """*arguments* are those of the image, with paths of this machine."""
         folder.mkdir(exist_ok=True)
         port = free_port()
-        super().__init__(folder, [PROGRAMS[name], *arguments, f"--web.listen-address=127.0.0.1:{port}"], port)
+        command = [PROGRAMS[name], *arguments, f"--web.listen-address=127.0.0.1:{port}"]
+        Service.__init__(self, folder, command, port)
 
 
 def shipped(folder: Path, ports: dict[str, int]) -> Path:
@@ -72,7 +73,7 @@ def test_plain_prometheus_scrapes_and_evaluates(tmp_path: Path, bench: Bench) ->
     folder = shipped(tmp_path, ports)
     with (
         Shipped(tmp_path / "a", "alertmanager", arguments("alertmanager", folder, tmp_path / "a")) as alertmanager,
-        Asked(tmp_path / "p", "prometheus", arguments("prometheus", folder, tmp_path / "p")) as prometheus,
+        Shipped(tmp_path / "p", "prometheus", arguments("prometheus", folder, tmp_path / "p")) as prometheus,
     ):
         (up,) = prometheus.until('up{job="rotator"} == 1')
         assert up["metric"]["instance"] == f"localhost:{daemon.port}"
@@ -84,14 +85,6 @@ def test_plain_prometheus_scrapes_and_evaluates(tmp_path: Path, bench: Bench) ->
             f"http://localhost:{ports['9093']}/api/v2/alerts"
         ]
         assert alertmanager.get("/-/healthy")[0] == 200
-
-
-class Asked(Shipped):
-    """A Prometheus that can be asked."""
-
-    ask = Prometheus.ask
-    query = Prometheus.query
-    until = Prometheus.until
 
 
 # --- the trial by compose
