@@ -103,7 +103,7 @@ class Program:
             client_id=tenant.credential.client_id,
             credential=_credential(tenant.credential),
             clock=clock,
-            on_attempt=lambda granted: tell(TokenRequested(is_granted=granted)),
+            on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
         )

@@ -124,7 +124,7 @@ def _greeting(emulator: Emulator, configuration: Path) -> str:
     lines = [
         f"The emulated tenants are at  {emulator.url}",
         f"Trust its CA                 {emulator.ca_file}",
-        f"Requests, faults, switches   {emulator.url}/_emulator/",
+        f"Requests, faults, switches   {emulator.url}/_emulator/ (in a browser, or with curl)",
         "",
     ]
     for tenant in emulator.tenants:

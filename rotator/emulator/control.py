@@ -10,12 +10,14 @@ Whoever reaches the port may do all of this: there is nothing real to protect.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from rotator.emulator.control_page import Page
 from rotator.emulator.faults.fault import Fault, FaultError, FaultTable, Injected
 from rotator.emulator.http.answers import Answer, RefusedError, Request, json_answer
 from rotator.emulator.http.routes import CONTROL_ROOT, Operation
@@ -72,12 +74,16 @@ class Control:
     directory: Directory
     faults: FaultTable
     journal: Journal
+    ca_file: Path
 
     def __call__(self, request: Request) -> Answer:
         """Answer *request*. Raises: RefusedError, with one line that says what is wrong."""
         path = request.path.removeprefix(CONTROL_ROOT) or "/"
         try:
             handler, arguments = _MAP.match(path, request.method)
+            if handler is Control.overview and "text/html" in request.headers.get("accept", ""):
+                page = Page(url=request.origin, ca_file=self.ca_file, tenants=self.directory.tenants)
+                return page.answer(self.faults.active)
             return json_answer(handler(self, request, arguments))
         except MethodNotAllowed:
             raise _refused(405, f"{request.method} is not allowed at {request.path}") from None
@@ -214,7 +220,7 @@ def _injected_body(injected: Injected) -> dict[str, Any]:
 _TENANT = "/tenants/<tenant>"
 _KEYSET = f"{_TENANT}/keysets/<path:keyset>"
 _ENDPOINTS = (
-    ("GET", "/", Control.overview),  # where everything is, the time, the tenants
+    ("GET", "/", Control.overview),  # where everything is, the time, the tenants; a page where HTML is accepted
     ("GET", "/faults", Control.list_faults),  # the active faults
     ("POST", "/faults", Control.inject),  # inject one: the members of `Fault`
     ("DELETE", "/faults", Control.remove_faults),

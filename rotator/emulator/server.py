@@ -104,8 +104,8 @@ class Emulator:
         folder = given or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emulator-")))
         folder.mkdir(parents=True, exist_ok=True)
         identity = self._identity()
+        self.ca_file = (folder / CA_FILE).absolute()
         self._listen(stack, identity)  # first: an emulator that has the port may have its CA file there
-        self.ca_file = folder / CA_FILE
         self.ca_file.write_text(identity.authority.certificate_pem)
 
     def _identity(self) -> Identity:
@@ -127,7 +127,7 @@ class Emulator:
             tokens=Tokens(identity.signing, self._login_clock),
             faults=self.faults,
             journal=self.journal,
-            control=Control(self.directory, self.faults, self.journal),
+            control=Control(self.directory, self.faults, self.journal, self.ca_file),
             is_ours=lambda origin: self._origins.includes(origin),  # noqa: PLW0108 - known once the port is
             closing=self._closing,
         )
