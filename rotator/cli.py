@@ -110,5 +110,12 @@ def entry() -> NoReturn:
     way that would have to be finished. As process 1 it would not even hear of them otherwise.
     """
     for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda number, _: os._exit(128 + number))
+        signal.signal(each, _end)
     sys.exit(main())
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End on the spot; a person at a terminal is told that this did no harm."""
+    if os.isatty(2):
+        os.write(2, b"\r\033[Kstopped; nothing was written\n")
+    os._exit(128 + number)

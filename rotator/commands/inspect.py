@@ -1,7 +1,6 @@
 """The commands that only read: `--dry-run` and `status`."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ class Look:
 def dry_run(call: Call, *, detailed: bool) -> int:
     """One sweep that only reads, and the plan; the exit code."""
     with exit_on_error():
-        _say_at_a_stop()
         run = OneShot(call, dry_run=True)
         outcomes = run.sweep()
         if call.as_json:
@@ -52,7 +50,6 @@ def dry_run(call: Call, *, detailed: bool) -> int:
 def status(call: Call, look: Look) -> int:
     """One sweep that only reads, and every keyset with its keys; the exit code."""
     with exit_on_error():
-        _say_at_a_stop()
         run = OneShot(call, dry_run=True)
         outcomes = run.sweep()
         if call.as_json:
@@ -66,7 +63,6 @@ def status(call: Call, look: Look) -> int:
 def watch(call: Call, look: Look) -> int:
     """`status` again and again, every `WATCH_INTERVAL`, until a signal ends the program."""
     with exit_on_error():
-        _say_at_a_stop()
         run = OneShot(call, dry_run=True)
         is_first = True
         while True:
@@ -79,16 +75,3 @@ def watch(call: Call, look: Look) -> int:
             print_table(run.program, look.text, outcomes, run.began)
             if not run.pause("next look", WATCH_INTERVAL):
                 return Exit.OK
-
-
-def _say_at_a_stop() -> None:
-    """On a terminal, have SIGINT and SIGTERM say that nothing was written; else they end the program in silence."""
-    if not terminal.is_stderr():
-        return
-
-    def end(number: int, _: object) -> None:
-        os.write(2, b"\r\033[Kstopped; nothing was written\n")
-        os._exit(128 + number)
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, end)

@@ -81,6 +81,7 @@ class OneShot:
         """Begin nothing more; may be called from any thread."""
         if not self.program.clock.is_stopping:
             self.program.clock.stop()
+            self._progress.end()
             self.program.log.info("rotator.stopping")
 
     def sweep(self) -> list[Outcome]:
