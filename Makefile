@@ -13,20 +13,25 @@ VERSION  = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 WORKERS ?= 4
 # What shows in a few minutes whether a change holds, and the long proofs: faults, kills, replicas, a real Prometheus.
 QUICK   := tests/core tests/shell
-FAST    := $(QUICK) tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
+FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 PROOFS  := tests/fault_storm tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
 UNIT_PROGRAMS  := chromium faketime
 PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: help demo quick test check unit test-newest coverage prove programs bench lock manifests test-image clean
+.PHONY: help demo man quick test check unit test-newest coverage prove programs bench lock manifests test-image clean
 
 help:                             ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo
+
+man: $(VENV)/.dev                 ## write the man page to build/rotator.1
+	@mkdir -p build
+	$(VENV)/bin/argparse-manpage --module rotator.arguments --function parser --prog rotator --project-name rotator \
+	  --manual-section 1 --manual-title "User Commands" --format single-commands-section --output build/rotator.1
 
 quick: $(VENV)/.dev               ## the tests of decisions and scheduling, in well under a minute
 	HYPOTHESIS_PROFILE=quick $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(QUICK)
