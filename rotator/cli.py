@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, Parser, parser
 
+__all__ = ["entry", "main", "parser"]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* give; its exit code."""

@@ -135,7 +135,7 @@ def test_check_of_a_ca_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_check_of_placeholders(tmp_path: Path, more: dict[str, object], path: str) -> None:
+def test_check_of_placeholders(tmp_path: Path, more: dict[str, Any], path: str) -> None:
     """Ids out of examples are pointed out."""
     (warning,) = said(tmp_path, **more)
     assert warning.startswith(f"{path}: is a placeholder; put in ")
