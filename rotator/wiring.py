@@ -11,9 +11,7 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
@@ -22,12 +20,13 @@ from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
 from rotator.edges.config import Sources
-from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
+from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http, Transport, TransportFactory, trust
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import Logger, Redactor
-from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
+from rotator.edges.logs import Logger, LogStream, Redactor
+from rotator.edges.process_settings import LogFormat
+from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
@@ -101,7 +100,7 @@ class Program:
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
-            credential=_credential(tenant.credential),
+            credential=credential_of(tenant.credential),
             clock=clock,
             on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
@@ -115,29 +114,33 @@ class Program:
 def wire(
     path: Path,
     *,
-    without_outcomes: bool = False,
+    revise: Callable[[Settings], Settings] = lambda settings: settings,
+    for_table: bool = False,
     clock: SystemClock | None = None,
-    stream: TextIO = sys.stderr,
+    stream: LogStream = sys.stderr,
     transport: TransportFactory = proxied_transport,
 ) -> Program:
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
 
-    without_outcomes: log no outcomes where *stream* is a terminal, since a table repeats them
-    stream:           where log lines go
+    revise:    changes each configuration that is read
+    for_table: a person reads the log beside a table: lines are readable unless the configuration wants
+        JSON, and outcomes are not logged, since the table has them
+    stream:    where log lines go
     transport:        makes what carries requests, of a TLS context
 
     Raises:
         ConfigError: the configuration is invalid.
 
     """
-    sources = Sources(path)
+    sources = Sources(path, revise)
     settings = sources.load()
     clock = clock or SystemClock()
     redactor, events = Redactor(), Stream()
-    log = logs.logger(settings.log.level, settings.log.format, redactor, stream)
+    is_read = for_table and settings.log.format is not LogFormat.JSON
+    log = logs.logger(settings.log.level, LogFormat.CONSOLE if is_read else settings.log.format, redactor, stream)
     skew, runaway = SkewGate(events.tell), RunawayGate()
-    events.add(EventLog(log, without_outcomes=without_outcomes and stream.isatty()).on_event)
+    events.add(EventLog(log, without_outcomes=is_read).on_event)
     events.add(skew.on_event)
     events.add(runaway.on_event)
     return Program(
@@ -162,13 +165,3 @@ def identity(tenant: TenantSettings) -> TenantId:
     """Which tenant a configuration means."""
     roots = tenant.roots
     return TenantId(roots.graph.lower(), roots.login.lower(), tenant.tenant_id.lower())
-
-
-def _credential(settings: CredentialSettings) -> Credential:
-    if settings.certificate_file is not None:
-        return Certificate(file=settings.certificate_file)
-    if settings.federated_token_file is not None:
-        return FederatedToken(file=settings.federated_token_file)
-    day = settings.client_secret_expires
-    expires = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return ClientSecret(file=settings.client_secret_file, variable=settings.client_secret_env, expires=expires)

@@ -12,7 +12,8 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,18 @@ from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.policy import PolicyError
-from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
+from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, read_yaml
+from rotator.edges.config_words import Location, path_of, said
 from rotator.edges.files import read_file
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration, and the file that it is in."""
+
+    settings: Settings
+    file: YamlFile
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -38,30 +48,36 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         ConfigError: with every fault.
 
     """
+    return read(path, environ).settings
+
+
+def read(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """The same as `load`, with the lines of the file."""
     source = str(path)
-    content = read_yaml(path)
+    file = read_yaml(path)
     problems = list(_unknown_variables(environ))
     try:
-        settings = Settings(**content)
+        settings = Settings(**file.content)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        problems += [_problem(each, environ) for each in details if not _follows(each, details)]
-        problems += _collisions(*_whole_parts(content, environ))
+        problems += [_problem(each, environ, file) for each in details if not _follows(each, details)]
+        problems += _collisions(file, *_whole_parts(file.content, environ))
     except SettingsError as error:
-        problems.append(ConfigProblem(path="environment", message=str(error)))
+        problems.append(_variable_problem(str(error)))
     else:
-        problems += _collisions(dict(enumerate(settings.tenants)), settings.defaults)
+        problems += _collisions(file, dict(enumerate(settings.tenants)), settings.defaults)
         if not problems:
-            return settings
+            return Loaded(settings, file)
     raise ConfigError(source, tuple(problems))
 
 
 class Sources:
     """The files that a configuration comes from, and whether they still say what was read."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing was read yet; *path* is the configuration file."""
+    def __init__(self, path: Path, revise: Callable[[Settings], Settings] = lambda settings: settings) -> None:
+        """Nothing was read yet; *path* is the configuration file, and *revise* changes what is read."""
         self._path = path
+        self._revise = revise
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
 
     def load(self) -> Settings:
@@ -76,7 +92,7 @@ class Sources:
         settings = load(self._path)
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
-        return settings
+        return self._revise(settings)
 
     def authorities(self, settings: Settings) -> bytes | None:
         """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""
@@ -85,11 +101,6 @@ class Sources:
     def have_changed(self) -> bool:
         """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
         return any(_digest(path) != digest for path, digest in self._read.items())
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the configuration file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
@@ -126,33 +137,26 @@ def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
     )
 
 
-def _problem(details: ErrorDetails, environ: Mapping[str, str]) -> ConfigProblem:
+def _problem(details: ErrorDetails, environ: Mapping[str, str], file: YamlFile) -> ConfigProblem:
     location = details["loc"]
-    path = _path(location)
+    path = path_of(location)
     if details["type"] == "extra_forbidden":
-        return ConfigProblem(path=path, message="unknown key" + _hint(location))
-    message = _SAID.get(details["type"], details["msg"])
+        return ConfigProblem(path=path, message="unknown key" + _hint(location), line=file.line(location))
     variable = PREFIX + "__".join(str(part) for part in location).upper()
-    origin = next((f" (from {name})" for name in environ if name.upper() == variable), "")
-    return ConfigProblem(path=path, message=message[:1].lower() + message[1:] + origin)
+    origin = next((name for name in environ if name.upper() == variable and environ[name]), None)
+    if origin is not None:
+        return ConfigProblem(path=path, message=f"{said(details)} (from {origin})")
+    return ConfigProblem(path=path, message=said(details), line=file.line(location))
 
 
-_SAID = {
-    "missing": "is missing",
-    "too_short": "must have at least one entry",
-    "string_too_short": "is empty",
-    "tuple_type": "must be a list",
-    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a mapping of names to values"),
-}
-"""Our words for pydantic's kinds of error."""
+def _variable_problem(error: str) -> ConfigProblem:
+    """A variable for a whole section that cannot be read; *error* names the section."""
+    found = re.search(r'field "(\w+)"', error)
+    path = f"{PREFIX}{found[1].upper()}" if found else "environment"
+    return ConfigProblem(path=path, message="is not valid JSON; set single values, such as ROTATOR_LOG__LEVEL")
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return re.sub(r"\.cloud\.(name|roots)\b", ".cloud", "".join(parts)).lstrip(".")  # which form of cloud it took
-
-
-def _hint(location: tuple[int | str, ...]) -> str:
+def _hint(location: Location) -> str:
     name = str(location[-1])
     if name in ("client_secret", "secret", "password"):
         return "; secrets do not belong in this file: use client_secret_file or client_secret_env"
@@ -164,7 +168,7 @@ def _suggest(name: str, known: set[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _names(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+def _names(model: type[BaseModel], location: Location) -> set[str]:
     """The keys that are known where *location* leads."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
@@ -200,25 +204,30 @@ def _whole_parts(
     return tenants, None
 
 
-def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings | None) -> Iterator[ConfigProblem]:
+def _collisions(
+    file: YamlFile, tenants: Mapping[int, TenantSettings], defaults: PolicySettings | None
+) -> Iterator[ConfigProblem]:
     """What is wrong between values that are right each for itself."""
+
+    def problem(message: str, *location: int | str) -> ConfigProblem:
+        return ConfigProblem(path=path_of(location), message=message, line=file.line(location))
+
     names, keysets = set[str](), set[tuple[str, str, str]]()
     for t, tenant in tenants.items():
-        path = f"tenants[{t}]"
         if tenant.name in names:
-            yield ConfigProblem(path=f"{path}.name", message=f"duplicate tenant name {tenant.name}")
+            yield problem(f"duplicate tenant name {tenant.name}", "tenants", t, "name")
         names.add(tenant.name)
         for k, keyset in enumerate(tenant.keysets):
             identity = (tenant.roots.graph, tenant.tenant_id.lower(), keyset.id.lower())
             if identity in keysets:
-                yield ConfigProblem(path=f"{path}.keysets[{k}].id", message=f"duplicate keyset {keyset.id}")
+                yield problem(f"duplicate keyset {keyset.id}", "tenants", t, "keysets", k, "id")
             keysets.add(identity)
             if defaults is None:
                 continue
             try:
                 keyset.policy(defaults)
             except PolicyError as error:
-                yield ConfigProblem(path=f"{path}.keysets[{k}]", message=str(error))
+                yield problem(str(error), "tenants", t, "keysets", k)
 
 
 def _digest(path: Path) -> bytes | None:

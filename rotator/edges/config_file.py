@@ -6,6 +6,7 @@ door to PyYAML in the program; the emulator has its own.
 """
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,7 +46,31 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
 Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """The content of a file, and where each part of it stands."""
+
+    content: dict[str, Any]
+    root: yaml.Node
+
+    def line(self, location: tuple[int | str, ...]) -> int:
+        """The line, from 1, of what *location* leads to, or of the last part of it that is in the file."""
+        node, mark = self.root, self.root.start_mark
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == part), None)
+                if found is None:
+                    break
+                mark, node = found[0].start_mark, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                mark = node.start_mark
+            else:
+                break
+        return int(mark.line) + 1
+
+
+def read_yaml(path: Path) -> YamlFile:
     """
     The mapping in *path*.
 
@@ -54,7 +79,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     """
     try:
-        content = yaml.load(read_file(path).decode("utf-8"), Loader)  # noqa: S506 - it is a SafeLoader
+        root, content = _parsed(read_file(path).decode("utf-8"))
     except OSError as error:
         hint = (
             f"; name the file with --config or {CONFIG_VARIABLE}"
@@ -70,11 +95,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
         _refuse(path, where, error.problem or "is not valid YAML")
     except (yaml.YAMLError, RecursionError):
         _refuse(path, "", "is not valid YAML")
-    if content is None:
+    if root is None or content is None:
         _refuse(path, "", "is empty; it must name at least one tenant with one keyset")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         _refuse(path, "", "must be a mapping of names to values")
-    return content
+    return YamlFile(content, root)
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes and the data of the only document in *text*."""
+    loader = Loader(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def _refuse(path: Path, where: str, message: str) -> NoReturn:

@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -33,6 +33,22 @@ _FOREIGN = ("httpx", "httpcore", "apscheduler", "msal", "urllib3")
 Event = MutableMapping[str, Any]
 
 Logger = FilteringBoundLogger
+
+
+class LogStream(Protocol):
+    """Where log lines go, such as stderr."""
+
+    def write(self, text: str, /) -> object:
+        """Write *text*."""
+        ...
+
+    def flush(self) -> None:
+        """Have it read what was written."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        ...
 
 
 class Redactor:
@@ -81,7 +97,7 @@ class Redactor:
         return self.redact(str(value))
 
 
-def logger(level: str, style: str, redactor: Redactor, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
+def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.stderr) -> FilteringBoundLogger:
     """
     The program's logger; also takes over what libraries log.
 

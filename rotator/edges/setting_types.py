@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from rotator.core.text import NOT_A_SPAN, parse_span
+from rotator.core.text import NOT_A_SPAN, format_span, parse_span
 
 KEYSET_ID_PATTERN = r"^B2C_1A_[A-Za-z0-9_.-]{1,200}$"
 TENANT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
@@ -105,8 +105,9 @@ _TENANT_ID = {
     "not": {"enum": list(NOT_A_TENANT)},
     "examples": ["contoso.onmicrosoft.com"],
 }
-Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema(_SCHEMA)]
-SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SOME)]
+_WRITTEN = PlainSerializer(format_span, return_type=str, when_used="json")  # for the defaults in the schema
+Span = Annotated[timedelta, BeforeValidator(_span), _WRITTEN, WithJsonSchema(_SCHEMA)]
+SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), _WRITTEN, WithJsonSchema(_SOME)]
 KeysetId = Annotated[str, AfterValidator(_keyset_id), WithJsonSchema(_KEYSET_ID)]
 TenantId = Annotated[str, AfterValidator(_tenant_id), WithJsonSchema(_TENANT_ID)]
 Root = Annotated[str, AfterValidator(_root)]

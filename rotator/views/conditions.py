@@ -18,7 +18,7 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
 from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.core.status import KeysetStatus
-from rotator.views.phrases import AT_RISK, NOTES, remaining, rounded
+from rotator.views.phrases import AT_RISK, FAILED, NOTES, remaining, rounded
 from rotator.views.timeline import has_window
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
@@ -70,7 +70,7 @@ def conditions(
         yield _no_valid_key(keyset, now, _remedy(entry.policy, outcome, decision, dry_run=dry_run))
     match outcome:
         case Failed(failure=failure):
-            yield Condition(level=Level.BAD, label="failed", sentence=failure.message, runbook="B2CRotationFailing")
+            yield Condition(level=Level.BAD, label=FAILED, sentence=failure.message, runbook="B2CRotationFailing")
         case Held(reason=Refusal.RUNAWAY_GUARD):
             yield _GUARDED
         case None:
@@ -105,7 +105,7 @@ def _no_valid_key(keyset: Keyset, now: datetime, remedy: str) -> Condition:
     return Condition(
         level=Level.BAD,
         label="no valid key",
-        sentence=f"nobody can sign in through policies that use this keyset{then}",
+        sentence=f"nobody can sign in through policies that use it{then}",
         remedy=remedy,
         runbook="B2CKeysetWithoutValidKey",
     )
@@ -127,7 +127,7 @@ def _cover(assessment: Assessment, now: datetime, remedy: str) -> Iterator[Condi
     window = 2 * (plan.activation - plan.renewal_due)
     if end is not None:
         window = min(end - plan.renewal_due, window)
-    sentence = "when the cover ends, nobody can sign in through policies that use this keyset"
+    sentence = "when the cover ends, nobody can sign in through policies that use it"
     if end is not None and end - now < ENDING * window:
         yield Condition(
             level=Level.BAD, label="cover is ending", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverEnding"

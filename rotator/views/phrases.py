@@ -1,18 +1,23 @@
 """Phrases that the table, the status and the page share, so that all of them say the same in the same words."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Shortfall
 from rotator.core.keyset import ALWAYS, NEVER
-from rotator.core.outcome import Failed, Held, Outcome, OutcomeName, Planned, Rotated
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.reasons import MEANINGS, Reason
 from rotator.core.text import format_instant, format_span
 
 COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER = "covered until", "due", "publish by", "takes over"
 """The labels of the instants of a keyset."""
+
+NEXT_TAKES_OVER, NEXT_DUE = "next takes over", "next due"
+"""The labels of when a key that is there already takes over, and when the one after it is due."""
+
+FAILED = "failed"
+"""The label of what could not be looked at or rotated."""
 
 FALLS_SHORT = "falls short"
 """The label of what the next key will have too little of."""
@@ -90,9 +95,12 @@ def details(outcome: Outcome) -> Iterator[str]:
     assessment = outcome.observation.assessment
     if assessment is None:
         return
+    if assessment.active is None and not isinstance(outcome, Rotated):
+        yield MEANINGS[Reason.NO_VALID_KEY]
     if assessment.at_risk and not isinstance(outcome, Rotated):
         short = falls_short(assessment.shortfall)
-        yield f"falls short: {short}" if short else AT_RISK
+        if short or assessment.active is not None:
+            yield f"{FALLS_SHORT}: {short}" if short else AT_RISK
     if isinstance(outcome, Held) and Reason.CERTIFICATE in (outcome.reason, outcome.would):
         yield MEANINGS[Reason.CERTIFICATE]
     for note in assessment.notes:
@@ -108,24 +116,19 @@ def full_name(name: tuple[str, str]) -> str:
     return "/".join(name)
 
 
+def about(tenant: str, names: Sequence[str], *, of: int) -> str:
+    """
+    The keysets *names* of *tenant* as a subject: by its name where it is one, and by their number where it is each.
+
+    of: how many keysets the tenant has here
+    """
+    if len(names) == 1:
+        return full_name((tenant, names[0]))
+    if len(names) == of:
+        return f"{tenant}, all {of} keysets"
+    return f"{full_name((tenant, names[0]))} and {len(names) - 1} more"
+
+
 def count(number: int, noun: str = "keyset") -> str:
     """*number* of *noun*, such as 1 keyset, 2 keysets."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def summary(labels: Iterable[str]) -> str:
-    """
-    How many keysets have which label, such as 3 keysets: 1 failed, 2 held.
-
-    labels: one for each keyset; they are listed in the order in which they first appear
-    """
-    counts = Counter(labels)
-    return f"{count(counts.total())}: {', '.join(f'{number} {label}' for label, number in counts.items())}"
-
-
-def by_outcome(outcomes: Iterable[Outcome]) -> list[str]:
-    """The names of outcomes in the order in which a summary lists them."""
-    return sorted((outcome.name for outcome in outcomes), key=_ORDER.index)
-
-
-_ORDER = (OutcomeName.FAILED, OutcomeName.ROTATED, OutcomeName.PLANNED, OutcomeName.HELD)

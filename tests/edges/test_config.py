@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 
 from rotator.core.errors import ConfigError
 from rotator.core.policy import Mode
-from rotator.edges import config
+from rotator.edges import config, config_schema
 from rotator.edges.process_settings import HttpSettings, LogSettings
 from rotator.edges.settings import CLOUDS, PREFIX, PolicySettings, Settings
 
@@ -210,13 +211,13 @@ def test_environment_file_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     ("name", "value", "problem"),
     [
         ("ROTATOR_SETTLE", "5", "settle: "),
-        ("ROTATOR_DRY_RUN", "maybe", "dry_run: input should be a valid boolean"),
-        ("ROTATOR_HTTP__PORT", "-1", "http.port: input should be greater than or equal to 0"),
+        ("ROTATOR_DRY_RUN", "maybe", "dry_run: must be true or false"),
+        ("ROTATOR_HTTP__PORT", "-1", "http.port: must be at least 0"),
         ("ROTATOR_LOG__LEVL", "debug", "log.levl: unknown key; did you mean level?"),
-        ("ROTATOR_DEFAULTS__KTY", "EC", "defaults.kty: input should be 'RSA' or 'oct'"),
+        ("ROTATOR_DEFAULTS__KTY", "EC", "defaults.kty: must be RSA or oct"),
         ("ROTATOR_SETTEL", "5s", "ROTATOR_SETTEL: unknown environment variable"),
         ("ROTATOR_", "x", "ROTATOR_: unknown environment variable"),
-        ("ROTATOR_LOG", "{", "environment: "),
+        ("ROTATOR_LOG", "{", "ROTATOR_LOG: is not valid JSON"),
         ("ROTATOR_TENANTS__0__NAME", "x", "tenants"),
     ],
 )
@@ -319,6 +320,7 @@ def test_fault_never_repeats_a_value(tmp_path: Path, path: tuple[str | int, ...]
         at[path[-1]] = wrong
         found = "\n".join(problems(tmp_path, content))
         assert f"{SECRET}" not in found.replace(f".{SECRET}: unknown key", "")
+        assert not re.search(r"nput should|valid (string|integer|boolean|dictionary|tuple|list)|Error", found)
 
 
 def test_fault_for_each_mistake(tmp_path: Path) -> None:
@@ -370,9 +372,72 @@ def test_unreadable_secret_that_is_allowed(tmp_path: Path, policy: dict[str, obj
     assert problems(tmp_path, content) == []
 
 
+def test_fault_names_its_line(tmp_path: Path) -> None:
+    """Each fault has the line of the value, or of the nearest part of the file that there is."""
+    text = """\
+settle: 5
+defaults: &slow {rotate_every: 180d}
+tenants:
+  - name: contoso
+    tenant_id: contoso.onmicrosoft.com
+    credential:
+      client_id: app
+      client_secret: x
+    keysets:
+      - {<<: *slow, id: B2C_1A_X, use: both}
+      - id: B2C_1A_Y
+        use: sig
+        publication_lead: 170d
+  - name: contoso
+    tenant_id: other.onmicrosoft.com
+    credential: {client_id: app, client_secret_env: X}
+    keysets: [{id: B2C_1A_X, use: sig}]
+"""
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    lines = {problem.path: problem.line for problem in raised.value.problems}
+    assert lines == {
+        "settle": 1,
+        "tenants[0].credential.client_secret": 8,
+        "tenants[0].keysets[0].use": 10,
+    }
+    assert f"{tmp_path / 'rotator.yaml'}:8: tenants[0].credential.client_secret: unknown key" in str(raised.value)
+    fixed = text.replace("settle: 5\n", "").replace("client_secret: x", "client_secret_env: X").replace("both", "sig")
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, fixed)
+    lines = {problem.path: problem.line for problem in raised.value.problems}
+    assert lines == {"tenants[0].keysets[1]": 10, "tenants[1].name": 13}
+
+
+def test_fault_of_a_variable_has_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that comes from the environment is not in the file."""
+    monkeypatch.setenv("ROTATOR_SETTLE", "5")
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, minimal(settle="2m"))
+    assert [problem.line for problem in raised.value.problems] == [None]
+
+
+def test_schema_has_defaults_that_are_valid() -> None:
+    """Every default of a text matches the pattern of its property, also in the defaults of sections."""
+    schema = config_schema.schema()
+    assert schema["$id"]
+    checked = 0
+    for properties in (each["properties"] for each in (schema, *schema["$defs"].values()) if "properties" in each):
+        for name, each in properties.items():
+            if isinstance(each.get("default"), str) and "pattern" in each:
+                assert re.search(each["pattern"], each["default"]), name
+                checked += 1
+            section = schema["$defs"].get(each.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+            for inner, value in (each.get("default") or {}).items() if section else ():
+                if isinstance(value, str) and "pattern" in section[inner]:
+                    assert re.search(section[inner]["pattern"], value), inner
+                    checked += 1
+    assert checked >= 10
+
+
 def test_schema_knows_every_key() -> None:
     """The schema is JSON, refuses unknown keys, and its durations are texts with a pattern."""
-    schema = json.loads(json.dumps(config.schema()))
+    schema = json.loads(json.dumps(config_schema.schema()))
     assert set(schema["properties"]) == set(Settings.model_fields)
     sections = [each for each in (schema, *schema["$defs"].values()) if "properties" in each]
     assert {False} == {each["additionalProperties"] for each in sections}

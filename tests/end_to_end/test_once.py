@@ -214,7 +214,7 @@ def test_once_exit_code_failure_goes_first(bench: Bench) -> None:
 def test_once_table(bench: Bench) -> None:
     """The table names the key that was generated, with its kid."""
     bench.begin(Tenant(keysets=(due(),)))
-    out = bench.run("--once").out
+    out = bench.run("--once", env={"COLUMNS": "200"}).out
     kid, nbf, exp = only_new_key(bench, "B2C_1A_Due")
     assert "  B2C_1A_Due  rotated  renewal_due  " in out
     assert f"generated: RSA sig key, active from {instant(nbf)}, expires {instant(exp)}, kid {kid}\n" in out
