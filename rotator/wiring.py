@@ -22,6 +22,7 @@ from rotator.core.exchange import Exchange
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
+from rotator.edges.answer_memory import AnswerMemory
 from rotator.edges.config import Sources
 from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
 from rotator.edges.graph import GraphKeysets
@@ -49,6 +50,7 @@ class Program:
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
     transport: makes what carries the requests to a tenant, and to Kubernetes
+    memory:    what large answers may take at once, over all tenants
     """
 
     path: Path
@@ -61,6 +63,7 @@ class Program:
     writing: Writing
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
+    memory: AnswerMemory = field(default_factory=AnswerMemory)
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -94,7 +97,7 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(self.transport(context), clock=clock, on_exchange=on_exchange, timeout=timeout)
+        http = Http(self.transport(context), clock=clock, on_exchange=on_exchange, timeout=timeout, memory=self.memory)
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",

@@ -78,7 +78,7 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
 
 def _content(file: Path, name: str) -> str:
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         _fail(f"cannot read {name} {file}: {reason}", cause=error)

@@ -26,6 +26,7 @@ from typing import Any
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges.http import Answer, Clock, TransportFactory
+from rotator.edges.json_text import parse_json
 from rotator.edges.service_account import ServiceAccount
 
 HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
@@ -198,7 +199,7 @@ _STATUSES = {
 
 def _parse(answer: Answer) -> tuple[Json, Lease]:
     try:
-        raw = json.loads(answer.body)
+        raw = parse_json(answer.body)
         spec = raw.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")

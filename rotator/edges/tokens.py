@@ -11,13 +11,13 @@ MSAL's ways that shape this module (measured with 1.39):
 - 4xx comes back as a dict, 5xx and transport errors as exceptions;
 - its token cache goes by the machine's clock and cannot be switched off: it is emptied before
   each request. The last good token is kept here, and used as long as it is valid;
-- it turns `refresh_in` into an instant of the machine's clock, so it is read from the answer.
+- it turns `refresh_in` into an instant of the machine's clock, so it is read from the answer;
+- it raises errors of many types for answers that it does not expect.
 
 Sources: "Microsoft identity platform and the OAuth 2.0 client credentials flow";
 "Microsoft Entra authentication and authorization error codes" (AADSTS numbers).
 """
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +32,6 @@ from rotator.edges.msal_http import MsalHttp
 
 RENEW_BEFORE = 300.0  # seconds before its expiry that a token is renewed
 RENEWAL_RETRY = 60.0  # seconds between attempts to renew a token that is still valid
-TRACE = re.compile(r"[A-Za-z0-9-]{1,64}")  # what Entra calls a trace id
 
 
 class OnSecret(Protocol):
@@ -122,8 +121,7 @@ class Tokens:
             credential = client_credential(self._credential, self._on_expiry)
             if self._app is None or credential != self._app_credential:
                 self._app, self._app_credential = self._build(credential), credential
-            self._app.remove_tokens_for_client()
-            result = self._app.acquire_token_for_client(scopes=[self._scope])
+            result = self._ask()
             granted = "access_token" in result
         except RequestError as error:
             # Whatever this request did, it changed no keyset: the default effect, none, is right.
@@ -133,11 +131,23 @@ class Tokens:
         if not granted:
             _refuse(result, self._client_id, self._http.answer)
         self._on_secret(result["access_token"], permanent=False)
-        now, lifetime, refresh_in = self._clock.monotonic(), float(result["expires_in"]), self._http.refresh_in()
+        now, lifetime = self._clock.monotonic(), float(result["expires_in"])
+        refresh_in = self._http.content.get("refresh_in")
         renew = now + max(lifetime - RENEW_BEFORE, lifetime / 2)
         if refresh_in is not None:
             renew = min(renew, now + refresh_in)
         return _Token(value=result["access_token"], expires=now + lifetime, renew=renew)
+
+    def _ask(self) -> Mapping[str, Any]:
+        """MSAL's answer: a token, or why there is none."""
+        try:
+            self._app.remove_tokens_for_client()
+            result: Mapping[str, Any] = self._app.acquire_token_for_client(scopes=[self._scope])
+        except RequestError:
+            raise
+        except Exception as error:  # noqa: BLE001 - MSAL raises errors of many types, and its words can quote an answer
+            raise _not_understood(error, urlsplit(self._authority).hostname) from None
+        return result
 
     def _build(self, credential: object) -> Any:  # noqa: ANN401 - MSAL ships no types
         import msal  # noqa: PLC0415 - 50 ms that `--help` and a rejected configuration need not pay
@@ -158,6 +168,11 @@ class Tokens:
             raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from error
 
 
+def _not_understood(error: Exception, host: str | None) -> RequestError:
+    message = f"the answer of {host} to token cannot be used ({type(error).__name__}); check any proxy in between"
+    return RequestError(Failure(kind=FailureKind.UNREADABLE, message=message))
+
+
 _ADVICE = {
     7000215: "the client secret is wrong; put the secret's value, not its id, where the configuration points",
     7000222: "the client secret has expired; make a new one in the app registration",
@@ -176,16 +191,15 @@ _ADVICE = {
 def _refuse(result: Mapping[str, Any], client_id: str, answer: Answer | None) -> NoReturn:
     numbers = result.get("error_codes")
     number = numbers[0] if isinstance(numbers, list) and numbers and isinstance(numbers[0], int) else None
-    error = str(result.get("error", "no reason"))[:80]
+    error = str(result.get("error", "no reason"))  # of bounded length: `MsalHttp` has checked it
     code = f"AADSTS{number}" if number else error
     advice = _ADVICE.get(number or 0, "look the code up, check the app registration and its credential")
-    trace = result.get("trace_id")
     failure = Failure(
         kind=FailureKind.AUTH,
         message=f"the login host gives app {client_id} no token ({error} {code}): {advice}",
         status=answer.status if answer else None,
         code=code,
-        request_id=trace if isinstance(trace, str) and TRACE.fullmatch(trace) else None,
+        request_id=result.get("trace_id"),
         client_request_id=answer.client_request_id if answer else None,
     )
     raise RequestError(failure)

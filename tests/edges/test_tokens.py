@@ -1,6 +1,7 @@
 """Tokens through real MSAL: every credential, what is kept, and what a failure leaves behind."""
 
 import contextlib
+import json
 import threading
 import time
 from dataclasses import replace
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jwt
+import msal
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -330,6 +332,92 @@ def test_login_host_that_gives_half_a_token(line: Line, lifetime: str) -> None:
     line.emulator.inject(Fault(what=Kind.BODY, body=body, where=TOKEN))
     with contextlib.suppress(RequestError):
         assert line.tokens().get() == "a.b.c"
+
+
+GRANTED = {"token_type": "Bearer", "expires_in": 3599, "access_token": "eyJhbGciOiJub25lIn0.e30.x"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"id_token": "no.token"},
+        {"id_token": 7},
+        {"client_info": "%%%"},
+        {"client_info": []},
+        {"scope": 7},
+        {"scope": ["a"]},
+        {"expires_on": "soon"},
+        {"expires_on": {}},
+        {"refresh_in": "5"},
+        {"refresh_token": {}},
+        {"foci": []},
+        {"ext_expires_in": None},
+        {"error": None},
+        {"expires_in": "3599"},
+        {"token_type": "bearer"},
+    ],
+    ids=str,
+)
+def test_token_with_odd_members(line: Line, more: dict[str, object]) -> None:
+    """Members that are not used may be anything."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({**GRANTED, **more}), where=TOKEN))
+    assert line.tokens().get() == GRANTED["access_token"]
+    assert line.attempts == [True]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"token_type": "pop"}, {"token_type": 7}, {"refresh_in": "soon"}, {"expires_in": True}, {"x": [0] * 1000}],
+    ids=lambda more: str(more)[:30],
+)
+def test_token_that_cannot_be_used(line: Line, more: dict[str, object]) -> None:
+    """What is used has to be what it should be; else the answer is unreadable, and not a bug."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({**GRANTED, **more}), where=TOKEN))
+    assert failure(line.tokens().get).kind is K.UNREADABLE
+    assert line.attempts == [False]
+
+
+def test_token_after_a_byte_order_mark(line: Line, tmp_path: Path) -> None:
+    """A byte order mark is left out, before a token's JSON and in a file with a secret."""
+    line.emulator.inject(Fault(what=Kind.BODY, body="\ufeff" + json.dumps(GRANTED), where=TOKEN, times=1))
+    assert line.tokens().get() == GRANTED["access_token"]
+    file = tmp_path / "with-mark"
+    file.write_text(f"\ufeff{DEMO_SECRET}\n", encoding="utf-8")
+    assert line.tokens(ClientSecret(file=file)).get()
+    assert DEMO_SECRET in line.learnt
+
+
+class Confused:
+    """Carries requests to nobody, and fails as MSAL does at answers that it does not expect."""
+
+    def remove_tokens_for_client(self) -> None:
+        msg = "the answer said s3cret"
+        raise AttributeError(msg)
+
+
+def test_msal_that_raises(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever MSAL raises is unreadable, by the type of the error and without its words."""
+    monkeypatch.setattr(msal, "ConfidentialClientApplication", lambda *_, **__: Confused())
+    found = failure(line.tokens().get)
+    assert (found.kind, "AttributeError" in found.message) == (K.UNREADABLE, True)
+    assert "s3cret" not in found.message
+
+
+@pytest.mark.parametrize("error", ["temporarily_unavailable", "server_error"])
+def test_refusal_that_passes(line: Line, error: str) -> None:
+    """A refusal that says nothing about the app is the service's, with any status."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"error": error}), status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.status, error in found.message) == (K.SERVICE, 400, True)
+
+
+def test_refusal_with_an_echoed_secret(line: Line) -> None:
+    """An error that is not a code is not shown: cut, a secret in it could not be redacted."""
+    echoed = "x" * 70 + DEMO_SECRET
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"error": echoed}), status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.code) == (K.AUTH, "no reason")
+    assert DEMO_SECRET[:10] not in str(found)
 
 
 # --- what is kept
