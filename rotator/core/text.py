@@ -29,9 +29,10 @@ def parse_span(text: str) -> timedelta:
     match = _SPAN.fullmatch(text)
     if not text or match is None:
         raise ValueError(NOT_A_SPAN)
-    if any(len((number or "").lstrip("0")) > MAX_DIGITS for number in match.groups()):
+    numbers = [(number or "").lstrip("0") or "0" for number in match.groups()]
+    if max(map(len, numbers)) > MAX_DIGITS:
         raise ValueError(TOO_LONG)
-    seconds = sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS.values(), strict=True))
+    seconds = sum(int(number) * unit for number, unit in zip(numbers, _SECONDS.values(), strict=True))
     if seconds > _LONGEST:
         raise ValueError(TOO_LONG)
     return timedelta(seconds=seconds)

@@ -23,13 +23,15 @@ from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.policy import PolicyError
-from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
+from rotator.core.text import printable
+from rotator.edges.config_file import CONFIG_VARIABLE, parse_yaml, read_content
+from rotator.edges.files import read_file
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None) -> Settings:
     """
-    The configuration in *path*, with the ROTATOR_ variables of the process over it.
+    The configuration in *path*, with the ROTATOR_ variables of the process over it; *text*: what was read from there.
 
     *environ* is only searched for unknown names.
 
@@ -37,8 +39,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         ConfigError: with every fault.
 
     """
-    source = str(path)
-    content = read_yaml(path)
+    content = parse_yaml(path, read_content(path) if text is None else text)
     problems = list(_unknown_variables(environ))
     try:
         settings = Settings(**content)
@@ -46,13 +47,20 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         details = error.errors(include_url=False, include_input=False)
         problems += [_problem(each, environ) for each in details if not _follows(each, details)]
         problems += _collisions(*_whole_parts(content, environ))
+    except RecursionError:
+        problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
         problems.append(ConfigProblem(path="environment", message=str(error)))
     else:
         problems += _collisions(dict(enumerate(settings.tenants)), settings.defaults)
         if not problems:
             return settings
-    raise ConfigError(source, tuple(problems))
+    raise ConfigError(printable(str(path)), tuple(_shown(each) for each in problems))
+
+
+def _shown(problem: ConfigProblem) -> ConfigProblem:
+    """*problem* without characters that a terminal would obey: names of keys and variables may have any."""
+    return ConfigProblem(path=printable(problem.path), message=printable(problem.message))
 
 
 class Sources:
@@ -61,18 +69,25 @@ class Sources:
     def __init__(self, path: Path) -> None:
         """Nothing was read yet; *path* is the configuration file."""
         self._path = path
+        self._was_read = False
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
 
     def load(self) -> Settings:
         """
-        The configuration; a file that changes while it is read counts as changed.
+        The configuration. A pipe is read once, and does not count as changed later.
 
         Raises:
-            ConfigError: as `load` does.
+            ConfigError: as `load` does, or a pipe was read before.
 
         """
-        self._read = {self._path: _digest(self._path)}
-        settings = load(self._path)
+        can_be_read_again = self._path.is_file()
+        if self._was_read and not can_be_read_again and self._path.exists():
+            message = "is a pipe or a device, which can be read only once; to reload, name a file"
+            raise ConfigError(printable(str(self._path)), (ConfigProblem(path="", message=message),))
+        text = read_content(self._path)
+        self._was_read = True
+        self._read = {self._path: hashlib.sha256(text).digest()} if can_be_read_again else {}
+        settings = load(self._path, text=text)
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
         return settings
@@ -219,6 +234,6 @@ def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings 
 def _digest(path: Path) -> bytes | None:
     """A digest of the content of a file; None where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(read_file(path)).digest()
     except OSError:
         return None

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import NoReturn, Protocol, TypeAlias
 
 import httpx
@@ -28,6 +29,7 @@ from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, Request
 from rotator.core.exchange import Exchange
 from rotator.edges.answer_memory import MAX_ANSWER_BYTES, SMALL_ANSWER, AnswerMemory, Room, no_room
 from rotator.edges.deadline import deadline
+from rotator.edges.files import read_file
 from rotator.edges.http_date import clock_skew, parse_retry_after
 from rotator.edges.network_errors import host_of, is_untrusted, reason
 
@@ -178,7 +180,7 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context()
     if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
+        context.load_verify_locations(cadata=read_file(Path(ca_file)).decode("ascii", "ignore"))
     return context
 
 

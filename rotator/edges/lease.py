@@ -124,6 +124,8 @@ class KubernetesLeases:
             if answer.status != (HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK):
                 raise self._refused(answer, method, account.namespace)
             self._object, found = _parse(answer)
+            if lease is not None and found.holder != lease.holder:
+                raise self._taken(answer)
         except RequestError as error:
             self._service_account.expire()
             if error.failure.code == UNTRUSTED:
@@ -149,6 +151,18 @@ class KubernetesLeases:
             return {**_KIND, "metadata": {"name": self._name, "namespace": namespace}, "spec": spec}
         metadata = {**self._object.get("metadata", {}), "resourceVersion": lease.version}
         return {**self._object, "metadata": metadata, "spec": spec}
+
+    def _taken(self, answer: Answer) -> RequestError:
+        """The error for a write that was answered as done, with somebody else as the holder."""
+        message = f"the Kubernetes API shows another holder of lease {self._name} than was written; it is read again"
+        return RequestError(
+            Failure(
+                kind=FailureKind.CONFLICT,
+                message=message,
+                status=answer.status,
+                client_request_id=answer.client_request_id,
+            )
+        )
 
     def _refused(self, answer: Answer, method: str, namespace: str) -> RequestError:
         verb = _VERBS[method]

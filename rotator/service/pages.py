@@ -22,6 +22,7 @@ from rotator.views.style import POLICY
 from rotator.wiring import Program
 
 CHART_CONFIG = "/etc/rotator/rotator.yaml"  # where the chart mounts the configuration
+STATUS_JSON = "/status.json"
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
 
 
@@ -92,7 +93,7 @@ class Pages:
             "/metrics": lambda accept: Page(*self._metrics.render(accept)),
             "/healthz": lambda _: self._health(),
             "/readyz": lambda _: self._ready(),
-            "/status.json": lambda _: self._status_json(),
+            STATUS_JSON: lambda _: self._status_json(),
             "/": lambda _: self._status_page(),
         }
 
@@ -166,7 +167,7 @@ def listen(program: Program, pages: Pages) -> Server:
         program.log.error("page.raised", exc_info=error)
 
     try:
-        return Server(http.host, http.port, pages.routes(), on_bug)
+        return Server(http.host, http.port, pages.routes(), on_bug, private={STATUS_JSON})
     except OSError as error:
         message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
         raise ConfigError(str(program.path), (ConfigProblem(path="http", message=message),)) from error
