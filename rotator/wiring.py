@@ -33,7 +33,8 @@ from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
-from rotator.shell.gates import RunawayGate, SkewGate, guarded, not_stopping
+from rotator.shell.directories import Directories
+from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stopping
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
 
@@ -83,9 +84,12 @@ class Program:
         except OSError as error:
             message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
             raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
-        return tuple(self._tenant(settings, tenant, context) for tenant in settings.tenants)
+        directories = Directories({each.name: [keyset.id for keyset in each.keysets] for each in settings.tenants})
+        return tuple(self._tenant(settings, tenant, context, directories) for tenant in settings.tenants)
 
-    def _tenant(self, settings: Settings, tenant: TenantSettings, context: SSLContext) -> Tenant:
+    def _tenant(
+        self, settings: Settings, tenant: TenantSettings, context: SSLContext, directories: Directories
+    ) -> Tenant:
         name, clock, tell, tenant_id = tenant.name, self.clock, self.tell, identity(tenant)
 
         def timeout() -> float:
@@ -108,10 +112,13 @@ class Program:
             on_attempt=lambda granted: tell(TokenRequested(is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
+            on_directory=lambda directory: directories.note(name, directory),
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
-        return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing)
+        return Tenant(
+            name=name, id=tenant_id, policies=policies, keysets=keysets, writing=also(directories, self.writing)
+        )
 
 
 def wire(

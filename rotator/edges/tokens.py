@@ -18,6 +18,8 @@ Sources: "Microsoft identity platform and the OAuth 2.0 client credentials flow"
 "Microsoft Entra authentication and authorization error codes" (AADSTS numbers).
 """
 
+import base64
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,8 +30,10 @@ from urllib.parse import urlsplit
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.edges.credentials import Credential, client_credential
 from rotator.edges.http import Answer, Clock, Http
+from rotator.edges.json_text import parse_json
 from rotator.edges.msal_http import MsalHttp
 
+GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 RENEW_BEFORE = 300.0  # seconds before its expiry that a token is renewed
 RENEWAL_RETRY = 60.0  # seconds between attempts to renew a token that is still valid
 
@@ -64,6 +68,7 @@ class Tokens:
         on_attempt: Callable[[bool], None],
         on_secret: OnSecret,
         on_expiry: Callable[[datetime | None], None],
+        on_directory: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
         No request is made, and no credential is read yet.
@@ -72,6 +77,7 @@ class Tokens:
         on_attempt: called after each attempt; True if it gave a token
         on_secret:  called with each value that must never be printed
         on_expiry:  called whenever the credential is read, with the instant when it expires; None: not known
+        on_directory: called with the GUID of the directory that a token is for, where the token says it
         """
         self._http = MsalHttp(http)
         self._authority = authority
@@ -82,6 +88,7 @@ class Tokens:
         self._on_attempt = on_attempt
         self._on_secret = on_secret
         self._on_expiry = on_expiry
+        self._on_directory = on_directory
         self._lock = threading.Lock()
         self._app: Any = None
         self._app_credential: object = None  # what `_app` was built with
@@ -131,6 +138,8 @@ class Tokens:
         if not granted:
             _refuse(result, self._client_id, self._http.answer)
         self._on_secret(result["access_token"], permanent=False)
+        if directory := directory_of(result["access_token"]):
+            self._on_directory(directory)
         now, lifetime = self._clock.monotonic(), float(result["expires_in"])
         refresh_in = self._http.content.get("refresh_in")
         renew = now + max(lifetime - RENEW_BEFORE, lifetime / 2)
@@ -166,6 +175,22 @@ class Tokens:
             host, tenant = urlsplit(self._authority).hostname, self._authority.rpartition("/")[2]
             message = f"{host} does not know tenant {tenant}; check tenant_id and cloud"
             raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from error
+
+
+def directory_of(token: str) -> str | None:
+    """
+    The GUID of the directory that an access token is for (its claim `tid`), in lower case; None where it says none.
+
+    The token is not verified, and nothing else of it is read: it is the service's, and only compared with others.
+    """
+    _, _, rest = token.partition(".")
+    payload = rest.partition(".")[0]
+    try:
+        claims = parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        found = claims.get("tid")
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    return found.lower() if isinstance(found, str) and GUID.fullmatch(found) else None
 
 
 def _not_understood(error: Exception, host: str | None) -> RequestError:

@@ -59,7 +59,7 @@ class Recorded(ProxiedTransport):
         if request.method != "PUT" or self.forged is None:
             return response
         with closing(response):
-            return httpx.Response(response.status_code, content=response.read().replace(*self.forged))
+            return httpx.Response(200, stream=httpx.ByteStream(response.read().replace(*self.forged)))
 
     def close(self) -> None:
         self.is_closed = True
@@ -363,9 +363,7 @@ def test_answer_without_a_version(api: Kubernetes, leases: KubernetesLeases, raw
 
 
 @pytest.mark.parametrize("holder", ["somebody-else", ""])
-def test_write_that_shows_another_holder(
-    api: Kubernetes, leases: KubernetesLeases, recorder: Recorder, holder: str
-) -> None:
+def test_write_that_shows_another_holder(leases: KubernetesLeases, recorder: Recorder, holder: str) -> None:
     """A write that is answered as done, with another holder, is a conflict: nothing was acquired."""
     lease = replace(read(leases), holder="me", duration=60.0)
     recorder.made[-1].forged = b'"me"', f'"{holder}"'.encode()

@@ -1,5 +1,6 @@
 """Tokens through real MSAL: every credential, what is kept, and what a failure leaves behind."""
 
+import base64
 import contextlib
 import json
 import threading
@@ -19,6 +20,7 @@ from edges.harness import Line, failure
 
 from rotator.core.errors import FailureKind, RequestError
 from rotator.edges.credentials import Certificate, ClientSecret, FederatedToken
+from rotator.edges.tokens import directory_of
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
@@ -418,6 +420,37 @@ def test_refusal_with_an_echoed_secret(line: Line) -> None:
     found = failure(line.tokens().get)
     assert (found.kind, found.code) == (K.AUTH, "no reason")
     assert DEMO_SECRET[:10] not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("claims", "directory"),
+    [
+        ({"tid": "AAAAAAAA-0000-4000-8000-000000000000"}, "aaaaaaaa-0000-4000-8000-000000000000"),
+        ({"tid": "contoso"}, None),
+        ({"tid": 7}, None),
+        ({}, None),
+        ([], None),
+        ([0] * 200_000, None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_directory_of_a_token(claims: object, directory: str | None) -> None:
+    """The claim `tid` of a token is the GUID of its directory; what is not one is as good as none."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    assert directory_of(f"eyJhbGciOiJub25lIn0.{payload}.x") == directory
+
+
+@pytest.mark.parametrize("token", ["opaque", "", ".", "a.b.c", "a.\u00e9.c", "a.W1tb.c", "a.." + "b" * 10_000])
+def test_directory_of_what_is_not_a_jwt(token: str) -> None:
+    """A token of another form says nothing."""
+    assert directory_of(token) is None
+
+
+def test_directory_is_told(line: Line) -> None:
+    """Whoever compares directories learns it with each token."""
+    told: list[str] = []
+    line.tokens(on_directory=told.append).get()
+    assert told == [line.emulator.tenants[0].id.lower()]
 
 
 # --- what is kept
