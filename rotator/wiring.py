@@ -19,6 +19,7 @@ from rotator.core.exchange import Exchange
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
+from rotator.edges.answer_memory import AnswerMemory
 from rotator.edges.config import Sources
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
@@ -31,7 +32,8 @@ from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
-from rotator.shell.gates import RunawayGate, SkewGate, guarded, not_stopping
+from rotator.shell.directories import Directories
+from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stopping
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
 
@@ -48,6 +50,7 @@ class Program:
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
     transport: makes what carries the requests to a tenant, and to Kubernetes
+    memory:    what large answers may take at once, over all tenants
     """
 
     path: Path
@@ -60,6 +63,7 @@ class Program:
     writing: Writing
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
+    memory: AnswerMemory = field(default_factory=AnswerMemory)
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -80,9 +84,12 @@ class Program:
             message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
             raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
         carrier = SharedTransport(self.transport(context))
-        return tuple(self._tenant(settings, tenant, carrier) for tenant in settings.tenants)
+        directories = Directories({each.name: [keyset.id for keyset in each.keysets] for each in settings.tenants})
+        return tuple(self._tenant(settings, tenant, carrier, directories) for tenant in settings.tenants)
 
-    def _tenant(self, settings: Settings, tenant: TenantSettings, carrier: Transport) -> Tenant:
+    def _tenant(
+        self, settings: Settings, tenant: TenantSettings, carrier: Transport, directories: Directories
+    ) -> Tenant:
         name, clock, tell, tenant_id = tenant.name, self.clock, self.tell, identity(tenant)
 
         def timeout() -> float:
@@ -94,7 +101,7 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(carrier, clock=clock, on_exchange=on_exchange, timeout=timeout)
+        http = Http(carrier, clock=clock, on_exchange=on_exchange, timeout=timeout, memory=self.memory)
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
@@ -105,10 +112,13 @@ class Program:
             on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
+            on_directory=lambda directory: directories.note(name, directory),
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
-        return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing)
+        return Tenant(
+            name=name, id=tenant_id, policies=policies, keysets=keysets, writing=also(directories, self.writing)
+        )
 
 
 def wire(

@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.policy import PolicyError
-from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, read_yaml
+from rotator.core.text import printable
+from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, parse_yaml, read_content
 from rotator.edges.config_words import Location, path_of, said
 from rotator.edges.files import read_file
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
@@ -38,9 +39,9 @@ class Loaded:
     file: YamlFile
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None) -> Settings:
     """
-    The configuration in *path*, with the ROTATOR_ variables of the process over it.
+    The configuration in *path*, with the ROTATOR_ variables of the process over it; *text*: what was read from there.
 
     *environ* is only searched for unknown names.
 
@@ -48,13 +49,12 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
         ConfigError: with every fault.
 
     """
-    return read(path, environ).settings
+    return read(path, environ, text=text).settings
 
 
-def read(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
+def read(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None) -> Loaded:
     """The same as `load`, with the lines of the file."""
-    source = str(path)
-    file = read_yaml(path)
+    file = parse_yaml(path, read_content(path) if text is None else text)
     problems = list(_unknown_variables(environ))
     try:
         settings = Settings(**file.content)
@@ -62,13 +62,20 @@ def read(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
         details = error.errors(include_url=False, include_input=False)
         problems += [_problem(each, environ, file) for each in details if not _follows(each, details)]
         problems += _collisions(file, *_whole_parts(file.content, environ))
+    except RecursionError:
+        problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
         problems.append(_variable_problem(str(error)))
     else:
         problems += _collisions(file, dict(enumerate(settings.tenants)), settings.defaults)
         if not problems:
             return Loaded(settings, file)
-    raise ConfigError(source, tuple(problems))
+    raise ConfigError(printable(str(path)), tuple(_shown(each) for each in problems))
+
+
+def _shown(problem: ConfigProblem) -> ConfigProblem:
+    """*problem* without characters that a terminal would obey: names of keys and variables may have any."""
+    return replace(problem, path=printable(problem.path), message=printable(problem.message))
 
 
 class Sources:
@@ -78,18 +85,25 @@ class Sources:
         """Nothing was read yet; *path* is the configuration file, and *revise* changes what is read."""
         self._path = path
         self._revise = revise
+        self._was_read = False
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
 
     def load(self) -> Settings:
         """
-        The configuration; a file that changes while it is read counts as changed.
+        The configuration. A pipe is read once, and does not count as changed later.
 
         Raises:
-            ConfigError: as `load` does.
+            ConfigError: as `load` does, or a pipe was read before.
 
         """
-        self._read = {self._path: _digest(self._path)}
-        settings = load(self._path)
+        can_be_read_again = self._path.is_file()
+        if self._was_read and not can_be_read_again and self._path.exists():
+            message = "is a pipe or a device, which can be read only once; to reload, name a file"
+            raise ConfigError(printable(str(self._path)), (ConfigProblem(path="", message=message),))
+        text = read_content(self._path)
+        self._was_read = True
+        self._read = {self._path: hashlib.sha256(text).digest()} if can_be_read_again else {}
+        settings = load(self._path, text=text)
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
         return self._revise(settings)

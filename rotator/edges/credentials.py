@@ -79,7 +79,7 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
 
 def _content(file: Path, name: str) -> str:
     try:
-        text = read_file(file).decode("utf-8").strip()
+        text = read_file(file).decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         _fail(f"cannot read {name} {file}: {reason}", cause=error)

@@ -11,8 +11,9 @@ trustFrameworkKey_v2 (update).
 
 import json
 from collections.abc import Callable, Collection
-from typing import Protocol
-from urllib.parse import quote, urljoin
+from functools import partial
+from typing import Protocol, TypeVar
+from urllib.parse import quote
 
 from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
 from rotator.core.keyset import Keyset
@@ -21,19 +22,16 @@ from rotator.core.retry import Retry
 from rotator.edges.answers import (
     Json,
     is_text,
-    keyset_or_error,
-    origin,
     parse_keyset,
     parse_object,
-    parse_page,
     render_spec,
     unreadable,
     unwrapped,
 )
 from rotator.edges.http import Answer, Http
+from rotator.edges.listing import MAX_PAGES, Listing, next_page
 from rotator.edges.refusals import refused
 
-MAX_PAGES = 200
 LIST_TIMEOUT = 300.0  # seconds for all pages together
 READS = Retry(
     first=1.0,
@@ -44,6 +42,8 @@ READS = Retry(
     max_retry_after=30.0,
 )
 """When a read is tried again at once; where the service asks for a longer wait, a later sweep reads it."""
+
+T = TypeVar("T")
 
 
 class TokenSource(Protocol):
@@ -103,28 +103,20 @@ class GraphKeysets:
 
         One request, and one for each further page. A keyset that cannot be read is
         in the answer as the error that says why, so that it does not cost the
-        others. B2C's case rules for ids are not documented: here case is ignored.
+        others. An id counts in any case of its letters where no keyset has it as it is wanted.
 
         Raises:
             RequestError: the tenant could not be listed.
 
         """
-        names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
-        found: dict[str, Keyset | RequestError] = {}
+        listing = Listing(wanted)
         url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
                 raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
             seen.add(url)
-            page = self._read("list_keysets", url)
-            for item in parse_page(page):
-                listed = item.get("id")
-                if not isinstance(listed, str):
-                    raise unreadable("the list of keysets has an entry without an id")
-                if name := names.get(listed.lower()):
-                    found[name] = keyset_or_error(name, item)
-            url = self._next(url, page)
-        return found
+            url = self._read("list_keysets", url, partial(_page, listing, url))
+        return listing.found()
 
     def fetch(self, keyset_id: str) -> Keyset:
         """
@@ -134,8 +126,7 @@ class GraphKeysets:
             RequestError: it could not be read.
 
         """
-        raw = self._read("get_keyset", self._url(keyset_id))
-        return parse_keyset(keyset_id, raw)
+        return self._read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
 
     def prepare(self) -> None:
         """Have a token that is good for a write."""
@@ -171,34 +162,36 @@ class GraphKeysets:
         self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
 
     def _url(self, *path: str) -> str:
+        if not {"", ".", ".."}.isdisjoint(path):
+            raise unreadable(
+                "a name in the keyset is empty or a dot: it cannot be part of an address; nothing was sent"
+            )
         return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
 
-    def _next(self, url: str, page: Json) -> str:
-        link = page.get("@odata.nextLink")
-        if link is None:
-            return ""
-        try:
-            target = urljoin(url, link) if isinstance(link, str) else ""
-        except ValueError:
-            target = ""
-        if origin(target) != origin(url) or not target.isprintable():
-            raise unreadable("the list of keysets goes on at another host, or nowhere (@odata.nextLink); not followed")
-        return target
-
-    def _read(self, operation: str, url: str) -> Json:
+    def _read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
         """GET until it works, the failure is not one that passes, or waiting would take too long."""
         attempt = 0
         while True:
-            try:
-                return parse_object(self._once(operation, "GET", url, None))
-            except RequestError as error:
-                attempt += 1
-                # An untrusted certificate counts as `network`, but asking again changes nothing.
-                is_final = error.failure.code == UNTRUSTED
-                pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
-                if pause is None or not self._clock.sleep(pause):
-                    raise
-                self._on_retry(error.failure.kind)
+            error = self._read_once(operation, url, parse)
+            if not isinstance(error, RequestError):
+                return error
+            attempt += 1
+            # An untrusted certificate counts as `network`, but asking again changes nothing.
+            is_final = error.failure.code == UNTRUSTED
+            pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
+            if pause is None or not self._clock.sleep(pause):
+                raise error
+            self._on_retry(error.failure.kind)
+
+    def _read_once(self, operation: str, url: str, parse: Callable[[Json], T]) -> T | RequestError:
+        """What *parse* makes of one answer, or why not: an error without a traceback, which would hold the answer."""
+        try:
+            with self._http.large_answers():
+                answer = self._once(operation, "GET", url, None)
+                with self._http.parsing(answer):
+                    return parse(parse_object(answer))
+        except RequestError as error:
+            return RequestError(error.failure, error.effect)
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
         """
@@ -222,3 +215,9 @@ class GraphKeysets:
             return self._http.send(operation, method, url, headers=headers)
         headers["Content-Type"] = "application/json"
         return self._http.send(operation, method, url, headers=headers, content=json.dumps(body).encode())
+
+
+def _page(listing: Listing, url: str, page: Json) -> str:
+    """Take what the page at *url* shows; the address of the page after it."""
+    listing.add(page)
+    return next_page(url, page)

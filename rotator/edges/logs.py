@@ -24,8 +24,9 @@ from rotator.core.text import printable
 REDACTED = "[secret]"
 MIN_LENGTH = 8  # characters; a shorter value would be found inside words
 MAX_RECENT = 1000
+MAX_MESSAGE = 500  # characters of `message` in a log line
 _SHAPES = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JWT: token or assertion
+    r"eyJ[A-Za-z0-9_-]{8,}(?:(?:\.[A-Za-z0-9_-]*){2,4}|\.[A-Za-z0-9_-]{8,})"  # a JWT (token, assertion), 5 parts: JWE
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
 )
 _FOREIGN = ("httpx", "httpcore", "apscheduler", "msal", "urllib3")
@@ -113,6 +114,7 @@ def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.s
     render: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         redactor,
+        _bounded,
         _one_line if console else _in_order,
         structlog.dev.ConsoleRenderer(colors=terminal and not os.environ.get("NO_COLOR"), sort_keys=False)
         if console
@@ -149,6 +151,15 @@ def log_crashes(log: FilteringBoundLogger) -> None:
 
     sys.excepthook = crashed
     threading.excepthook = lambda found: crashed(found.exc_type, found.exc_value, found.exc_traceback)
+
+
+def _bounded(logger: object, name: str, event: Event) -> Event:
+    """A message of bounded length; after the redaction, which would not find a secret that was cut."""
+    del logger, name
+    message = event.get("message")
+    if isinstance(message, str) and len(message) > MAX_MESSAGE:
+        event["message"] = f"{message[: MAX_MESSAGE - 3]}..."
+    return event
 
 
 def _in_order(logger: object, name: str, event: Event) -> Event:

@@ -6,7 +6,6 @@ value, since one of them could be a secret in the wrong place.
 """
 
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -16,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.text import format_span
 from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
-from rotator.edges.setting_types import KeysetId, Root, Section, SomeSpan, Span, TenantId
+from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
 
 PREFIX = "ROTATOR_"
 
@@ -95,15 +94,15 @@ class CredentialSettings(Section):
     """Who the program is; the secret itself is in another file, or in a variable."""
 
     client_id: str = Field(min_length=1)
-    client_secret_file: Path | None = None
+    client_secret_file: FilePath | None = None
     client_secret_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     client_secret_expires: date | None = Field(
         default=None, description="the day on which the client secret expires, for the metric and its alert"
     )
-    certificate_file: Path | None = Field(
+    certificate_file: FilePath | None = Field(
         default=None, description="a PEM file with the private key and the certificate"
     )
-    federated_token_file: Path | None = None
+    federated_token_file: FilePath | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -161,7 +160,7 @@ class Settings(BaseSettings):
         default=timedelta(seconds=30), description="for one request to Graph or to the login host"
     )
     dry_run: bool = Field(default=False, description="never write, whatever else is set")
-    ca_file: Path | None = Field(default=None, description="a PEM bundle to trust in addition")
+    ca_file: FilePath | None = Field(default=None, description="a PEM bundle to trust in addition")
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     leader_election: LeaderElectionSettings = LeaderElectionSettings()

@@ -91,7 +91,12 @@ class Line:
         return ClientSecret(file=file)
 
     def tokens(
-        self, credential: Credential | None = None, *, client_id: str = DEMO_CLIENT_ID, tenant: str = TENANT
+        self,
+        credential: Credential | None = None,
+        *,
+        client_id: str = DEMO_CLIENT_ID,
+        tenant: str = TENANT,
+        on_directory: Callable[[str], None] = lambda _: None,
     ) -> Tokens:
         """Tokens for the tenant, which live by `clock`."""
         return Tokens(
@@ -104,6 +109,7 @@ class Line:
             on_attempt=self.attempts.append,
             on_secret=self._on_secret,
             on_expiry=self.expiries.append,
+            on_directory=on_directory,
         )
 
     def graph(self, *, tokens: Tokens | None = None) -> GraphKeysets:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from kubernetes.fake_api import MICRO_TIME, NAMESPACE, Fault, Kind, Kubernetes, Moment
 
@@ -50,10 +51,15 @@ class Recorded(ProxiedTransport):
         self.context = context
         self.sent: list[Any] = []
         self.is_closed = False
+        self.forged: tuple[bytes, bytes] | None = None  # what in answers to a PUT is replaced, and by what
 
     def handle_request(self, request: Any) -> Any:
         self.sent.append(request.headers)
-        return super().handle_request(request)
+        response = super().handle_request(request)
+        if request.method != "PUT" or self.forged is None:
+            return response
+        with closing(response):
+            return httpx.Response(200, stream=httpx.ByteStream(response.read().replace(*self.forged)))
 
     def close(self) -> None:
         self.is_closed = True
@@ -354,6 +360,16 @@ def test_answer_without_a_version(api: Kubernetes, leases: KubernetesLeases, raw
     """What has no version can't be replaced by it."""
     api._objects[NAMESPACE, "rotator"] = raw  # noqa: SLF001 - as above
     assert failure(lambda: read(leases)).kind is FailureKind.UNREADABLE
+
+
+@pytest.mark.parametrize("holder", ["somebody-else", ""])
+def test_write_that_shows_another_holder(leases: KubernetesLeases, recorder: Recorder, holder: str) -> None:
+    """A write that is answered as done, with another holder, is a conflict: nothing was acquired."""
+    lease = replace(read(leases), holder="me", duration=60.0)
+    recorder.made[-1].forged = b'"me"', f'"{holder}"'.encode()
+    found = failure(lambda: leases.write(lease, 5.0))
+    assert (found.kind, found.status) == (FailureKind.CONFLICT, 200)
+    assert "shows another holder of lease rotator" in found.message
 
 
 # --- the service account

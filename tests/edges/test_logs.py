@@ -366,3 +366,20 @@ def test_planned_key_that_falls_short_is_a_warning(
         shortfall,
         "dated",
     )
+
+
+JWE = "eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp2oja.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT"
+
+
+@pytest.mark.parametrize("token", [JWE, "eyJhbGciOiJkaXIifQ..48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT"])
+def test_encrypted_token_goes_by_its_shape(redactor: Redactor, token: str) -> None:
+    """A token of five parts is struck out in full, also where its key is empty."""
+    assert redactor.redact(f"said {token} here") == f"said {REDACTED} here"
+
+
+def test_message_is_bounded_after_redaction(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
+    """A message has at most 500 characters; a secret across the end is struck out before it is cut."""
+    redactor.register("echoed-secret-value", permanent=True)
+    log.error("keyset.failed", message="x" * 495 + "echoed-secret-value" + "y" * 100)
+    message = json.loads(stream.getvalue())["message"]
+    assert (len(message), message[-5:], "echo" in message) == (500, "[s...", False)

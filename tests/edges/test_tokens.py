@@ -1,6 +1,8 @@
 """Tokens through real MSAL: every credential, what is kept, and what a failure leaves behind."""
 
+import base64
 import contextlib
+import json
 import threading
 import time
 from dataclasses import replace
@@ -8,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jwt
+import msal
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +20,7 @@ from edges.harness import Line, failure
 
 from rotator.core.errors import FailureKind, RequestError
 from rotator.edges.credentials import Certificate, ClientSecret, FederatedToken
+from rotator.edges.tokens import directory_of
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
@@ -330,6 +334,123 @@ def test_login_host_that_gives_half_a_token(line: Line, lifetime: str) -> None:
     line.emulator.inject(Fault(what=Kind.BODY, body=body, where=TOKEN))
     with contextlib.suppress(RequestError):
         assert line.tokens().get() == "a.b.c"
+
+
+GRANTED = {"token_type": "Bearer", "expires_in": 3599, "access_token": "eyJhbGciOiJub25lIn0.e30.x"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"id_token": "no.token"},
+        {"id_token": 7},
+        {"client_info": "%%%"},
+        {"client_info": []},
+        {"scope": 7},
+        {"scope": ["a"]},
+        {"expires_on": "soon"},
+        {"expires_on": {}},
+        {"refresh_in": "5"},
+        {"refresh_token": {}},
+        {"foci": []},
+        {"ext_expires_in": None},
+        {"error": None},
+        {"expires_in": "3599"},
+        {"token_type": "bearer"},
+    ],
+    ids=str,
+)
+def test_token_with_odd_members(line: Line, more: dict[str, object]) -> None:
+    """Members that are not used may be anything."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({**GRANTED, **more}), where=TOKEN))
+    assert line.tokens().get() == GRANTED["access_token"]
+    assert line.attempts == [True]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"token_type": "pop"}, {"token_type": 7}, {"refresh_in": "soon"}, {"expires_in": True}, {"x": [0] * 1000}],
+    ids=lambda more: str(more)[:30],
+)
+def test_token_that_cannot_be_used(line: Line, more: dict[str, object]) -> None:
+    """What is used has to be what it should be; else the answer is unreadable, and not a bug."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({**GRANTED, **more}), where=TOKEN))
+    assert failure(line.tokens().get).kind is K.UNREADABLE
+    assert line.attempts == [False]
+
+
+def test_token_after_a_byte_order_mark(line: Line, tmp_path: Path) -> None:
+    """A byte order mark is left out, before a token's JSON and in a file with a secret."""
+    line.emulator.inject(Fault(what=Kind.BODY, body="\ufeff" + json.dumps(GRANTED), where=TOKEN, times=1))
+    assert line.tokens().get() == GRANTED["access_token"]
+    file = tmp_path / "with-mark"
+    file.write_text(f"\ufeff{DEMO_SECRET}\n", encoding="utf-8")
+    assert line.tokens(ClientSecret(file=file)).get()
+    assert DEMO_SECRET in line.learnt
+
+
+class Confused:
+    """Carries requests to nobody, and fails as MSAL does at answers that it does not expect."""
+
+    def remove_tokens_for_client(self) -> None:
+        msg = "the answer said s3cret"
+        raise AttributeError(msg)
+
+
+def test_msal_that_raises(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever MSAL raises is unreadable, by the type of the error and without its words."""
+    monkeypatch.setattr(msal, "ConfidentialClientApplication", lambda *_, **__: Confused())
+    found = failure(line.tokens().get)
+    assert (found.kind, "AttributeError" in found.message) == (K.UNREADABLE, True)
+    assert "s3cret" not in found.message
+
+
+@pytest.mark.parametrize("error", ["temporarily_unavailable", "server_error"])
+def test_refusal_that_passes(line: Line, error: str) -> None:
+    """A refusal that says nothing about the app is the service's, with any status."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"error": error}), status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.status, error in found.message) == (K.SERVICE, 400, True)
+
+
+def test_refusal_with_an_echoed_secret(line: Line) -> None:
+    """An error that is not a code is not shown: cut, a secret in it could not be redacted."""
+    echoed = "x" * 70 + DEMO_SECRET
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"error": echoed}), status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.code) == (K.AUTH, "no reason")
+    assert DEMO_SECRET[:10] not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("claims", "directory"),
+    [
+        ({"tid": "AAAAAAAA-0000-4000-8000-000000000000"}, "aaaaaaaa-0000-4000-8000-000000000000"),
+        ({"tid": "contoso"}, None),
+        ({"tid": 7}, None),
+        ({}, None),
+        ([], None),
+        ([0] * 200_000, None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_directory_of_a_token(claims: object, directory: str | None) -> None:
+    """The claim `tid` of a token is the GUID of its directory; what is not one is as good as none."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    assert directory_of(f"eyJhbGciOiJub25lIn0.{payload}.x") == directory
+
+
+@pytest.mark.parametrize("token", ["opaque", "", ".", "a.b.c", "a.\u00e9.c", "a.W1tb.c", "a.." + "b" * 10_000])
+def test_directory_of_what_is_not_a_jwt(token: str) -> None:
+    """A token of another form says nothing."""
+    assert directory_of(token) is None
+
+
+def test_directory_is_told(line: Line) -> None:
+    """Whoever compares directories learns it with each token."""
+    told: list[str] = []
+    line.tokens(on_directory=told.append).get()
+    assert told == [line.emulator.tenants[0].id.lower()]
 
 
 # --- what is kept

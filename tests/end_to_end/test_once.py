@@ -461,3 +461,18 @@ def test_once_pending_successor_that_is_no_cover(bench: Bench) -> None:
     assert (run.row["outcome"], run.row["reason"]) == ("held", "runaway_guard")
     assert run.row["notes"] == [{"kid": "pending", "note": "overlap_too_short"}]
     assert not bench.asked(GENERATE)
+
+
+def test_once_with_one_directory_under_two_names(bench: Bench) -> None:
+    """The GUID and a domain of one directory are one: it gets no key until one entry is removed."""
+    bench.begin(Tenant(keysets=(due(),)), Tenant(name="fabrikam", keysets=(due(),)))
+    (contoso, _) = bench.content["tenants"]
+    bench.content["tenants"].append({**contoso, "name": "again", "tenant_id": bench.emulator.tenants[0].id})
+    bench.write()
+    run = bench.run("--once", "--output", "json")
+    rows = {row["tenant"]: row for row in run.rows}
+    assert (run.code, rows["fabrikam"]["outcome"]) == (1, "rotated")
+    for name, other in (("contoso", "again"), ("again", "contoso")):
+        assert rows[name]["error"]["kind"] == "conflict"
+        assert f"tenant {other} is the same directory" in rows[name]["error"]["message"]
+    assert [seen.tenant for seen in bench.asked(GENERATE)] == ["fabrikam.onmicrosoft.com"]
