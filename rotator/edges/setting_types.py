@@ -57,6 +57,13 @@ def _root(value: str) -> str:
     return value.rstrip("/")
 
 
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if not _is_port(parts) or parts.scheme not in ("https", "http") or not parts.hostname or parts.fragment:
+        raise PydanticCustomError("web_address", "must be an http or https address without a fragment")
+    return value
+
+
 def _is_port(parts: SplitResult) -> bool:
     try:
         return parts.port is None or parts.port > 0
@@ -110,4 +117,5 @@ SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SOM
 KeysetId = Annotated[str, AfterValidator(_keyset_id), WithJsonSchema(_KEYSET_ID)]
 TenantId = Annotated[str, AfterValidator(_tenant_id), WithJsonSchema(_TENANT_ID)]
 Root = Annotated[str, AfterValidator(_root)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]

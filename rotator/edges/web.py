@@ -27,8 +27,16 @@ class Page:
     security: str = "default-src 'none'"
 
 
-Route = Callable[[str], Page]
-"""Makes a page; is given the Accept header."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a page may depend on: the Accept header, and the query of the address, without its question mark."""
+
+    accept: str = ""
+    query: str = ""
+
+
+Route = Callable[[Request], Page]
+"""Makes a page."""
 
 
 class Server:
@@ -71,12 +79,13 @@ class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
 
     def do_GET(self) -> None:
-        route = self.server.routes.get(urlsplit(self.path).path)
+        address = urlsplit(self.path)
+        route = self.server.routes.get(address.path)
         if route is None:
             self._answer(Page(b"not found\n", status=HTTPStatus.NOT_FOUND))
             return
         try:
-            page = route(self.headers.get("Accept", ""))
+            page = route(Request(self.headers.get("Accept", ""), address.query))
         except Exception as error:  # noqa: BLE001 - a page's bug is logged, and costs this request alone
             self.server.on_bug(error)
             page = Page(b"a bug; see the log\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -14,10 +14,13 @@ from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import PREFIX, Settings
-from rotator.edges.web import Page, Server
+from rotator.edges.web import Page, Request, Server
+from rotator.service.process_store import ProcessStore, place
 from rotator.shell.status_store import StatusStore
-from rotator.views.page import ProcessStatus, page
+from rotator.views.page import page
+from rotator.views.process import ProcessStatus
 from rotator.views.report_json import document
+from rotator.views.selection import parse_query
 from rotator.views.style import POLICY
 from rotator.wiring import Program
 
@@ -71,6 +74,7 @@ class Pages:
         shown: Callable[[], Shown],
         *,
         store: StatusStore,
+        process: ProcessStore,
         metrics: Metrics,
         now: Callable[[], datetime],
         seconds_since_heartbeat: Callable[[], float],
@@ -80,20 +84,21 @@ class Pages:
         """*seconds_since_heartbeat*: the scheduler's."""
         self._shown = shown
         self._store = store
+        self._process = process
         self._metrics = metrics
         self._now = now
         self._seconds_since_heartbeat = seconds_since_heartbeat
         self._redactor = redactor
         self._leadership = leadership
 
-    def routes(self) -> Mapping[str, Callable[[str], Page]]:
-        """What answers each path; each takes the Accept header."""
+    def routes(self) -> Mapping[str, Callable[[Request], Page]]:
+        """What answers each path."""
         return {
-            "/metrics": lambda accept: Page(*self._metrics.render(accept)),
+            "/metrics": lambda request: Page(*self._metrics.render(request.accept)),
             "/healthz": lambda _: self._health(),
             "/readyz": lambda _: self._ready(),
             "/status.json": lambda _: self._status_json(),
-            "/": lambda _: self._status_page(),
+            "/": lambda request: self._status_page(request.query),
         }
 
     def _health(self) -> Page:
@@ -115,25 +120,34 @@ class Pages:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
 
-    def _status_page(self) -> Page:
-        text = page(self._store.statuses(), self._now(), self._about(self._shown()))
+    def _status_page(self, query: str) -> Page:
+        text = page(self._store.statuses(), self._now(), self._about(self._shown()), parse_query(query))
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
     def _about(self, shown: Shown) -> ProcessStatus:
         silence, leadership = self._seconds_since_heartbeat(), self._leadership
         check_interval = shown.settings.check_interval
+        tenants = [tenant.name for tenant in shown.settings.tenants] if shown.is_active else []
         return ProcessStatus(
             version=__version__,
             refresh=max(5, min(60, int(check_interval.total_seconds()))),
             stale=check_interval * STALE,
             began=shown.began,
             swept=shown.swept,
+            check_interval=check_interval,
+            settle=shown.settings.settle,
             silence=timedelta(seconds=silence) if silence > MAX_SILENCE else None,
             dry_run=shown.settings.dry_run,
             is_idle=not shown.is_active,
             leader=leadership.leader() if leadership is not None else None,
             election=leadership.line() if leadership is not None else None,
             election_variables=election_variables(os.environ),
+            place=place(),
+            config=str(self._process.config),
+            refused=self._process.refused,
+            expiries=self._process.expiries(tenants),
+            skews=self._process.skews(tenants),
+            runbook_url=shown.settings.http.runbook_url,
         )
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:

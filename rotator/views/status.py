@@ -31,7 +31,12 @@ LEGEND = (
 LABEL = 14  # columns of a kid, cut short
 TICK = 12  # columns for the text of a tick and a gap
 WIDE, NARROW = 100, 72  # columns from which whole kids have room, and below which whole instants have none
-_COLOURS = {Level.GOOD: "\033[32m", Level.DUE: "\033[33m", Level.BAD: "\033[31m"}
+_COLOURS = {
+    Level.FINE: "\033[32m",
+    Level.INFORMATION: "\033[33m",
+    Level.WARNING: "\033[33m",
+    Level.CRITICAL: "\033[31m",
+}
 _GLYPHS = {Band.OVERLAP: "o", Band.WINDOW: "w", Band.LEAD: "l"}
 
 
@@ -58,7 +63,7 @@ def _assess(outcome: Outcome, now: datetime) -> KeysetAssessment:
 def _block(name: Name, assessment: KeysetAssessment, width: int | None, *, colour: bool) -> Iterator[str]:
     yield from _head(name, assessment, width, colour=colour)
     yield from (f"  {_fact(fact)}" for fact in assessment.facts())
-    found = [each for each in assessment.conditions if each.level is not Level.GOOD]
+    found = [each for each in assessment.conditions if each.level is not Level.FINE]
     for text in (*(f"{each.label}: {each.sentence}" for each in found), *assessment.notes()):
         yield from (f"  {line}" for line in wrapped(text, width and width - 2))
     if assessment.keyset is not None:
@@ -107,8 +112,8 @@ def _in_full(condition: Condition) -> str:
 
 def _summary(outcomes: Sequence[Outcome], assessments: Mapping[Name, KeysetAssessment]) -> str:
     """How many keysets are in which trouble, and the outcomes of the others."""
-    bad = [each for each in assessments.values() if each.level is Level.BAD]
-    others = [outcome for outcome in outcomes if assessments[outcome.observation.name].level is not Level.BAD]
+    bad = [each for each in assessments.values() if each.level.is_trouble]
+    others = [outcome for outcome in outcomes if not assessments[outcome.observation.name].level.is_trouble]
     troubles = [each.conditions[0].label for each in sorted(bad, key=urgency)]
     return summary([*troubles, *by_outcome(others)])
 
