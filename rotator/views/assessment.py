@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.core.keyset import Keyset
-from rotator.core.outcome import Failed, Held
+from rotator.core.outcome import Failed, Held, Planned
 from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
 from rotator.core.retry import next_look
@@ -136,7 +136,7 @@ class KeysetAssessment:
 
         next_sweep: when the next sweep begins; None where nobody knows
         """
-        outcome = self.entry.outcome
+        outcome = self.entry.effective_outcome
         if not isinstance(outcome, Failed):
             return
         failure, tried = outcome.failure, outcome.observation.now
@@ -145,10 +145,15 @@ class KeysetAssessment:
         yield Fact(label="tries", text=str(max(self.entry.failures, 1)))
         pause = next_look(failure, max(self.entry.failures, 1), self._cover_left_at(tried), check_interval)
         again = next_sweep if pause is None else tried + pause
-        if again is not None:
+        if again is not None and outcome is self.entry.outcome:
             yield self._instant("next look", max(again, self.now))
         ids = (("request id", failure.request_id), ("client request id", failure.client_request_id))
         yield from (Fact(label=label, text=text) for label, text in ids if text)
+
+    def second_look(self, settle: timedelta) -> Iterator[Fact]:
+        """When the look may take place that leads to a request, *settle* after the one that called for it."""
+        if isinstance(self.entry.outcome, Planned):
+            yield self._instant("second look at", self.entry.outcome.observation.now + settle)
 
     def _cover_left_at(self, instant: datetime) -> timedelta | None:
         return None if self.cover_left is None else self.cover_left + (self.now - instant)

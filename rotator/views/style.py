@@ -16,13 +16,14 @@ from rotator.views.conditions import Level
 from rotator.views.timeline import Band
 
 STYLE = """\
-:root{color-scheme:light dark;--line:#ccc;--dim:#5c5c5c;--critical:#b3161b;--warning:#8a5a00;--information:#1f5a99;
+:root{color-scheme:light dark;--paper:#fff;--ink:#111;--line:#ccc;--dim:#5c5c5c;
+--critical:#b3161b;--warning:#8a5a00;--information:#1f5a99;
 --fine:#17702e;--gap:#b3161b;--active:#2f6fb2;--valid:#cfe0f3;--plan:#7b848d;--planvalid:#eef0f2;--window:#8a6d00;
 --lead:#b4480b;--overlap:#7b3fb0}
-@media(prefers-color-scheme:dark){:root{--line:#555;--dim:#aaa;--critical:#ff7b72;--warning:#e8b84a;
+@media(prefers-color-scheme:dark){:root{--paper:#121212;--ink:#eee;--line:#555;--dim:#aaa;--critical:#ff7b72;--warning:#e8b84a;
 --information:#79b8ff;--fine:#5fd07f;--gap:#ff7b72;--active:#58a6ff;--valid:#1c3552;--plan:#8b949e;--planvalid:#2a2f36;
 --window:#d1ae3b;--lead:#f0883e;--overlap:#c297f2}a{color:#79b8ff}}
-*{box-sizing:border-box}
+*{box-sizing:border-box}html{background:var(--paper);color:var(--ink)}
 body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:72rem;overflow-wrap:break-word}
 h1{font-size:1.4rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.5rem 0 .5rem}
 h3{font-size:1rem;margin:0;font-weight:600}
@@ -47,7 +48,7 @@ dl div{display:flex;flex-wrap:wrap;gap:0 .4rem;min-width:0;max-width:100%}dt{col
 dd{margin:0;min-width:0;max-width:100%}
 time{white-space:nowrap}
 svg{display:block;width:100%;margin-top:.5rem}
-svg text{font:10px ui-monospace,monospace;fill:currentColor;paint-order:stroke;stroke:Canvas;stroke-width:4px;
+svg text{font:10px ui-monospace,monospace;fill:currentColor;paint-order:stroke;stroke:var(--paper);stroke-width:4px;
 stroke-linejoin:round}
 svg .axis{fill:var(--dim)}svg .tick{stroke:var(--line)}svg .near{stroke:var(--dim);stroke-dasharray:1 3}
 svg .now{stroke:currentColor;stroke-width:2}

@@ -376,6 +376,23 @@ def test_page_says_how_long_it_fails_and_what_is_next() -> None:
     assert "request id</dt><dd>r-1<" in text
 
 
+@pytest.mark.parametrize(("dry_run", "told"), [(False, 1), (True, 0)])
+def test_page_says_when_the_second_look_is(dry_run: bool, told: int) -> None:  # noqa: FBT001
+    """Whoever waits for a key knows when it can come at the earliest; in a dry run none comes."""
+    text = page(one(entry(looked_at(key("a", -80, 11)))), NOW, replace(PROCESS, dry_run=dry_run))
+    assert text.count("second look at</dt><dd>in 2m (<time>2030-01-01T00:02:00Z</time>)") == told
+
+
+def test_page_says_since_when_it_fails_while_a_plan_is_open() -> None:
+    """A look that only calls for a key ends no failure."""
+    found = KeysetStatus(policy=policy())
+    found = found.updated(failed("no"), is_preliminary=False, failures=1)
+    later = looked_at(key("a", -80, 11))
+    text = page(one(found.updated(later, is_preliminary=True, failures=1)), NOW + HOUR, PROCESS)
+    assert "failing since</dt><dd>1h ago" in text
+    assert "next look<" not in text
+
+
 @pytest.mark.parametrize(
     ("process", "told"),
     [
