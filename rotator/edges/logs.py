@@ -94,7 +94,10 @@ class Redactor:
         for begin, end in self._found(text):
             parts += [text[done:begin], REDACTED]
             done = end
-        return _SHAPES.sub(REDACTED, "".join((*parts, text[done:])) if done else text)
+        if done:
+            text = "".join((*parts, text[done:]))
+        has_shape = "eyJ" in text or "-----BEGIN" in text  # much faster than the expression, which finds nothing else
+        return _SHAPES.sub(REDACTED, text) if has_shape else text
 
     def _found(self, text: str) -> list[tuple[int, int]]:
         """Where values stand in *text*: the stretches in their order, none of which overlap."""
