@@ -1,6 +1,7 @@
 """What is known of a keyset, and how an outcome changes it."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from rotator.core.outcome import Failed, Held, Observation, Outcome
 from rotator.core.policy import RotationPolicy
@@ -21,6 +22,7 @@ class KeysetStatus:
                        could have rotated the keyset disproves it
     observation:             the last one that showed the keyset, however long ago; None before that
     failures:          how many looks or rotations in a row have failed
+    failing_since:     when the first of these was; None where there is none
     """
 
     policy: RotationPolicy
@@ -28,6 +30,7 @@ class KeysetStatus:
     effective_outcome: Outcome | None = None
     observation: Observation | None = None
     failures: int = 0
+    failing_since: datetime | None = None
 
     def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
         """
@@ -42,6 +45,7 @@ class KeysetStatus:
             effective_outcome=self.effective_outcome if stays else outcome,
             observation=outcome.observation if outcome.observation.keyset is not None else self.observation,
             failures=failures,
+            failing_since=(self.failing_since or outcome.observation.now) if failures else None,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch
+from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
 
 class LogLevel(StrEnum):
@@ -46,6 +46,9 @@ class HttpSettings(Section):
     host: Host = "0.0.0.0"  # noqa: S104 - a pod is scraped from outside
     port: int = Field(
         default=9464, ge=0, le=65535, description="0: any free port; the one in use stands in rotator.started"
+    )
+    runbook_url: WebAddress | None = Field(
+        default=None, description="where people find deploy/runbook.md; the status page links to its sections"
     )
 
 

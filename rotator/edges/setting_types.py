@@ -9,6 +9,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -83,6 +84,17 @@ def _host(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_valid = parts.port != 0 and parts.scheme in ("https", "http") and bool(parts.hostname) and not parts.fragment
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise PydanticCustomError("web_address", "must be an http or https address without a fragment")
+    return value
+
+
 def _keyset_id(value: str) -> str:
     if value.lower().endswith(".bak"):
         raise PydanticCustomError("keyset_id", "is a backup that B2C keeps of a deleted keyset; it can't be rotated")
@@ -133,4 +145,5 @@ TenantId = Annotated[str, AfterValidator(_tenant_id), WithJsonSchema(_TENANT_ID)
 Root = Annotated[str, AfterValidator(_root)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 Host = Annotated[str, AfterValidator(_host)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]

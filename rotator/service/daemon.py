@@ -23,6 +23,7 @@ from rotator.edges.settings import Settings
 from rotator.service.health import LookProgress
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked
 from rotator.service.pages import Pages, Shown
+from rotator.service.process_store import ProcessStore
 from rotator.service.reload import Origin, facts, reread, restart_needed
 from rotator.shell.jobs import Recurring
 from rotator.shell.loop import Loop, Pools, thread_pool
@@ -56,13 +57,15 @@ class Daemon:
         self.inbox = Inbox()
         is_elected = program.settings.leader_election.is_on
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
+        self._process = ProcessStore(program.clock.now, program.path)
         self._store = StatusStore(program.tell, () if is_elected else self._tenants)
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
         self._progress = LookProgress()
-        for consumer in (self._store.on_event, self.metrics.on_event, self._on_event, self._progress.on_event):
+        consumers = (self._store, self._process, self.metrics, self._progress)
+        for consumer in (*(each.on_event for each in consumers), self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
             self._guarded(self._tenants),
@@ -90,6 +93,7 @@ class Daemon:
         pages = Pages(
             lambda: self._shown,
             store=self._store,
+            process=self._process,
             metrics=self.metrics,
             now=program.clock.now,
             seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
@@ -195,7 +199,7 @@ class Daemon:
         candidate = Candidate(
             self._program,
             max_write_seconds=self.max_write_seconds,
-            is_confirming=self._is_confirming,
+            is_confirming=lambda: self._loop.is_confirming(),  # noqa: PLW0108 - the loop comes later
         )
         self.metrics.set_leader_probe(lambda: candidate.is_leading)
         self._program.stream.add(candidate.on_event)
@@ -204,9 +208,6 @@ class Daemon:
     def max_write_seconds(self) -> float:
         """How long a request to Graph may take, as configured now."""
         return self.settings.request_timeout.total_seconds()
-
-    def _is_confirming(self) -> bool:
-        return self._loop.is_confirming()
 
     def _guarded(self, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
         return tenants if self._candidate is None else self._candidate.guarded(tenants)

@@ -9,7 +9,7 @@ from rotator.core.outcome import Held, Outcome, Planned, Rotated
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.status import KeysetStatus
 from rotator.views.assessment import KeysetAssessment, assess
-from rotator.views.conditions import Level
+from rotator.views.conditions import Condition, Level
 from rotator.views.phrases import FAILED, count
 
 
@@ -36,10 +36,9 @@ def assessed(outcome: Outcome, now: datetime) -> KeysetAssessment:
 def standing(assessment: KeysetAssessment) -> Standing:
     """The most urgent word that holds."""
     outcome = assessment.entry.outcome
-    serious = [condition for condition in assessment.conditions if condition.level is Level.BAD]
-    if any(condition.label != FAILED for condition in serious):
+    if any(_is_urgent(condition) for condition in assessment.conditions):
         return Standing.URGENT
-    if serious:
+    if any(condition.label == FAILED for condition in assessment.conditions):
         return Standing.FAILED
     match outcome:
         case None | Held(reason=Refusal()) if assessment.keyset is None:
@@ -53,11 +52,17 @@ def standing(assessment: KeysetAssessment) -> Standing:
     return found
 
 
+def _is_urgent(condition: Condition) -> bool:
+    """Whether sign-in is broken or about to be, the next key is late, or nothing makes it."""
+    return condition.label != FAILED and (condition.level is Level.CRITICAL or condition.runbook in _URGENT)
+
+
 def problems(outcomes: Iterable[Outcome], now: datetime) -> list[Outcome]:
     """The outcomes of the keysets that are urgent, failed, or could not be looked at."""
     return [outcome for outcome in outcomes if standing(assessed(outcome, now)) in _PROBLEMS]
 
 
+_URGENT = frozenset({"B2CRotationOverdue", "B2CKeysetUnobserved", "B2CRunawayGuard"})
 _PROBLEMS = frozenset({Standing.URGENT, Standing.FAILED, Standing.UNKNOWN})
 
 

@@ -34,7 +34,12 @@ LEGEND = (
 LABEL = 14  # columns of a kid, cut short
 TICK = 12  # columns for the text of a tick and a gap
 NARROW = 72  # columns below which whole instants have no room
-_COLOURS = {Level.GOOD: "\033[32m", Level.DUE: "\033[33m", Level.BAD: "\033[31m"}
+_COLOURS = {
+    Level.FINE: "\033[32m",
+    Level.INFORMATION: "\033[33m",
+    Level.WARNING: "\033[33m",
+    Level.CRITICAL: "\033[31m",
+}
 _GLYPHS = {Band.OVERLAP: "o", Band.WINDOW: "w", Band.LEAD: "l"}
 
 
@@ -82,7 +87,7 @@ def _unseen(names: Sequence[Name], first: KeysetAssessment, width: int, *, colou
 def _block(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
     yield from _head(name, assessment, width, colour=colour)
     yield from (f"  {_fact(fact)}" for fact in assessment.facts())
-    found = [each for each in assessment.conditions if each.level is not Level.GOOD]
+    found = [each for each in assessment.conditions if each.level is not Level.FINE]
     for text in (*(f"{each.label}: {each.sentence}" for each in found), *assessment.notes()):
         yield from (f"  {line}" for line in wrapped(text, width - 2))
     if assessment.keyset is not None:
@@ -95,13 +100,17 @@ def _block(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool
 def _head(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
     """The name and its state, on one line where there is room for both."""
     shown, label = printable(full_name(name)), assessment.label
+    is_short = len(f"  {assessment.kind}: {label}") <= width
     fits = len(f"{shown}  {assessment.kind}: {label}") <= width
-    label = _coloured(label, assessment.level, colour=colour)
+    coloured = _coloured(label, assessment.level, colour=colour)
     if fits:
-        yield f"{shown}  {assessment.kind}: {label}"
+        yield f"{shown}  {assessment.kind}: {coloured}"
+        return
+    yield from wrapped(shown, width)
+    if is_short:
+        yield f"  {assessment.kind}: {coloured}"
     else:
-        yield from wrapped(shown, width)
-        yield f"  {assessment.kind}: {label}"
+        yield from (f"  {line}" for line in wrapped(f"{assessment.kind}: {label}", width - 2))
 
 
 def _coloured(label: str, level: Level, *, colour: bool) -> str:

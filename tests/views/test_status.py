@@ -83,9 +83,9 @@ def test_status_counts_troubles() -> None:
 
 def test_status_ends_with_what_is_in_trouble() -> None:
     """Above the prompt stands what is in trouble, the most urgent first, with what is left and what to do."""
-    text = status(OUTCOMES, NOW, 500, colour=False)
-    lines = text.partition("In trouble:\n")[2].splitlines()[:5]
-    names = ("B2C_1A_Empty", "B2C_1A_Nothing", "B2C_1A_Expired", LONG, "B2C_1A_Failed")
+    text = status(OUTCOMES, NOW, 2000, colour=False)
+    lines = text.partition("In trouble:\n")[2].splitlines()[:6]
+    names = ("B2C_1A_Empty", "B2C_1A_Nothing", "B2C_1A_Expired", LONG, "B2C_1A_X", "B2C_1A_Failed")
     assert [line.partition(" (")[0] for line in lines] == [f"contoso/{name}" for name in names]
     assert lines[0].startswith("contoso/B2C_1A_Empty (it has no keys): no valid key: nobody can sign in")
     assert " (the last one expired 9d ago): " in lines[2]
