@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
+from rotator.edges.certificates import read_chain
 from rotator.edges.http import Answer
 from rotator.edges.json_text import parse_json
 
@@ -86,6 +87,7 @@ def _parse_key(path: str, raw: object) -> Key:
         raise unreadable(f"{path} is not an object")
     kid = _text(path, raw, "kid")
     status = _text(path, raw, "status") or ""
+    x5c = raw.get("x5c")
     return Key(
         kid=kid,
         nbf=_instant(path, raw, "nbf"),
@@ -93,7 +95,8 @@ def _parse_key(path: str, raw: object) -> Key:
         enabled=status.lower() != "disabled",
         use=(_text(path, raw, "use") or "").lower() or None,
         kty=_text(path, raw, "kty"),
-        has_certificate=bool(raw.get("x5c")),
+        has_certificate=bool(x5c),
+        certificate=read_chain(x5c) if x5c else None,
     )
 
 

@@ -32,6 +32,10 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
         "When the unbroken chain of dated keys ends; absent where cover has no end, or no key is valid.",
         lambda _, assessment, __: assessment.covered_until,
     ),
+    "certificate_expiration": (
+        "When the certificate that is valid longest, or another one of its chain, expires; absent without one.",
+        lambda observation, _, __: _certificate_end(observation),
+    ),
     "rotation_due": (
         "From when on the next key may be generated.",
         lambda _, assessment, __: assessment.plan.renewal_due,
@@ -43,6 +47,12 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
     "next_activation": ("When the next key takes over.", lambda _, assessment, __: assessment.plan.activation),
     "last_observed": ("When the keyset was last seen.", lambda observation, _, __: observation.now),
 }
+
+
+def _certificate_end(observation: Observation) -> datetime | None:
+    key = observation.keyset.certified if observation.keyset else None
+    return key.certificate.chain_not_after if key is not None and key.certificate is not None else None
+
 
 _Labels = tuple[str, str]
 """`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from core.builders import DAY, HOUR, POLICY, SECOND, T0, key, keyset, tenant_id
+from core.builders import DAY, HOUR, POLICY, SECOND, T0, certified, key, keyset, tenant_id
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -124,6 +124,21 @@ def test_series_of_an_undated_key(*, enabled: bool, active: str) -> None:
     text = written(seen(("contoso", "B2C_1A_X"), keys=[key("net", None, None, enabled=enabled)]))
     assert re.findall(r'x_keyset_keys\{.*state="active".*\} (.*)', text) == [active]
     assert "x_keyset_coverage_end_timestamp_seconds{" not in text
+
+
+def test_series_of_certificates() -> None:
+    """The certificate that is valid longest counts, with its chain; one that is disabled or cannot be read does not."""
+    keys = (
+        certified(key("old", T0 - 300 * DAY, T0 + 65 * DAY)),
+        certified(key("next", T0 - DAY, T0 + 364 * DAY), chain=T0 + 90 * DAY),
+        certified(key("off", T0, T0 + 999 * DAY, enabled=False)),
+        replace(key("odd", T0, T0 + 900 * DAY), has_certificate=True),
+    )
+    text = written(seen(("contoso", "B2C_1A_X"), keys=keys))
+    (found,) = re.findall(r"x_keyset_certificate_expiration_timestamp_seconds\{.*\} (.*)", text)
+    assert float(found) == (T0 + 90 * DAY).timestamp()
+    unread = written(seen(("contoso", "B2C_1A_X"), keys=keys[2:]))
+    assert "x_keyset_certificate_expiration_timestamp_seconds{" not in unread
 
 
 def test_series_of_keys_as_they_are_now() -> None:

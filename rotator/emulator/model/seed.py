@@ -41,7 +41,7 @@ class SeedError(InvalidError):
 @raises(SeedError)
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class KeySeed:
-    """A key that is there from the start. kid None: a fresh one."""
+    """A key that is there from the start. kid None: a fresh one. x5c: base64 of DER, the leaf first."""
 
     use: Annotated[str, one_of("sig", "enc")] = "sig"
     kty: Annotated[str, one_of("RSA", "oct")] = "RSA"
@@ -49,6 +49,7 @@ class KeySeed:
     exp: Instant | None = None
     status: Annotated[Status, LAX] | None = Status.ENABLED
     kid: str | None = None
+    x5c: tuple[str, ...] = ()
 
 
 @raises(SeedError)
