@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rotator.core.certificate import Certificate
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate as X509
+    from cryptography.x509 import Certificate as X509Certificate
     from cryptography.x509 import Name
 
 MAX_CERTIFICATES = 16  # of a key; a chain has two to four
@@ -45,7 +45,7 @@ def read_chain(x5c: object) -> Certificate | None:
         return None
 
 
-def _parse(text: str) -> "X509":
+def _parse(text: str) -> "X509Certificate":
     from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - comes with MSAL, as late
 
     return load_der_x509_certificate(base64.b64decode(text, validate=True))
