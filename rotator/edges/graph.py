@@ -202,7 +202,10 @@ class GraphKeysets:
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
         """
-        One request. Where the token is refused it is dropped, and what only reads is asked once more.
+        One request. Where the token is refused it is dropped; after a 401, what only reads is asked once more.
+
+        A token has the permissions of the time when it was issued: after a 403 it is dropped as well, so
+        that a permission that is granted meanwhile counts with the next request.
 
         Getting a fresh one takes time, after which the caller must decide anew whether to write.
         """
@@ -211,10 +214,14 @@ class GraphKeysets:
         if answer.status == 401:
             self._tokens.reject(token)
         if answer.status == 401 and method == "GET":
-            answer = self._send(operation, method, url, body, self._tokens.get())
+            token = self._tokens.get()
+            answer = self._send(operation, method, url, body, token)
         if answer.status in (200, 201, 204):
             return answer
-        raise refused(answer, operation)
+        error = refused(answer, operation)
+        if error.failure.kind is FailureKind.FORBIDDEN:
+            self._tokens.reject(token)
+        raise error
 
     def _send(self, operation: str, method: str, url: str, body: Json | None, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}

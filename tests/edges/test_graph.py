@@ -521,6 +521,27 @@ def test_token_refused_again(line: Line) -> None:
     assert (line.count(LIST), line.count(Operation.TOKEN)) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(what=Kind.STATUS, status=403), id="403"),
+        pytest.param(Fault(what=Kind.STATUS, status=400, code="AADB2C99007"), id="400 with a code that says the same"),
+    ],
+)
+@pytest.mark.parametrize("where", [LIST, GENERATE])
+def test_token_without_the_permission(line: Line, fault: Fault, where: Operation) -> None:
+    """A token keeps the permissions that it was issued with: the next request after a refusal has a fresh one."""
+    graph = line.graph()
+    call = (lambda: graph.list_keysets([])) if where is LIST else (lambda: graph.generate("B2C_1A_X", SPEC))
+    line.emulator.inject(replace(fault, where=where, times=1))
+    assert failure(call).kind is K.FORBIDDEN
+    assert (line.count(where), line.count(Operation.TOKEN)) == (1, 1), "it is not sent again by itself"
+    call()
+    assert line.count(Operation.TOKEN) == 2
+    call()
+    assert line.count(Operation.TOKEN) == 2
+
+
 # --- writing
 
 
