@@ -48,7 +48,7 @@ class Program:
         to us as a name or an id
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
-    transport: makes what carries the requests to a tenant, and to Kubernetes
+    transport: makes what carries the requests to a tenant
     """
 
     path: Path

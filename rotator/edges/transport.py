@@ -62,6 +62,11 @@ def transport(context: ssl.SSLContext) -> httpx.BaseTransport:
     return ProxiedTransport(context, getproxies())
 
 
+def direct(context: ssl.SSLContext) -> httpx.BaseTransport:
+    """A transport without any proxy, whatever the environment names; TLS is verified by *context*."""
+    return PoolTransport(context)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyRule:
     """

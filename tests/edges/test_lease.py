@@ -236,6 +236,18 @@ def test_namespace_that_is_configured(api: Kubernetes, account: Path, clock: Clo
         assert read(leases).holder == ""
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_api_is_asked_without_a_proxy(
+    api: Kubernetes, account: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """The API of the cluster is never asked through a proxy, whatever NO_PROXY says or leaves out."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "fe80::/10,192.0.2.0/24")
+    leases = KubernetesLeases(api.url, account, name="rotator", namespace=None, clock=clock)
+    with closing(leases):
+        assert read(leases).holder == ""
+
+
 # --- what goes wrong
 
 
