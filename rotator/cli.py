@@ -17,6 +17,7 @@ from rotator import __version__
 
 USAGE = 64
 LARGEST_PORT = 65535
+STDERR = 2  # the last of the standard streams
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 
@@ -168,4 +169,20 @@ def entry() -> NoReturn:
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda number, _: os._exit(128 + number))
+    _open_standard_streams()
     sys.exit(main())
+
+
+def _open_standard_streams() -> None:
+    """
+    Give what was started with closed standard streams (`2>&-`) the null device in their place.
+
+    Else the first files and connections would get their numbers, and what is logged would raise.
+    stdout stays None in Python: a report that nobody can read is a failure.
+    """
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= STDERR:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives

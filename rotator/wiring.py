@@ -7,6 +7,7 @@ the transport of requests, and the stream of log lines. What belongs to a config
 with their HTTP clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
 """
 
+import os
 import random
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import TextIO
 
-from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
+from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
 from rotator.core.stages import Timing
@@ -25,10 +26,12 @@ from rotator.edges import logs
 from rotator.edges.config import Sources
 from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, TransportFactory, trust
+from rotator.edges.http import Http, TransportFactory
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Redactor
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
+from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
@@ -72,14 +75,13 @@ class Program:
         The tenants of a configuration, with one TLS context for all; nothing is asked of them yet.
 
         Raises:
-            ConfigError: `ca_file` cannot be used.
+            ConfigError: `ca_file`, or a file of the environment in its place, cannot be used.
 
         """
         try:
             context = trust(None if settings.ca_file is None else str(settings.ca_file))
-        except OSError as error:
-            message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
-            raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
+        except ConfigError as error:
+            raise ConfigError(str(self.path), error.problems) from error
         return tuple(self._tenant(settings, tenant, context) for tenant in settings.tenants)
 
     def _tenant(self, settings: Settings, tenant: TenantSettings, context: SSLContext) -> Tenant:
@@ -94,7 +96,13 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(self.transport(context), clock=clock, on_exchange=on_exchange, timeout=timeout)
+        http = Http(
+            self.transport(context),
+            clock=clock,
+            on_exchange=on_exchange,
+            timeout=timeout,
+            has_ca_file=settings.ca_file is not None,
+        )
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
@@ -134,6 +142,8 @@ def wire(
     settings = sources.load()
     clock = clock or SystemClock()
     redactor, events = Redactor(), Stream()
+    for secret in read_proxies(os.environ).secrets:
+        redactor.register(secret, permanent=True)
     log = logs.logger(settings.log.level, settings.log.format, redactor, stream)
     skew, runaway = SkewGate(events.tell), RunawayGate()
     events.add(EventLog(log, without_outcomes=without_outcomes and stream.isatty()).on_event)

@@ -24,6 +24,7 @@ from pydantic_settings import SettingsError
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.policy import PolicyError
 from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
@@ -31,7 +32,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """
     The configuration in *path*, with the ROTATOR_ variables of the process over it.
 
-    *environ* is only searched for unknown names.
+    *environ* is only searched for unknown names, and for proxies.
 
     Raises:
         ConfigError: with every fault.
@@ -39,7 +40,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """
     source = str(path)
     content = read_yaml(path)
-    problems = list(_unknown_variables(environ))
+    problems = [*_unknown_variables(environ), *_wrong_proxies(environ)]
     try:
         settings = Settings(**content)
     except ValidationError as error:
@@ -101,6 +102,15 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
         elif re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
             hint = "; Kubernetes makes such variables for a Service of that name: set enableServiceLinks: false"
         yield ConfigProblem(path=name, message=f"unknown environment variable{hint}")
+
+
+def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
+    """The variables that name a proxy and are wrong: no request would be possible."""
+    try:
+        read_proxies(environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _variables(model: type[BaseModel], prefix: str) -> set[str]:

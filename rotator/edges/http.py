@@ -1,5 +1,5 @@
 """
-Requests over HTTPS, bounded in time and in size. With `transport`, the only door to httpx.
+Requests over HTTPS, bounded in time and in size. With `tls` and `transport`, the only door to httpx.
 
 - TLS is always verified; redirects are never followed; no answer is decompressed
   (we ask for none, and a compressed one is refused: it could be a bomb).
@@ -7,8 +7,6 @@ Requests over HTTPS, bounded in time and in size. With `transport`, the only doo
   never runs into it. Here the whole request has a deadline, kept by `transport`.
 - Errors are translated once, with what the request may have done: nothing, where
   no connection came about; anything, once it was sent.
-
-SSL_CERT_FILE is taken from the environment, as httpx does.
 """
 
 import ssl
@@ -81,6 +79,7 @@ class Http:
         clock: Clock,
         on_exchange: Callable[[Exchange], None],
         timeout: Callable[[], float] = lambda: REQUEST_TIMEOUT,
+        has_ca_file: bool = False,
     ) -> None:
         """
         No connection is opened yet.
@@ -88,8 +87,10 @@ class Http:
         transport:   carries the requests; closed with the client
         on_exchange: called once for each request, when it has ended
         timeout:     gives the seconds that a request beginning now may take in all
+        has_ca_file: an authority is configured, so that the advice to name one is not given
         """
         self._timeout = timeout
+        self._has_ca_file = has_ca_file
         self._clock = clock
         self._on_exchange = on_exchange
         self._client = httpx.Client(
@@ -150,23 +151,7 @@ class Http:
             ):
                 return _read(response, where)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            _translate(error, where, seconds)
-
-
-def trust(ca_file: str | None) -> ssl.SSLContext:
-    """
-    The one TLS context of a process; building it costs some 30 ms.
-
-    *ca_file* is trusted in addition to the usual authorities.
-
-    Raises:
-        OSError: the file cannot be read, or holds no certificate.
-
-    """
-    context = httpx.create_ssl_context()
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
+            _translate(error, where, seconds, has_ca_file=self._has_ca_file)
 
 
 def _host(url: str) -> str:
@@ -195,7 +180,7 @@ def _refuse(status: int, message: str) -> NoReturn:
     raise RequestError(failure, Effect.UNKNOWN)
 
 
-def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
+def _translate(error: Exception, where: str, seconds: float, *, has_ca_file: bool) -> NoReturn:
     never_sent = isinstance(
         error,
         httpx.ConnectError
@@ -215,7 +200,8 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
     text = type(error).__name__ if quotes else " ".join(str(error).split()).rstrip(".") or type(error).__name__
     code = UNTRUSTED if UNTRUSTED in text else None
     if code:
-        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"
+        advice = "see whether ca_file has the CA of that host" if has_ca_file else "name its CA in ca_file"
+        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, {advice}"
     elif never_sent:
         message = f"cannot reach {where}: {text}; check name, network and proxy"
     else:

@@ -13,10 +13,13 @@ import pytest
 from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
-from rotator.edges.http import MAX_ANSWER_BYTES, trust
+from rotator.edges.http import MAX_ANSWER_BYTES, Http
+from rotator.edges.tls import trust
+from rotator.edges.transport import transport
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.server import Emulator
+from rotator.shell.clock import SystemClock
 
 DISCOVERY = Operation.DISCOVERY
 
@@ -365,3 +368,11 @@ def test_send_deadline_is_of_one_thread(line: Line) -> None:
 def test_trust_always_verifies(line: Line) -> None:
     """The one context of a process requires a certificate and its name."""
     assert (line.context.verify_mode, line.context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_send_advice_where_ca_file_is_configured(line: Line) -> None:
+    """Who has named a CA is not advised to name one, but to look whether it is the right one."""
+    http = Http(transport(trust(None)), clock=SystemClock(), on_exchange=lambda _: None, has_ca_file=True)
+    message = failure(lambda: http.send("discovery", "GET", line.discovery, headers={})).message
+    http.close()
+    assert message.endswith("if that host is yours, see whether ca_file has the CA of that host")

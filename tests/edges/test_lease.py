@@ -17,6 +17,7 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges import lease
 from rotator.edges.lease import KubernetesLeases
+from rotator.edges.proxies import Proxies
 from rotator.edges.transport import ProxiedTransport, transport
 from rotator.emulator.http.certificates import make_authority
 
@@ -46,7 +47,7 @@ class Recorded(ProxiedTransport):
     """A transport that remembers what it trusts, the headers that it sent, and whether it was closed."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(context, {})
+        super().__init__(context, Proxies())
         self.context = context
         self.sent: list[Any] = []
         self.is_closed = False

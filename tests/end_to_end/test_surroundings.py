@@ -1,0 +1,98 @@
+"""What a process finds around it: proxies of the environment, other programs' variables, and closed streams."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from edges.test_http import listener
+from end_to_end.harness import PATIENCE, Bench, Tenant, fresh
+
+from rotator.emulator.http.routes import Operation
+
+PASSWORD = "Pr0xy-passw0rd-of-nobody"
+CLUSTER = "10.0.0.0/8,fe80::/10,[::1],.svc,.cluster.local"
+"""NO_PROXY as a cluster sets it."""
+
+
+def test_no_proxy_of_a_cluster(bench: Bench) -> None:
+    """Networks and IPv6 addresses in NO_PROXY are understood, and a host in it is asked directly."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    env = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": CLUSTER}
+    assert bench.check(env).code == 0
+    assert bench.run("--once", env=env).code == 1, "it is behind the proxy, where nobody listens"
+    assert bench.run("--once", env={**env, "NO_PROXY": f"{CLUSTER},localhost"}).code == 0
+
+
+def test_password_of_a_proxy_is_never_printed(bench: Bench) -> None:
+    """Neither plain nor as the proxy's header, even where the proxy itself sends it back."""
+    bench.begin(Tenant(keysets=(fresh(),)), log={"level": "debug"})
+    header = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+    answer = f"HTTP/1.1 407 {header} {PASSWORD}\r\nContent-Length: 0\r\n\r\n".encode()
+    heard: list[bytes] = []
+    with listener(answer, heard) as port:
+        env = {"HTTPS_PROXY": f"http://user:{PASSWORD}@127.0.0.1:{port}"}
+        finished = [bench.run(*how, env=env) for how in (("--once",), ("status",), ("--dry-run", "--output", "json"))]
+        with_daemon = bench.start(env=env)
+        started = with_daemon.log("rotator.started")
+        with_daemon.log("keyset.failed")
+        finished.append(with_daemon.stop())
+    assert header.encode() in heard[0], "the proxy got it"
+    assert started["proxies"] == {"https": f"http://127.0.0.1:{port}"}
+    for each in finished:
+        assert "407" in each.out + each.err
+        assert PASSWORD not in each.out + each.err
+        assert header not in each.out + each.err
+
+
+@pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
+def test_directory_of_another_programs_metrics(bench: Bench, name: str) -> None:
+    """It is left alone, whether it exists or not, and a line says so."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    metrics = bench.folder / "metrics"
+    for directory in (bench.folder / "nowhere", metrics):
+        metrics.mkdir(exist_ok=True)
+        running = bench.start(env={name: str(directory)})
+        assert running.log("variable.ignored")["variable"] == name
+        running.log("sweep.finished")
+        assert "b2c_rotator_keyset_info" in running.get("/metrics").text
+        assert running.stop().code == 0
+        assert not list(metrics.iterdir())
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_closed_streams(bench: Bench, closed: str) -> None:
+    """A daemon without stderr works, and no connection of it gets the number of a stream."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    command = f'exec "{sys.executable}" -m rotator {closed}'
+    process = subprocess.Popen(["/bin/sh", "-c", command], env=bench.environment())
+    try:
+        assert bench.emulator.wait_for(Operation.LIST_KEYSETS, timeout=PATIENCE), process.poll()
+        streams = [str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) for number in range(3)]
+        assert not [each for each in streams if "socket" in each]
+        assert streams[2] == os.devnull
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_closed_stderr_and_a_wrong_configuration(bench: Bench) -> None:
+    """Nothing that belongs on stderr goes to stdout in its place."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    bench.content["check_interval"] = "soon"
+    bench.write()
+    command = f'exec "{sys.executable}" -m rotator --once --output json 2>&-'
+    finished = subprocess.run(
+        ["/bin/sh", "-c", command], env=bench.environment(), stdout=subprocess.PIPE, check=False, timeout=PATIENCE
+    )
+    assert (finished.returncode, finished.stdout) == (78, b"")
+    del bench.content["check_interval"]
+    bench.write()
+    finished = subprocess.run(
+        ["/bin/sh", "-c", command], env=bench.environment(), stdout=subprocess.PIPE, check=False, timeout=PATIENCE
+    )
+    assert finished.returncode == 0
+    assert json.loads(finished.stdout)["schema"] == 1
