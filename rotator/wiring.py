@@ -175,7 +175,11 @@ def identity(tenant: TenantSettings) -> TenantId:
 
 def _credential(settings: CredentialSettings) -> Credential:
     if settings.certificate_file is not None:
-        return Certificate(file=settings.certificate_file)
+        return Certificate(
+            file=settings.certificate_file,
+            private_key_file=settings.private_key_file,
+            password_file=settings.certificate_password_file,
+        )
     if settings.federated_token_file is not None:
         return FederatedToken(file=settings.federated_token_file)
     day = settings.client_secret_expires

@@ -199,6 +199,16 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, object]], None]:
             id="two credentials",
         ),
         pytest.param(
+            put("tenants", 0, "credential", "private_key_file", value="tls.key"),
+            ["tenants[0].credential: private_key_file needs certificate_file"],
+            id="a key without its certificate",
+        ),
+        pytest.param(
+            put("tenants", 0, "credential", "certificate_password_file", value="password"),
+            ["tenants[0].credential: certificate_password_file needs certificate_file"],
+            id="a passphrase of nothing",
+        ),
+        pytest.param(
             put("tenants", 0, "cloud", value="mars"),
             ["tenants[0].cloud: input should be 'global', 'china', 'usgov' or 'usgov-dod'"],
             id="unknown cloud",

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from edges.test_http import listener
+from edges.test_tokens import issued, pem
 from end_to_end.harness import PATIENCE, Bench, Tenant, fresh
 
 from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import App
 
 PASSWORD = "Pr0xy-passw0rd-of-nobody"
 CLUSTER = "10.0.0.0/8,fe80::/10,[::1],.svc,.cluster.local"
@@ -46,6 +49,28 @@ def test_password_of_a_proxy_is_never_printed(bench: Bench) -> None:
         assert "407" in each.out + each.err
         assert PASSWORD not in each.out + each.err
         assert header not in each.out + each.err
+
+
+def test_certificate_as_a_cluster_mounts_it(bench: Bench) -> None:
+    """A Secret of type kubernetes.io/tls is used as it is; a key of another kind is named, and nobody is asked."""
+    authority, own = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+    chain = issued(authority) + issued(authority, of=own)
+    cert, key = bench.folder / "tls.crt", bench.folder / "tls.key"
+    cert.write_text(chain)
+    key.write_text(pem(own))
+    files = {"certificate_file": str(cert), "private_key_file": str(key)}
+    bench.begin(Tenant(keysets=(fresh(),), credential=files))
+    bench.emulator.tenants[0].register(
+        App(certificates=(issued(authority, of=own), chain[chain.rindex("-----BEGIN") :]))
+    )
+    assert bench.run("--once").code == 0
+    other = ec.generate_private_key(ec.SECP256R1())
+    key.write_text(pem(other))
+    asked = len(bench.emulator.requests)
+    finished = bench.run("--once", "--output", "json")
+    assert (finished.code, finished.row["error"]["kind"]) == (1, "auth")
+    assert f"private_key_file {key}: its private key is EC; an RSA key is needed" in finished.row["error"]["message"]
+    assert len(bench.emulator.requests) == asked
 
 
 @pytest.mark.parametrize("name", ["PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"])
