@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from edges.test_http import listener
 from edges.test_tokens import issued, pem
 from end_to_end.harness import PATIENCE, Bench, Tenant, fresh
+from kubernetes.fake_api import Kubernetes
 
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import App
@@ -28,6 +29,23 @@ def test_no_proxy_of_a_cluster(bench: Bench) -> None:
     assert bench.check(env).code == 0
     assert bench.run("--once", env=env).code == 1, "it is behind the proxy, where nobody listens"
     assert bench.run("--once", env={**env, "NO_PROXY": f"{CLUSTER},localhost"}).code == 0
+
+
+def test_lease_is_never_asked_for_through_a_proxy(bench: Bench) -> None:
+    """A replica leads although the proxy that was put into its environment cannot reach the cluster's API."""
+    with Kubernetes() as api:
+        api.ship()
+        account = api.mount(bench.folder / "account", "pod")
+        bench.begin(
+            Tenant(keysets=(fresh(),)),
+            request_timeout="5s",
+            leader_election={"enabled": True, "service_account_directory": str(account)},
+        )
+        proxies = {"HTTPS_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1", "NO_PROXY": "localhost"}
+        running = bench.start(env={**api.environment, **proxies})
+        running.log("lease.acquired")
+        running.log("sweep.finished")
+        assert running.stop().code == 0
 
 
 def test_password_of_a_proxy_is_never_printed(bench: Bench) -> None:
