@@ -28,6 +28,7 @@ from rotator.core.text import printable
 from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, parse_yaml, read_content
 from rotator.edges.config_words import Location, path_of, said
 from rotator.edges.files import read_file
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
@@ -43,7 +44,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | N
     """
     The configuration in *path*, with the ROTATOR_ variables of the process over it; *text*: what was read from there.
 
-    *environ* is only searched for unknown names.
+    *environ* is only searched for unknown names, and for proxies.
 
     Raises:
         ConfigError: with every fault.
@@ -55,7 +56,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | N
 def read(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None) -> Loaded:
     """The same as `load`, with the lines of the file."""
     file = parse_yaml(path, read_content(path) if text is None else text)
-    problems = list(_unknown_variables(environ))
+    problems = [*_unknown_variables(environ), *_wrong_proxies(environ)]
     try:
         settings = Settings(**file.content)
     except ValidationError as error:
@@ -131,6 +132,15 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
         elif re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
             hint = "; Kubernetes makes such variables for a Service of that name: set enableServiceLinks: false"
         yield ConfigProblem(path=name, message=f"unknown environment variable{hint}")
+
+
+def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
+    """The variables that name a proxy and are wrong: no request would be possible."""
+    try:
+        read_proxies(environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _variables(model: type[BaseModel], prefix: str) -> set[str]:

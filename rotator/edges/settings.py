@@ -100,7 +100,15 @@ class CredentialSettings(Section):
         default=None, description="the day on which the client secret expires, for the metric and its alert"
     )
     certificate_file: FilePath | None = Field(
-        default=None, description="a PEM file with the private key and the certificate"
+        default=None,
+        description="the private key and its certificate, as PEM or PKCS#12; without the key beside private_key_file",
+    )
+    private_key_file: FilePath | None = Field(
+        default=None,
+        description="the private key of the certificate in certificate_file, as PEM, where it is not in there",
+    )
+    certificate_password_file: FilePath | None = Field(
+        default=None, description="the passphrase of the private key, or of the PKCS#12 file"
     )
     federated_token_file: FilePath | None = None
 
@@ -112,6 +120,9 @@ class CredentialSettings(Section):
             raise PydanticCustomError("credential", "needs exactly one of {names}", {"names": ", ".join(secrets)})
         if self.client_secret_expires is not None and not given[0].startswith("client_secret"):
             raise PydanticCustomError("credential", "client_secret_expires needs a client secret")
+        for name in ("private_key_file", "certificate_password_file"):
+            if getattr(self, name) is not None and self.certificate_file is None:
+                raise PydanticCustomError("credential", "{name} needs certificate_file", {"name": name})
         return self
 
 
