@@ -4,12 +4,15 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rotator.core.errors import ConfigError
 from rotator.core.outcome import Exit
 from rotator.edges import config
+from rotator.edges.calendar_settings import build_calendars
 from rotator.edges.stdout import say
+from rotator.views.calendars import calendar_report
 
 
 def check(path: Path) -> int:
@@ -18,6 +21,12 @@ def check(path: Path) -> int:
         settings = config.load(path)
         keysets = sum(len(tenant.keysets) for tenant in settings.tenants)
         say(f"{path}: nothing is wrong; {_count(len(settings.tenants), 'tenant')}, {_count(keysets, 'keyset')}")
+        now = datetime.now(UTC).replace(microsecond=0)
+        for where, text in settings.advice(now):
+            print(f"{path}: warning: {where}: {text}", file=sys.stderr)
+        policies = (policy for tenant in settings.tenants for policy in settings.policies(tenant))
+        for line in calendar_report(build_calendars(settings.calendars).values(), policies, now):
+            say(line)
     return Exit.OK
 
 

@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +23,36 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.core.policy import PolicyError
+from rotator.edges.calendar_settings import CalendarSettings
+from rotator.edges.collisions import Parts, collisions, parts_of
 from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(path: Path, environ: Mapping[str, str] = os.environ, now: datetime | None = None) -> Settings:
     """
     The configuration in *path*, with the ROTATOR_ variables of the process over it.
 
-    *environ* is only searched for unknown names.
+    environ: only searched for unknown names
+    now:     from when on calendars are proven; None: the time of the machine
 
     Raises:
         ConfigError: with every fault.
 
     """
     source = str(path)
-    content = read_yaml(path)
+    content, now = read_yaml(path), now or datetime.now(UTC).replace(microsecond=0)
     problems = list(_unknown_variables(environ))
     try:
         settings = Settings(**content)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         problems += [_problem(each, environ) for each in details if not _follows(each, details)]
-        problems += _collisions(*_whole_parts(content, environ))
+        problems += collisions(_whole_parts(content, environ), now)
     except SettingsError as error:
         problems.append(ConfigProblem(path="environment", message=str(error)))
     else:
-        problems += _collisions(dict(enumerate(settings.tenants)), settings.defaults)
+        problems += collisions(parts_of(settings), now)
         if not problems:
             return settings
     raise ConfigError(source, tuple(problems))
@@ -167,7 +170,7 @@ def _names(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
             if not inner:
                 return set()
             model = inner[0]
-    return set(model.model_fields)
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _models(field: FieldInfo) -> list[type[BaseModel]]:
@@ -180,40 +183,26 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
     return found
 
 
-def _whole_parts(
-    content: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[int, TenantSettings], PolicySettings | None]:
+def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Parts:
     """The tenants, by their places, and the defaults of a configuration that is not whole, as far as they are."""
     tenants, raw = {}, content.get("tenants")
     for t, each in enumerate(raw if isinstance(raw, list) else ()):
         with contextlib.suppress(ValidationError):
             tenants[t] = TenantSettings.model_validate(each)
-    if any(name.upper().startswith(f"{PREFIX}DEFAULTS__") for name in environ):
-        return tenants, None
+    overridden = (f"{PREFIX}DEFAULTS__", f"{PREFIX}CALENDARS")
+    if any(name.upper().startswith(overridden) for name in environ):
+        return Parts(tenants=tenants, defaults=None)
     with contextlib.suppress(ValidationError):
-        return tenants, PolicySettings.model_validate(content.get("defaults") or {})
-    return tenants, None
+        sections = _Sections.model_validate({name: content.get(name) or {} for name in _Sections.model_fields})
+        return Parts(tenants=tenants, defaults=sections.defaults, calendars=sections.calendars)
+    return Parts(tenants=tenants, defaults=None)
 
 
-def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings | None) -> Iterator[ConfigProblem]:
-    """What is wrong between values that are right each for itself."""
-    names, keysets = set[str](), set[tuple[str, str, str]]()
-    for t, tenant in tenants.items():
-        path = f"tenants[{t}]"
-        if tenant.name in names:
-            yield ConfigProblem(path=f"{path}.name", message=f"duplicate tenant name {tenant.name}")
-        names.add(tenant.name)
-        for k, keyset in enumerate(tenant.keysets):
-            identity = (tenant.roots.graph, tenant.tenant_id.lower(), keyset.id.lower())
-            if identity in keysets:
-                yield ConfigProblem(path=f"{path}.keysets[{k}].id", message=f"duplicate keyset {keyset.id}")
-            keysets.add(identity)
-            if defaults is None:
-                continue
-            try:
-                keyset.policy(defaults)
-            except PolicyError as error:
-                yield ConfigProblem(path=f"{path}.keysets[{k}]", message=str(error))
+class _Sections(BaseModel):
+    """What the policies of all keysets need."""
+
+    defaults: PolicySettings
+    calendars: dict[str, CalendarSettings]
 
 
 def _digest(path: Path) -> bytes | None:
