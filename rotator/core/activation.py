@@ -8,6 +8,7 @@ overlap, lead, window.
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from rotator.core.assessment import Plan
 from rotator.core.calendar import LAST_ASKED, SECOND, Calendar
@@ -35,8 +36,13 @@ def plan_after(policy: RotationPolicy, head: Key, turn: datetime, now: datetime)
     return _plan(policy, again, due=plan.renewal_due)
 
 
+@lru_cache(maxsize=4096)
 def pulled(calendar: Calendar, turn: datetime, since: datetime) -> datetime | None:
-    """The last open instant from *since* to *turn*; None where there is none."""
+    """
+    The last open instant from *since* to *turn*; None where there is none.
+
+    It is remembered, since it stays the same from look to look, and a calendar may be closed for months before *turn*.
+    """
     return calendar.last_open_at_or_before(turn, since) if since <= turn else None
 
 
