@@ -41,7 +41,7 @@ def told(found: Keyset, now: datetime, rules: RotationPolicy = RULES) -> tuple[R
     decision = decide(rules, found, now)
     spec = spec_of(decision)
     is_missed = MISSED in decision.assessment.notes
-    return decision.reason, spec and spec.nbf, is_missed, decision.assessment.at_risk
+    return decision.reason, None if spec is None else spec.nbf, is_missed, decision.assessment.at_risk
 
 
 def until(expires: datetime) -> Keyset:
@@ -123,6 +123,7 @@ def test_changed_calendar_moves_no_key() -> None:
     """A key that is there stays where it is, is the only one, and is noted where it misses the new windows."""
     successor = Key(kid="made", nbf=TURN, exp=TURN + RULES.validity, use="sig", kty="RSA")
     for first in (OURS, key("theirs", BEGAN, BEGAN + 730 * DAY)):
+        assert isinstance(decide(RULES, keyset(first, successor), PULLED - LEAD), Hold)
         early = decide(RULES, keyset(first, successor), TURN - LEAD - WINDOW - SECOND)
         noted = decide(RULES, keyset(first, successor), TURN - LEAD - WINDOW)
         assert [type(early), type(noted)] == [Hold, Hold]

@@ -1,6 +1,6 @@
 """Calendars and holds in the configuration: what they mean, what is refused, and what `config check` says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ HOLD = {"until": date(2027, 1, 8), "by": "alice@example.com", "reason": "CHG-123
 
 
 def written(
-    folder: Path, *, keysets: list[Mapping[str, Any]], tenant: Mapping[str, Any] | None = None, **more: Any
+    folder: Path, *, keysets: Sequence[Mapping[str, Any]], tenant: Mapping[str, Any] | None = None, **more: Any
 ) -> Path:
     """A configuration file with *keysets* of one tenant, and *more*."""
     named = [{"id": f"B2C_1A_{number}", "use": "sig", **each} for number, each in enumerate(keysets)]
@@ -165,7 +165,7 @@ def test_refused_calendars(tmp_path: Path, changes: dict[str, Any], path: str | 
     """Each fault is named with its path, and no message repeats what stood there."""
     calendars = {"office": office(**changes)}
     if path is None:  # 31 December on a Monday: it opens, if only every few years
-        assert loaded(tmp_path, keysets=[{}], calendars=calendars)
+        assert set(loaded(tmp_path, keysets=[{}], calendars=calendars).calendars) == {"office"}
         return
     (found,) = problems(tmp_path, keysets=[{}], calendars=calendars)
     assert found.startswith(f"calendars.office{'.' if path else ''}{path}: ")
@@ -222,7 +222,8 @@ def test_calendar_that_cannot_be_kept(tmp_path: Path, changes: dict[str, Any], s
         f"tenants[0].keysets[0]: calendar office is closed too long ({stretch}) for rotate_every ({second_less}); "
         f"set rotate_every to {smallest} or more"
     )
-    assert loaded(tmp_path, **content, defaults={"calendar": "office", "rotate_every": smallest})
+    settings = loaded(tmp_path, **content, defaults={"calendar": "office", "rotate_every": smallest})
+    assert settings.defaults.calendar == "office"
 
 
 # --- config check
