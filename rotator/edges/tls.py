@@ -47,11 +47,8 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _unusable(name: str, file: str, error: OSError) -> ConfigError:
-    reason = error.strerror or str(error) or type(error).__name__
-    if isinstance(error, ssl.SSLError):
-    reason = (
-        "it holds no certificate that can be read" if is_other else error.strerror or str(error) or type(error).__name__
-    )
+    is_other = isinstance(error, ssl.SSLError)
+    reason = "it holds no certificate that can be read" if is_other else error.strerror or str(error)
     advice = "" if name == "ca_file" else "; correct the variable, or unset it"
     message = f"{Path(file)} cannot be read as a PEM bundle: {reason}{advice}"
     return ConfigError("environment", (ConfigProblem(path=name, message=message),))
