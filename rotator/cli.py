@@ -12,6 +12,8 @@ from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, Parser, parser
 
 __all__ = ["entry", "main", "parser"]
 
+STDERR = 2  # the last of the standard streams
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that *arguments* give; its exit code."""
@@ -113,6 +115,7 @@ def entry() -> NoReturn:
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _end)
+    _open_standard_streams()
     sys.exit(main())
 
 
@@ -121,3 +124,18 @@ def _end(number: int, _: object) -> NoReturn:
     if os.isatty(2):
         os.write(2, b"\r\033[Kstopped; nothing was written\n")
     os._exit(128 + number)
+
+
+def _open_standard_streams() -> None:
+    """
+    Give what was started with closed standard streams (`2>&-`) the null device in their place.
+
+    Else the first files and connections would get their numbers, and what is logged would raise.
+    stdout stays None in Python: a report that nobody can read is a failure.
+    """
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= STDERR:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives

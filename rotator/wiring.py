@@ -7,13 +7,14 @@ the transport of requests, and the stream of log lines. What belongs to a config
 with their HTTP clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
 """
 
+import os
 import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
+from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
 from rotator.core.stages import Timing
@@ -23,12 +24,14 @@ from rotator.edges.answer_memory import AnswerMemory
 from rotator.edges.config import Sources
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, Transport, TransportFactory, trust
+from rotator.edges.http import Http, Transport, TransportFactory
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, LogStream, Redactor
 from rotator.edges.process_settings import LogFormat
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
+from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
@@ -49,7 +52,7 @@ class Program:
         to us as a name or an id
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
-    transport: makes what carries the requests to a tenant, and to Kubernetes
+    transport: makes what carries the requests to a tenant
     memory:    what large answers may take at once, over all tenants
     """
 
@@ -75,14 +78,13 @@ class Program:
         The tenants of a configuration, with one TLS context and one pool of connections; nothing is asked of them yet.
 
         Raises:
-            ConfigError: `ca_file` cannot be used.
+            ConfigError: `ca_file`, or a file of the environment in its place, cannot be used.
 
         """
         try:
             context = trust(None if settings.ca_file is None else str(settings.ca_file))
-        except OSError as error:
-            message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
-            raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
+        except ConfigError as error:
+            raise ConfigError(str(self.path), error.problems) from error
         carrier = SharedTransport(self.transport(context))
         directories = Directories({each.name: [keyset.id for keyset in each.keysets] for each in settings.tenants})
         return tuple(self._tenant(settings, tenant, carrier, directories) for tenant in settings.tenants)
@@ -101,7 +103,14 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(carrier, clock=clock, on_exchange=on_exchange, timeout=timeout, memory=self.memory)
+        http = Http(
+            carrier,
+            clock=clock,
+            on_exchange=on_exchange,
+            timeout=timeout,
+            memory=self.memory,
+            has_ca_file=settings.ca_file is not None,
+        )
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
@@ -147,6 +156,8 @@ def wire(
     settings = sources.load()
     clock = clock or SystemClock()
     redactor, events = Redactor(), Stream()
+    for secret in read_proxies(os.environ).secrets:
+        redactor.register(secret, permanent=True)
     is_read = for_table and settings.log.format is not LogFormat.JSON
     log = logs.logger(settings.log.level, LogFormat.CONSOLE if is_read else settings.log.format, redactor, stream)
     skew, runaway = SkewGate(events.tell), RunawayGate()

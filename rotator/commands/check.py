@@ -13,8 +13,10 @@ from rotator.commands.selection import SelectionError
 from rotator.core.errors import ConfigError
 from rotator.core.outcome import Exit
 from rotator.edges import config, config_check
+from rotator.edges.calendar_settings import build_calendars
 from rotator.edges.config_schema import schema
 from rotator.edges.stdout import say
+from rotator.views.calendars import calendar_report
 from rotator.views.phrases import count
 
 
@@ -26,13 +28,17 @@ def check(path: Path, *, strict: bool) -> int:
     """
     with exit_on_error():
         loaded = config.read(path)
-    found = [*config_check.warnings(loaded, datetime.now(UTC))]
+    now, settings = datetime.now(UTC).replace(microsecond=0), loaded.settings
+    found = [*config_check.warnings(loaded, now)]
     for warning in found:
         print(replace(warning, message=f"{warning.message} (warning)").located(str(path)), file=sys.stderr)
-    tenants = loaded.settings.tenants
+    tenants = settings.tenants
     keysets = sum(len(tenant.keysets) for tenant in tenants)
     verdict = f"valid, {count(len(found), 'warning')}" if found else "nothing is wrong"
     say(f"{path}: {verdict}; {count(len(tenants), 'tenant')}, {count(keysets)}")
+    policies = (policy for tenant in tenants for policy in settings.policies(tenant))
+    for line in calendar_report(build_calendars(settings.calendars).values(), policies, now):
+        say(line)
     return Exit.CONFIG if found and strict else Exit.OK
 
 

@@ -16,8 +16,6 @@ from rotator.edges import logs
 from rotator.edges.deadline import raise_descriptor_limit
 from rotator.edges.log_writer import LogWriter
 from rotator.edges.settings import Settings
-from rotator.service.daemon import Daemon
-from rotator.service.process import Process
 from rotator.views.phrases import count
 from rotator.wiring import wire
 
@@ -25,10 +23,21 @@ LAST_LINES_TIMEOUT = 1.0  # seconds for the log where the process must end at on
 LOOPBACK = "127.0.0.1"
 _ANY = ("0.0.0.0", "::", "")  # noqa: S104 - compared with
 
+MULTIPROCESS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""
+Where one of these is set when prometheus_client is imported, it keeps metrics in files that several processes share.
+
+The daemon is one process, and removes the series of keysets that have left, which such files do not allow.
+"""
+
 
 def daemon(path: Path) -> int:
     """Run until a stop is asked for; the exit code."""
     raise_descriptor_limit()
+    ignored = [name for name in MULTIPROCESS if os.environ.pop(name, None) is not None]
+    from rotator.service.daemon import Daemon  # noqa: PLC0415 - imports prometheus_client, which reads the variables
+    from rotator.service.process import Process  # noqa: PLC0415 - as above
+
     lines = LogWriter(sys.stderr)
 
     def end_now(code: int) -> None:
@@ -40,6 +49,8 @@ def daemon(path: Path) -> int:
         with exit_on_error():
             program = wire(path, stream=lines, revise=on_loopback if is_terminal else unchanged)
             logs.log_crashes(program.log)
+            for name in ignored:
+                program.log.warning("variable.ignored", variable=name, hint="metrics are kept in memory; unset it")
             program.stream.add(made.on_event)
             service = Daemon(program)
             service.metrics.set_dropped_lines(lambda: lines.dropped)

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
-from rotator.edges.certificates import read_chain
 from rotator.edges.http import Answer
 from rotator.edges.json_text import parse_json
+from rotator.edges.x5c import read_chain
 
 MAX_DATE = 10**11  # seconds, in the year 5138; a larger number is milliseconds
 MAX_KEYS = 1_000  # of a keyset; B2C's own limit is far below

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.core.policy import PolicyError
 from rotator.core.text import printable
+from rotator.edges.calendar_settings import CalendarSettings
+from rotator.edges.collisions import Parts, collisions, parts_of
 from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, parse_yaml, read_content
-from rotator.edges.config_words import Location, path_of, said
+from rotator.edges.config_words import Location, location_of, path_of, said
 from rotator.edges.files import read_file
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
@@ -39,35 +42,48 @@ class Loaded:
     file: YamlFile
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None) -> Settings:
+def load(
+    path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None, now: datetime | None = None
+) -> Settings:
     """
-    The configuration in *path*, with the ROTATOR_ variables of the process over it; *text*: what was read from there.
+    The configuration in *path*, with the ROTATOR_ variables of the process over it.
 
-    *environ* is only searched for unknown names.
+    environ: only searched for unknown names, and for proxies
+    text:    what was read from *path*; None: it is read now
+    now:     from when on calendars are proven; None: the time of the machine
 
     Raises:
         ConfigError: with every fault.
 
     """
-    return read(path, environ, text=text).settings
+    return read(path, environ, text=text, now=now).settings
 
 
-def read(path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None) -> Loaded:
+def read(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    text: bytes | None = None,
+    now: datetime | None = None,
+) -> Loaded:
     """The same as `load`, with the lines of the file."""
-    file = parse_yaml(path, read_content(path) if text is None else text)
-    problems = list(_unknown_variables(environ))
+    file, now = (
+        parse_yaml(path, read_content(path) if text is None else text),
+        now or datetime.now(UTC).replace(microsecond=0),
+    )
+    problems = [*_unknown_variables(environ), *_wrong_proxies(environ)]
     try:
         settings = Settings(**file.content)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         problems += [_problem(each, environ, file) for each in details if not _follows(each, details)]
-        problems += _collisions(file, *_whole_parts(file.content, environ))
+        problems += _collisions(file, _whole_parts(file.content, environ), now)
     except RecursionError:
         problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
         problems.append(_variable_problem(str(error)))
     else:
-        problems += _collisions(file, dict(enumerate(settings.tenants)), settings.defaults)
+        problems += _collisions(file, parts_of(settings), now)
         if not problems:
             return Loaded(settings, file)
     raise ConfigError(printable(str(path)), tuple(_shown(each) for each in problems))
@@ -133,6 +149,15 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
         yield ConfigProblem(path=name, message=f"unknown environment variable{hint}")
 
 
+def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
+    """The variables that name a proxy and are wrong: no request would be possible."""
+    try:
+        read_proxies(environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
 def _variables(model: type[BaseModel], prefix: str) -> set[str]:
     """The variables that set something, sections and what is in them."""
     found = set[str]()
@@ -190,7 +215,7 @@ def _names(model: type[BaseModel], location: Location) -> set[str]:
             if not inner:
                 return set()
             model = inner[0]
-    return set(model.model_fields)
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _models(field: FieldInfo) -> list[type[BaseModel]]:
@@ -203,45 +228,32 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
     return found
 
 
-def _whole_parts(
-    content: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[int, TenantSettings], PolicySettings | None]:
+def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Parts:
     """The tenants, by their places, and the defaults of a configuration that is not whole, as far as they are."""
     tenants, raw = {}, content.get("tenants")
     for t, each in enumerate(raw if isinstance(raw, list) else ()):
         with contextlib.suppress(ValidationError):
             tenants[t] = TenantSettings.model_validate(each)
-    if any(name.upper().startswith(f"{PREFIX}DEFAULTS__") for name in environ):
-        return tenants, None
+    overridden = (f"{PREFIX}DEFAULTS__", f"{PREFIX}CALENDARS")
+    if any(name.upper().startswith(overridden) for name in environ):
+        return Parts(tenants=tenants, defaults=None)
     with contextlib.suppress(ValidationError):
-        return tenants, PolicySettings.model_validate(content.get("defaults") or {})
-    return tenants, None
+        sections = _Sections.model_validate({name: content.get(name) or {} for name in _Sections.model_fields})
+        return Parts(tenants=tenants, defaults=sections.defaults, calendars=sections.calendars)
+    return Parts(tenants=tenants, defaults=None)
 
 
-def _collisions(
-    file: YamlFile, tenants: Mapping[int, TenantSettings], defaults: PolicySettings | None
-) -> Iterator[ConfigProblem]:
-    """What is wrong between values that are right each for itself."""
+def _collisions(file: YamlFile, parts: Parts, now: datetime) -> Iterator[ConfigProblem]:
+    """What is wrong between values that are right each for itself, with its line."""
+    for problem in collisions(parts, now):
+        yield replace(problem, line=file.line(location_of(problem.path)))
 
-    def problem(message: str, *location: int | str) -> ConfigProblem:
-        return ConfigProblem(path=path_of(location), message=message, line=file.line(location))
 
-    names, keysets = set[str](), set[tuple[str, str, str]]()
-    for t, tenant in tenants.items():
-        if tenant.name in names:
-            yield problem(f"duplicate tenant name {tenant.name}", "tenants", t, "name")
-        names.add(tenant.name)
-        for k, keyset in enumerate(tenant.keysets):
-            identity = (tenant.roots.graph, tenant.tenant_id.lower(), keyset.id.lower())
-            if identity in keysets:
-                yield problem(f"duplicate keyset {keyset.id}", "tenants", t, "keysets", k, "id")
-            keysets.add(identity)
-            if defaults is None:
-                continue
-            try:
-                keyset.policy(defaults)
-            except PolicyError as error:
-                yield problem(str(error), "tenants", t, "keysets", k)
+class _Sections(BaseModel):
+    """What the policies of all keysets need."""
+
+    defaults: PolicySettings
+    calendars: dict[str, CalendarSettings]
 
 
 def _digest(path: Path) -> bytes | None:

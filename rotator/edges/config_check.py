@@ -12,7 +12,7 @@ from datetime import datetime
 from rotator.core.errors import ConfigProblem, RequestError
 from rotator.core.text import format_instant
 from rotator.edges.config import Loaded
-from rotator.edges.config_words import Location, path_of
+from rotator.edges.config_words import Location, location_of, path_of
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.credentials import FederatedToken, client_credential
 from rotator.edges.settings import CredentialSettings, TenantSettings
@@ -25,6 +25,7 @@ _SOURCES = ("client_secret_file", "client_secret_env", "certificate_file", "fede
 def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
     """Each thing that somebody should look at before the configuration is used, with its line."""
     found = [*_ca_file(loaded)]
+    found += ((location_of(path), text) for path, text in loaded.settings.advice(now))
     for number, tenant in enumerate(loaded.settings.tenants):
         found += ((("tenants", number, *location), message) for location, message in _of_tenant(tenant, now))
     for location, message in found:

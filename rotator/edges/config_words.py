@@ -39,6 +39,11 @@ _PATTERNS = {
 """What the value of a setting must look like that has a pattern."""
 
 
+def location_of(path: str) -> Location:
+    """The location that `path_of` writes as *path*."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path))
+
+
 def path_of(location: Location) -> str:
     """*location* as messages write it: tenants[0].name."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)

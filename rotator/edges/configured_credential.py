@@ -9,7 +9,11 @@ from rotator.edges.settings import CredentialSettings
 def credential_of(settings: CredentialSettings) -> Credential:
     """What *settings* name; nothing is read yet."""
     if settings.certificate_file is not None:
-        return Certificate(file=settings.certificate_file)
+        return Certificate(
+            file=settings.certificate_file,
+            private_key_file=settings.private_key_file,
+            password_file=settings.certificate_password_file,
+        )
     if settings.federated_token_file is not None:
         return FederatedToken(file=settings.federated_token_file)
     day = settings.client_secret_expires

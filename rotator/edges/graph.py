@@ -57,6 +57,10 @@ class TokenSource(Protocol):
         """Forget *token*: the service refused it."""
         ...
 
+    def outdate(self, token: str) -> bool:
+        """Forget *token*, which lacks a permission, where a new one could have it; whether the next one is another."""
+        ...
+
 
 class Clock(Protocol):
     """What is used of the clock."""
@@ -197,17 +201,24 @@ class GraphKeysets:
         """
         One request. Where the token is refused it is dropped, and what only reads is asked once more.
 
+        A token that lacks a permission is dropped too, since it has those of the time when it was issued.
         Getting a fresh one takes time, after which the caller must decide anew whether to write.
         """
         token = self._tokens.get()
         answer = self._send(operation, method, url, body, token)
-        if answer.status == 401:
-            self._tokens.reject(token)
-        if answer.status == 401 and method == "GET":
+        if self._dropped(answer, operation, token) and method == "GET":
             answer = self._send(operation, method, url, body, self._tokens.get())
         if answer.status in (200, 201, 204):
             return answer
         raise refused(answer, operation)
+
+    def _dropped(self, answer: Answer, operation: str, token: str) -> bool:
+        """Drop *token* where the service refuses it and may accept the next one; True where it was dropped."""
+        if answer.status == 401:
+            self._tokens.reject(token)
+            return True
+        is_refused = answer.status >= 400 and refused(answer, operation).failure.kind is FailureKind.FORBIDDEN
+        return is_refused and self._tokens.outdate(token)
 
     def _send(self, operation: str, method: str, url: str, body: Json | None, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}

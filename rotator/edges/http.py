@@ -1,5 +1,5 @@
 """
-Requests over HTTPS, bounded in time and in size. With `transport`, the only door to httpx.
+Requests over HTTPS, bounded in time and in size. With `tls` and `transport`, the only door to httpx.
 
 - TLS is always verified; redirects are never followed; no answer is decompressed
   (we ask for none, and a compressed one is refused: it could be a bomb).
@@ -7,8 +7,6 @@ Requests over HTTPS, bounded in time and in size. With `transport`, the only doo
   never runs into it. Here the whole request has a deadline, kept by `transport`.
 - Errors are translated once, with what the request may have done: nothing, where
   no connection came about; anything, once it was sent.
-
-SSL_CERT_FILE is taken from the environment, as httpx does.
 """
 
 import ssl
@@ -19,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import NoReturn, Protocol, TypeAlias
 
 import httpx
@@ -28,7 +25,6 @@ from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 from rotator.edges.answer_memory import MAX_ANSWER_BYTES, SMALL_ANSWER, AnswerMemory, Room, no_room
-from rotator.edges.authorities import add_authorities
 from rotator.edges.deadline import deadline
 from rotator.edges.http_date import clock_skew, parse_retry_after
 from rotator.edges.network_errors import host_of, is_untrusted, reason
@@ -77,6 +73,7 @@ class Http:
         on_exchange: Callable[[Exchange], None],
         timeout: Callable[[], float] = lambda: REQUEST_TIMEOUT,
         memory: AnswerMemory | None = None,
+        has_ca_file: bool = False,
     ) -> None:
         """
         No connection is opened yet.
@@ -85,10 +82,12 @@ class Http:
         on_exchange: called once for each request, when it has ended
         timeout:     gives the seconds that a request beginning now may take in all
         memory:      what large answers may take at once; shared by all clients of a process
+        has_ca_file: an authority is configured, so that the advice to name one is not given
         """
         self._memory = memory or AnswerMemory()
         self._room: Room | None = None
         self._timeout = timeout
+        self._has_ca_file = has_ca_file
         self._clock = clock
         self._on_exchange = on_exchange
         self._client = httpx.Client(
@@ -165,23 +164,7 @@ class Http:
             ):
                 return _read(response, where, self._room, until)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            _translate(error, where, seconds)
-
-
-def trust(ca_file: str | None) -> ssl.SSLContext:
-    """
-    The one TLS context of a process; building it costs some 30 ms.
-
-    *ca_file* is trusted in addition to the usual authorities.
-
-    Raises:
-        OSError: the file cannot be read, or holds no certificate.
-
-    """
-    context = httpx.create_ssl_context()
-    if ca_file is not None:
-        add_authorities(context, Path(ca_file))
-    return context
+            _translate(error, where, seconds, has_ca_file=self._has_ca_file)
 
 
 def _read(response: httpx.Response, where: str, room: Room | None, until: float) -> Answer:
@@ -212,7 +195,7 @@ def _refuse(status: int, message: str) -> NoReturn:
     raise RequestError(failure, Effect.UNKNOWN)
 
 
-def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
+def _translate(error: Exception, where: str, seconds: float, *, has_ca_file: bool) -> NoReturn:
     never_sent = isinstance(
         error,
         httpx.ConnectError
@@ -230,7 +213,8 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
     text = reason(error)
     code = UNTRUSTED if is_untrusted(error) else None
     if code:
-        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"
+        advice = "see whether ca_file has the CA of that host" if has_ca_file else "name its CA in ca_file"
+        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, {advice}"
     elif never_sent:
         message = f"cannot reach {where}: {text}; check name, network and proxy"
     else:

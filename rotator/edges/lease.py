@@ -28,6 +28,7 @@ from rotator.core.lease import Lease
 from rotator.edges.http import Answer, Clock, TransportFactory
 from rotator.edges.json_text import parse_json
 from rotator.edges.service_account import ServiceAccount
+from rotator.edges.transport import direct
 
 HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 MAX_IDENTITY = 512  # characters; a pod's name has up to 253, and a uuid 36
@@ -59,7 +60,7 @@ class KubernetesLeases:
         name: str,
         namespace: str | None,
         clock: Clock,
-        transport: TransportFactory,
+        transport: TransportFactory = direct,
     ) -> None:
         """
         No request is made, and nothing is read yet.
@@ -67,6 +68,8 @@ class KubernetesLeases:
         api:       its root
         directory: the service account's, with `token`, `ca.crt` and `namespace`
         namespace: used instead of the one in there; None: that one
+        transport: carries the requests; by default without a proxy, since the API is inside the cluster
+            and a proxy is not, while NO_PROXY often does not name the API
         """
         self._api = api
         self._name = name

@@ -5,15 +5,25 @@ Names, units and defaults are part of the interface. Messages never repeat a
 value, since one of them could be a secret in the wrong place.
 """
 
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.calendar import Calendar
+from rotator.core.policy import Mode, PolicyError, RotationPolicy
 from rotator.core.text import format_span
+from rotator.edges.calendar_settings import (
+    CALENDAR_NAME_PATTERN,
+    CalendarSettings,
+    HoldSettings,
+    advice_on_calendars,
+    advice_on_hold,
+    build_calendars,
+)
 from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
 from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
 
@@ -39,6 +49,8 @@ class PolicySettings(Section):
     accept_unreadable_secret: bool = Field(
         default=False, description="lets kty oct be rotated: nobody can read the generated secret"
     )
+    calendar: str | None = Field(default=None, description="a name of calendars; null: keys may take over at any time")
+    hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
 
 
 class KeysetSettings(Section):
@@ -54,20 +66,43 @@ class KeysetSettings(Section):
     renewal_window: SomeSpan | None = None
     minimum_lead: Span | None = None
     accept_unreadable_secret: bool | None = None
+    calendar: str | None = Field(default=None, description="null: at any time, whatever defaults say")
+    hold: HoldSettings | None = Field(default=None, description="null: no hold, whatever the tenant or defaults say")
 
-    def policy(self, defaults: PolicySettings) -> RotationPolicy:
+    def policy(
+        self,
+        defaults: PolicySettings,
+        *,
+        calendars: Mapping[str, Calendar] | None = None,
+        tenant: "TenantSettings | None" = None,
+    ) -> RotationPolicy:
         """
         The rotation policy of this keyset.
 
+        calendars: those that it may name
+        tenant:    whose hold applies where the keyset does not say anything of a hold
+
         Raises:
-            PolicyError: its numbers collide.
+            PolicyError: its numbers collide, or it names an unknown calendar.
 
         """
-        own = self.model_dump(exclude={"id", "use"}, exclude_none=True)
-        values = defaults.model_dump() | own
+        chosen = {"calendar", "hold"}  # null is a value of its own for these two
+        own = self.model_dump(exclude={"id", "use", *chosen}, exclude_none=True)
+        values = defaults.model_dump(exclude=chosen) | own
         if values["overlap"] is None:
             values["overlap"] = OVERLAPS[self.use]
-        return RotationPolicy(keyset_id=self.id, use=self.use, **values)
+        name = self.calendar if "calendar" in self.model_fields_set else defaults.calendar
+        if name is not None and name not in (calendars or {}):
+            raise PolicyError("calendar must be a name of calendars")
+        sources = (self, tenant, defaults)
+        hold = next((each.hold for each in sources if each is not None and "hold" in each.model_fields_set), None)
+        return RotationPolicy(
+            keyset_id=self.id,
+            use=self.use,
+            **values,
+            calendar=None if name is None else (calendars or {})[name],
+            hold=None if hold is None else hold.hold(),
+        )
 
 
 OVERLAPS = {"sig": timedelta(hours=25), "enc": timedelta(days=15)}
@@ -100,7 +135,15 @@ class CredentialSettings(Section):
         default=None, description="the day on which the client secret expires, for the metric and its alert"
     )
     certificate_file: FilePath | None = Field(
-        default=None, description="a PEM file with the private key and the certificate"
+        default=None,
+        description="the private key and its certificate, as PEM or PKCS#12; without the key beside private_key_file",
+    )
+    private_key_file: FilePath | None = Field(
+        default=None,
+        description="the private key of the certificate in certificate_file, as PEM, where it is not in there",
+    )
+    certificate_password_file: FilePath | None = Field(
+        default=None, description="the passphrase of the private key, or of the PKCS#12 file"
     )
     federated_token_file: FilePath | None = None
 
@@ -112,6 +155,9 @@ class CredentialSettings(Section):
             raise PydanticCustomError("credential", "needs exactly one of {names}", {"names": ", ".join(secrets)})
         if self.client_secret_expires is not None and not given[0].startswith("client_secret"):
             raise PydanticCustomError("credential", "client_secret_expires needs a client secret")
+        for name in ("private_key_file", "certificate_password_file"):
+            if getattr(self, name) is not None and self.certificate_file is None:
+                raise PydanticCustomError("credential", "{name} needs certificate_file", {"name": name})
         return self
 
 
@@ -129,6 +175,7 @@ class TenantSettings(Section):
         Discriminator(_cloud_form),
     ] = "global"
     credential: CredentialSettings
+    hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
     keysets: tuple[KeysetSettings, ...] = Field(min_length=1)
 
     @property
@@ -164,6 +211,9 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     leader_election: LeaderElectionSettings = LeaderElectionSettings()
+    calendars: dict[Annotated[str, Field(pattern=CALENDAR_NAME_PATTERN)], CalendarSettings] = Field(
+        default={}, description="when keys may take over, by name"
+    )
     defaults: PolicySettings = PolicySettings()
     tenants: tuple[TenantSettings, ...] = Field(min_length=1)
 
@@ -193,6 +243,16 @@ class Settings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
+    def advice(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """The path and the text of each warning: settings that are valid, and hardly meant."""
+        yield from advice_on_calendars(self.calendars)
+        yield from advice_on_hold("defaults", self.defaults.hold, now)
+        for t, tenant in enumerate(self.tenants):
+            yield from advice_on_hold(f"tenants[{t}]", tenant.hold, now)
+            for k, keyset in enumerate(tenant.keysets):
+                yield from advice_on_hold(f"tenants[{t}].keysets[{k}]", keyset.hold, now)
+
     def policies(self, tenant: TenantSettings) -> tuple[RotationPolicy, ...]:
         """The rotation policies of *tenant*, in the order of the file."""
-        return tuple(keyset.policy(self.defaults) for keyset in tenant.keysets)
+        calendars = build_calendars(self.calendars)
+        return tuple(keyset.policy(self.defaults, calendars=calendars, tenant=tenant) for keyset in tenant.keysets)

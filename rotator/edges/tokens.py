@@ -35,6 +35,7 @@ from rotator.edges.msal_http import MsalHttp
 
 GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 RENEW_BEFORE = 300.0  # seconds before its expiry that a token is renewed
+MIN_PERMISSIONS_AGE = 60.0  # seconds; a younger token is kept where it lacks a permission
 RENEWAL_RETRY = 60.0  # seconds between attempts to renew a token that is still valid
 
 
@@ -49,7 +50,8 @@ class OnSecret(Protocol):
 @dataclass(slots=True)
 class _Token:
     value: str = field(repr=False)
-    expires: float  # both monotonic
+    issued: float  # all monotonic
+    expires: float
     renew: float
 
 
@@ -122,6 +124,22 @@ class Tokens:
                 self._token = None
                 self._app = None
 
+    def outdate(self, token: str) -> bool:
+        """
+        Forget *token*, which lacks a permission, unless it was issued just now; True where the next one is another.
+
+        Its permissions are those of the time when it was issued. One that is granted afterwards is only in the
+        next token. One that is never granted costs no more than a token a minute.
+        """
+        with self._lock:
+            held = self._token
+            if held is None or held.value != token:
+                return True
+            if self._clock.monotonic() - held.issued < MIN_PERMISSIONS_AGE:
+                return False
+            self._token = self._app = None
+            return True
+
     def _acquire(self) -> _Token:
         granted = False
         try:
@@ -145,7 +163,7 @@ class Tokens:
         renew = now + max(lifetime - RENEW_BEFORE, lifetime / 2)
         if refresh_in is not None:
             renew = min(renew, now + refresh_in)
-        return _Token(value=result["access_token"], expires=now + lifetime, renew=renew)
+        return _Token(value=result["access_token"], issued=now, expires=now + lifetime, renew=renew)
 
     def _ask(self) -> Mapping[str, Any]:
         """MSAL's answer: a token, or why there is none."""
@@ -206,7 +224,12 @@ _ADVICE = {
     700024: "the assertion is out of date; check the clock",
     70021: "no federated credential of the app fits the assertion; check issuer, subject and audience",
     700211: "no federated credential of the app has the assertion's issuer",
+    700212: "no federated credential of the app has the assertion's audience; it is most often api://AzureADTokenExchange",
     700213: "no federated credential of the app has the assertion's subject",
+    7002138: "a federated credential has the assertion's subject in other upper and lower case; write it in the same",
+    700222: "Entra itself issued the assertion, which is not accepted; use a token of the cluster or the pipeline",
+    7000112: "the app is disabled in this tenant; enable it under enterprise applications",
+    53003: "a Conditional Access policy blocks the app; see the sign-in logs of its service principal",
     90002: "the tenant does not exist; check tenant_id and cloud",
     500011: "the login host does not know this Graph; check cloud",
     70011: "the scope is not valid; check cloud",

@@ -19,15 +19,19 @@ from rotator.core.status import KeysetStatus, Name
 from rotator.views.certificates import certificate_text
 from rotator.views.conditions import Condition, Level, all_clear, conditions
 from rotator.views.phrases import (
+    CALENDAR,
     COVERED_UNTIL,
     DUE,
     FALLS_SHORT,
+    LOCAL_TIME,
     PUBLISH_BY,
     TAKES_OVER,
     describe,
     falls_short,
+    is_open_now,
     remaining,
     rounded,
+    takes_over,
 )
 from rotator.views.timeline import has_window
 
@@ -128,6 +132,11 @@ class KeysetAssessment:
             yield self._instant(DUE, plan.renewal_due)
             yield self._instant(PUBLISH_BY, plan.publish_by)
             yield self._instant(TAKES_OVER, plan.activation)
+            local = takes_over(plan.activation, plan, self.entry.policy)
+            if local:
+                yield Fact(label=LOCAL_TIME, text=local)
+        if (calendar := self.entry.policy.calendar) is not None:
+            yield Fact(label=CALENDAR, text=f"{calendar.name}: {is_open_now(calendar, self.now)}")
         if assessment.shortfall:
             yield Fact(label=FALLS_SHORT, text=falls_short(assessment.shortfall))
 

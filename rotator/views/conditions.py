@@ -19,7 +19,7 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
 from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.core.status import KeysetStatus
-from rotator.views.phrases import AT_RISK, FAILED, NOTES, remaining, rounded
+from rotator.views.phrases import AT_RISK, FAILED, NOTES, held_until, remaining, rounded
 from rotator.views.timeline import has_window
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
@@ -106,6 +106,8 @@ def all_clear(entry: KeysetStatus, now: datetime) -> Condition:
             label, sentence = "rotated", f"the next key was generated {remaining(observation.now, now)}"
         case _ if entry.policy.mode is Mode.OBSERVE:
             label, sentence = "observed", "mode observe: rotator only reads it"
+        case _ if _is_held(entry.policy, now):
+            label, sentence = "on hold", _hold(entry.policy)
         case _:
             label, sentence = "fine", "nothing is due"
     return Condition(level=Level.FINE, label=label, sentence=sentence)
@@ -178,6 +180,9 @@ def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: boo
             yield Condition(level=Level.INFORMATION, label="due", sentence=f"{sentence}, and rotator will generate it")
     elif entry.policy.mode is Mode.OBSERVE and has_window(plan) and plan.renewal_due <= now:
         yield Condition(level=Level.INFORMATION, label="due", sentence="the next key is due", remedy=_OBSERVES)
+    elif isinstance(decision, Hold) and decision.reason is Reason.ON_HOLD and decision.spec is not None:
+        sentence = f"the next key is due, but {_hold(entry.policy)}"
+        yield Condition(level=Level.INFORMATION, label="on hold", sentence=sentence, runbook="B2CHoldOutlivesWindow")
 
 
 def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *, dry_run: bool) -> str:
@@ -185,8 +190,8 @@ def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision,
     blocked = _blocked(decision) if isinstance(decision, Hold) else ""
     if blocked or policy.mode is Mode.OBSERVE:
         return blocked or _OBSERVES
-    if dry_run:
-        return "dry run: rotator does not generate keys; end the dry run, or generate a key by hand"
+    if decision.reason is Reason.ON_HOLD or dry_run:
+        return f"{_hold(policy)}: {_HELD}" if decision.reason is Reason.ON_HOLD else _DRY_RUN
     if isinstance(outcome, Failed):
         return "rotator generates the key once the failure is resolved; if that takes too long, generate one by hand"
     if isinstance(outcome, Held) and outcome.reason is Refusal.RUNAWAY_GUARD:
@@ -194,6 +199,26 @@ def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision,
     if isinstance(decision, Hold):
         return "no key that is generated now would take over sooner than the upcoming one"
     return "rotator generates a key at its second look; if it does not, check its log"
+
+
+def _is_held(policy: RotationPolicy, now: datetime) -> bool:
+    return policy.hold is not None and policy.hold.lasts(now)
+
+
+def _hold(policy: RotationPolicy) -> str:
+    return held_until(policy.hold) if policy.hold is not None else ""
+
+
+def _window_missed(notes: Sequence[Note]) -> Condition:
+    kids = ", ".join(note.kid for note in notes if note.kid)
+    which = f"upcoming key {kids}" if kids else "the next key"
+    return Condition(
+        level=Level.WARNING,
+        label="window missed",
+        sentence=f"{which} {NOTES[NoteKind.WINDOW_MISSED]}",
+        remedy="prepare for a change outside of the calendar",
+        runbook="B2CActivationOutsideWindow",
+    )
 
 
 def _blocked(held: Hold) -> str:
@@ -208,6 +233,9 @@ def _blocked(held: Hold) -> str:
 def _ineffective_keys(notes: Sequence[Note]) -> Iterator[Condition]:
     """The upcoming keys that will not take over as somebody may expect: a condition for each kind."""
     for kind in dict.fromkeys(note.kind for note in notes):
+        if kind is NoteKind.WINDOW_MISSED:
+            yield _window_missed([note for note in notes if note.kind is kind])
+            continue
         label, remedy = _INEFFECTIVE[kind]
         kids = ", ".join(note.kid or "-" for note in notes if note.kind is kind)
         sentence, runbook = f"upcoming key {kids}: {NOTES[kind]}; rotator does not rely on it", "B2CKeyToComeUseless"
@@ -216,6 +244,8 @@ def _ineffective_keys(notes: Sequence[Note]) -> Iterator[Condition]:
         yield Condition(level=Level.WARNING, label=label, sentence=sentence, remedy=remedy, runbook=runbook)
 
 
+_DRY_RUN = "dry run: rotator does not generate keys; end the dry run, or generate a key by hand"
+_HELD = "rotator does not generate keys; end the hold, or generate a key by hand"
 _OBSERVES = "mode observe: rotator does not generate keys; generate a key by hand"
 _NOT_SEEN_YET = Condition(level=Level.INFORMATION, label="not seen yet", sentence="rotator has not looked at it yet")
 _GUARDED = Condition(

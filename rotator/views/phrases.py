@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Shortfall
+from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Plan, Shortfall
+from rotator.core.calendar import LAST_ASKED, Calendar
+from rotator.core.hold import PolicyHold
 from rotator.core.keyset import ALWAYS, NEVER
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.reasons import MEANINGS, Reason
-from rotator.core.text import format_instant, format_span
+from rotator.core.text import format_instant, format_span, printable
 
 COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER = "covered until", "due", "publish by", "takes over"
 """The labels of the instants of a keyset."""
@@ -22,6 +24,10 @@ FAILED = "failed"
 FALLS_SHORT = "falls short"
 """The label of what the next key will have too little of."""
 
+LOCAL_TIME, CALENDAR = "local time", "calendar"
+"""The labels of when the next key takes over by the clock of its calendar, and of that calendar."""
+
+MAX_CLOSED = timedelta(days=730)  # how far ahead the next opening is looked for
 AT_RISK = "its publication lead, overlap or cover is or will be too short"
 NOTES = {
     NoteKind.DISABLED: "is disabled, and will not take over",
@@ -29,6 +35,7 @@ NOTES = {
     NoteKind.BEHIND_GAP: "becomes active only after the cover has ended",
     NoteKind.USE_DIFFERS: "has another use than configured, so the service would refuse the next key",
     NoteKind.KTY_DIFFERS: "has another kty than configured, so the service would refuse the next key",
+    NoteKind.WINDOW_MISSED: "takes over while its calendar is closed",
 }
 
 
@@ -59,6 +66,35 @@ def covered(assessment: Assessment, now: datetime) -> str:
     return "no valid key" if assessment.cover is Cover.NONE else "no end"
 
 
+def in_zone(instant: datetime, calendar: Calendar) -> str:
+    """*instant* by the wall clock of a calendar's time zone, such as Tue 12 Jan 10:00 Europe/Berlin."""
+    local = instant.astimezone(calendar.zone)
+    return f"{local:%a} {local.day} {local:%b %H:%M} {calendar.zone_name}"
+
+
+def is_open_now(calendar: Calendar, now: datetime) -> str:
+    """Whether a calendar is open, and when it opens again where it is not."""
+    if calendar.is_open(now):
+        return "open now"
+    opens = calendar.next_open_at_or_after(now, now + MAX_CLOSED)
+    return f"closed now, opens {in_zone(opens, calendar)}" if opens else "closed now"
+
+
+def takes_over(activation: datetime, plan: Plan, policy: RotationPolicy) -> str:
+    """When a key takes over, by the wall clock of its calendar; empty where it has none."""
+    calendar = policy.calendar
+    if calendar is None or activation > LAST_ASKED:
+        return ""
+    pulled = f", {rounded(plan.pulled_by)} earlier for the calendar" if plan.pulled_by else ""
+    return f"{in_zone(activation, calendar)}{pulled}"
+
+
+def held_until(hold: PolicyHold) -> str:
+    """Until when a hold lasts, and who wants it."""
+    more = ", ".join(printable(text) for text in (hold.by, hold.reason) if text)
+    return f"on hold until the end of {hold.until} UTC{f' ({more})' if more else ''}"
+
+
 def falls_short(shortfall: Shortfall) -> str:
     """What falls short if the next key is generated now, and by how much; empty where nothing does."""
     spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
@@ -67,6 +103,8 @@ def falls_short(shortfall: Shortfall) -> str:
 
 def which_key(note: Note) -> str:
     """The key that *note* is about."""
+    if note.kid is None and note.kind is NoteKind.WINDOW_MISSED:
+        return "next key"
     return f"{'key' if note.kind.is_mismatch else 'upcoming key'} {note.kid or '-'}"
 
 

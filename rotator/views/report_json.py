@@ -52,6 +52,10 @@ def row(outcome: Outcome) -> Json:
         "renewal_due": format_instant(plan.renewal_due) if plan else None,
         "publish_by": format_instant(plan.publish_by) if plan else None,
         "activation": format_instant(plan.activation) if plan else None,
+        "calendar": observation.policy.calendar.name if observation.policy.calendar else None,
+        "activation_pulled_by_seconds": int(plan.pulled_by.total_seconds())
+        if plan and observation.policy.calendar
+        else None,
         "key": _key(outcome),
         "error": _error(outcome.failure) if isinstance(outcome, Failed) else None,
         "notes": [_note(note) for note in assessment.notes] if assessment and assessment.notes else None,

@@ -11,7 +11,8 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, trust
+from rotator.edges.http import Http
+from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport
 from rotator.emulator.http.routes import Operation

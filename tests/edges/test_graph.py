@@ -527,6 +527,54 @@ def test_token_refused_again(line: Line) -> None:
     assert (line.count(LIST), line.count(Operation.TOKEN)) == (2, 2)
 
 
+FORBIDDEN = pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(what=Kind.STATUS, status=403), id="403"),
+        pytest.param(Fault(what=Kind.STATUS, status=400, code="AADB2C99007"), id="400 with a code that says the same"),
+    ],
+)
+WHILE = 600.0  # seconds, of the hour that a token lives
+
+
+@FORBIDDEN
+def test_token_whose_permission_was_granted_later(line: Line, fault: Fault) -> None:
+    """A token has the permissions that it was issued with: the same look goes on with a fresh one."""
+    graph = line.graph()
+    graph.list_keysets([])
+    line.clock.move(600)
+    line.emulator.inject(replace(fault, where=LIST, times=1))
+    graph.list_keysets([])
+    assert (line.count(LIST), line.count(Operation.TOKEN), line.clock.pauses) == (3, 2, [])
+
+
+@FORBIDDEN
+def test_token_whose_permission_is_never_granted(line: Line, fault: Fault) -> None:
+    """However many requests are refused, one look costs at most one more token, and one that is new costs none."""
+    graph = line.graph()
+    line.emulator.inject(replace(fault, where=LIST))
+    line.emulator.inject(replace(fault, where=Operation.GET_KEYSET))
+    for looks in range(1, 6):
+        for _ in range(5):
+            assert failure(lambda: graph.list_keysets([])).kind is K.FORBIDDEN
+            assert failure(lambda: graph.fetch("B2C_1A_X")).kind is K.FORBIDDEN
+        assert line.count(Operation.TOKEN) == looks
+        line.clock.move(WHILE)
+    assert (line.count(LIST), line.count(Operation.GET_KEYSET)) == (25 + 4, 25)
+
+
+def test_token_without_the_permission_to_write(line: Line) -> None:
+    """A write is never sent again by itself; the next one has a fresh token."""
+    graph = line.graph()
+    graph.prepare()
+    line.clock.move(600)
+    line.emulator.inject(Fault(what=Kind.STATUS, status=403, where=GENERATE, times=1))
+    assert failure(lambda: graph.generate("B2C_1A_X", SPEC)).kind is K.FORBIDDEN
+    assert (line.count(GENERATE), line.count(Operation.TOKEN)) == (1, 1)
+    graph.generate("B2C_1A_X", SPEC)
+    assert (line.count(GENERATE), line.count(Operation.TOKEN)) == (2, 2)
+
+
 # --- writing
 
 

@@ -15,7 +15,8 @@ from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
 from rotator.edges.answer_memory import MAX_ANSWER_BYTES, MAX_BYTES, SMALL_ANSWER, AnswerMemory
-from rotator.edges.http import Http, trust
+from rotator.edges.http import Http
+from rotator.edges.tls import trust
 from rotator.edges.transport import transport
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
@@ -432,3 +433,11 @@ def test_room_is_given_back() -> None:
             for size in (1, SMALL_ANSWER, SMALL_ANSWER + 1, MAX_ANSWER_BYTES):
                 assert room.fits(size, MAX_ANSWER_BYTES, time.monotonic())
             assert room.taken == MAX_ANSWER_BYTES
+
+
+def test_send_advice_where_ca_file_is_configured(line: Line) -> None:
+    """Who has named a CA is not advised to name one, but to look whether it is the right one."""
+    http = Http(transport(trust(None)), clock=SystemClock(), on_exchange=lambda _: None, has_ca_file=True)
+    message = failure(lambda: http.send("discovery", "GET", line.discovery, headers={})).message
+    http.close()
+    assert message.endswith("if that host is yours, see whether ca_file has the CA of that host")

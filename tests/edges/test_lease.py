@@ -18,6 +18,7 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges import lease
 from rotator.edges.lease import KubernetesLeases
+from rotator.edges.proxies import Proxies
 from rotator.edges.transport import ProxiedTransport, transport
 from rotator.emulator.http.certificates import make_authority
 
@@ -47,7 +48,7 @@ class Recorded(ProxiedTransport):
     """A transport that remembers what it trusts, the headers that it sent, and whether it was closed."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(context, {})
+        super().__init__(context, Proxies())
         self.context = context
         self.sent: list[Any] = []
         self.is_closed = False
@@ -238,6 +239,18 @@ def test_namespace_that_is_configured(api: Kubernetes, account: Path, clock: Clo
     """A configured namespace goes before the pod's own, which need not be mounted then."""
     (account / "namespace").unlink()
     leases = KubernetesLeases(api.url, account, name="rotator", namespace=NAMESPACE, clock=clock, transport=transport)
+    with closing(leases):
+        assert read(leases).holder == ""
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_api_is_asked_without_a_proxy(
+    api: Kubernetes, account: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """The API of the cluster is never asked through a proxy, whatever NO_PROXY says or leaves out."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "fe80::/10,192.0.2.0/24")
+    leases = KubernetesLeases(api.url, account, name="rotator", namespace=None, clock=clock)
     with closing(leases):
         assert read(leases).holder == ""
 

@@ -214,7 +214,9 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         noted = Keyset(id="B2C_1A_Noted", keys=(key(age=10), key(age=-20, status=Status.DISABLED)))
         missing = Keyset(id="B2C_1A_Missing", is_there=False)  # a failure
         tenant = Tenant(keysets=(fresh(), due(), noted, missing), credential=secret)
-        emulator = bench.begin(tenant, check_interval="1h", settle="1h")
+        defaults = {"calendar": "always", "hold": {"until": "2099-01-01"}}
+        calendars = {"always": {"time_zone": "Europe/Berlin"}}
+        emulator = bench.begin(tenant, check_interval="1h", settle="1h", calendars=calendars, defaults=defaults)
         emulator.inject(Fault(what=Kind.STATUS, status=503, where=Operation.LIST_KEYSETS, times=1))
         daemon = bench.start()
         daemon.log("sweep.finished")

@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 from rotator.core.certificate import Certificate
 from rotator.core.keyset import Keyset
 from rotator.edges.answers import parse_keyset
-from rotator.edges.certificates import MAX_CERTIFICATE, MAX_CERTIFICATES, MAX_NAME, read_chain
 from rotator.edges.listing import Listing
+from rotator.edges.x5c import MAX_CERTIFICATE, MAX_CERTIFICATES, MAX_NAME, read_chain
 
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
