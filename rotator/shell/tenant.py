@@ -1,11 +1,12 @@
 """A tenant as the shell sees it: what is wanted of its keysets, and the means to look and to write."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from rotator.core.errors import Failure, RequestError
+from rotator.core.errors import Failure
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Planned
 from rotator.core.policy import KeySpec, RotationPolicy
@@ -25,8 +26,8 @@ objection; where there is none, the write counts as under way until the block is
 class Keysets(Protocol):
     """The keysets of one tenant. Each method raises `RequestError`."""
 
-    def list_keysets(self, wanted: Collection[str]) -> Mapping[str, Keyset | RequestError]:
-        """The wanted keysets that the tenant has, by id."""
+    def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
+        """The wanted keysets that the tenant has, by id, and up to *max_others* further ones."""
         ...
 
     def fetch(self, keyset_id: str) -> Keyset:

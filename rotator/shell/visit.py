@@ -99,7 +99,7 @@ class Visit:
         found: Mapping[str, Keyset | RequestError] | None = None
         error: Exception | None = None
         try:
-            found = self._tenant.keysets.list_keysets(keyset_ids)
+            found = self._tenant.keysets.list_keysets(keyset_ids).wanted
         except Exception as raised:  # noqa: BLE001 - one tenant's bug must not cost the others their keys
             error = raised
         at = self._clock.monotonic()

@@ -119,7 +119,7 @@ def test_hostile_certificates_in_a_list(x5c: object) -> None:
     listing.add(
         {"value": [{"id": "B2C_1A_Bad", "keys": [{"x5c": x5c}]}, {"id": "B2C_1A_Good", "keys": [{"x5c": [LEAF]}]}]}
     )
-    found = listing.found()
+    found = listing.found().wanted
     assert all(isinstance(each, Keyset) for each in found.values())
     good = found["B2C_1A_Good"]
     assert isinstance(good, Keyset)

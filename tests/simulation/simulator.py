@@ -12,13 +12,14 @@ on the way happens at that instant.
 """
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
 from rotator.shell.jobs import InlineExecutor, JobQueue
@@ -133,9 +134,15 @@ class SimulatedTenant:
         """A keyset as it really is."""
         return self._versions[keyset_id][-1][1]
 
-    def list_keysets(self, wanted: Collection[str]) -> Mapping[str, Keyset | RequestError]:
+    def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         with self._request("list_keysets", ""):
-            return {keyset_id: self._read(keyset_id) for keyset_id in wanted if keyset_id in self._versions}
+            found = {keyset_id: self._read(keyset_id) for keyset_id in wanted if keyset_id in self._versions}
+            others = [keyset_id for keyset_id in self._versions if keyset_id not in found] if max_others else []
+            return Listed(
+                wanted=found,
+                others={keyset_id: self._read(keyset_id) for keyset_id in others[:max_others]},
+                left_out=max(len(others) - max_others, 0),
+            )
 
     def fetch(self, keyset_id: str) -> Keyset:
         with self._request("fetch", keyset_id):
