@@ -133,6 +133,7 @@ class Program:
 def wire(
     path: Path,
     *,
+    text: bytes | None = None,
     revise: Callable[[Settings], Settings] = lambda settings: settings,
     for_table: bool = False,
     clock: SystemClock | None = None,
@@ -142,6 +143,7 @@ def wire(
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
 
+    text:      the configuration, where it is not in a file; *path* is what messages call it then
     revise:    changes each configuration that is read
     for_table: a person reads the log beside a table: lines are readable unless the configuration wants
         JSON, and outcomes are not logged, since the table has them
@@ -152,7 +154,7 @@ def wire(
         ConfigError: the configuration is invalid.
 
     """
-    sources = Sources(path, revise)
+    sources = Sources(path, revise, text)
     settings = sources.load()
     clock = clock or SystemClock()
     redactor, events = Redactor(), Stream()
