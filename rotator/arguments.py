@@ -135,6 +135,7 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     _selection(to)
     to.add_argument("--brief", action="store_true", help="a line for each keyset")
     to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
+    to.add_argument("--all", action="store_true", help="also the keysets of the tenants that are not configured")
     to.add_argument("--watch", action="store_true", help="look again every 30 seconds, until Ctrl-C")
 
 

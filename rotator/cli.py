@@ -106,7 +106,7 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
 
     if options.dry_run:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
-    look = inspect.Look(is_brief=options.brief, only_problems=options.problems)
+    look = inspect.Look(is_brief=options.brief, only_problems=options.problems, has_others=options.all)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
 
 

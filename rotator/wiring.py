@@ -17,6 +17,7 @@ from pathlib import Path
 from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
+from rotator.core.inventory import MAX_INVENTORY
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
@@ -126,7 +127,12 @@ class Program:
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
         return Tenant(
-            name=name, id=tenant_id, policies=policies, keysets=keysets, writing=also(directories, self.writing)
+            name=name,
+            id=tenant_id,
+            policies=policies,
+            keysets=keysets,
+            writing=also(directories, self.writing),
+            max_others=MAX_INVENTORY if tenant.observe_others else 0,
         )
 
 

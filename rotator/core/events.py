@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from rotator.core.drift import Change
 from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.exchange import Exchange
+from rotator.core.inventory import Inventory
 from rotator.core.lease import ElectionEvent
 from rotator.core.outcome import Outcome
 from rotator.core.status import KeysetStatus
@@ -38,6 +40,22 @@ class Changed:
     tenant: str
     before: KeysetStatus
     after: KeysetStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetChanged:
+    """Others changed a configured keyset between two looks."""
+
+    tenant: str
+    keyset: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryTaken:
+    """A list showed the keysets of a tenant that are not configured."""
+
+    inventory: Inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +148,8 @@ class ConfigRejected:
 Event: TypeAlias = (
     Looked
     | Changed
+    | KeysetChanged
+    | InventoryTaken
     | SweepFinished
     | RequestFinished
     | RequestRetried

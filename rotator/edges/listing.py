@@ -18,6 +18,7 @@ from rotator.edges.answers import MAX_TEXT, Json, keyset_or_error, origin, unrea
 MAX_KEYSETS = 10_000  # in one list, over all its pages
 MAX_KEYS = 25_000  # of the wanted keysets together, and of the others: they are kept, and take some 300 bytes each
 MAX_PAGES = 200
+BACKUP = ".bak"  # ends the id of a backup that B2C keeps of a deleted keyset
 
 Found = Keyset | RequestError
 
@@ -59,6 +60,9 @@ class Listing:
             if name := self._names.get(listed.lower()):
                 found = self._exact if listed == name else self._similar
                 found[name] = _ambiguous(name) if name in found else self._parsed(name, item)
+            elif len(listed) <= MAX_TEXT and listed.lower().endswith(BACKUP):
+                if self._max_others or listed[: -len(BACKUP)].lower() in self._names:
+                    self._backups.append(listed)
             elif self._max_others:
                 self._add_other(listed, item)
 
@@ -71,9 +75,6 @@ class Listing:
 
     def _add_other(self, listed: str, item: Json) -> None:
         """Read a keyset that is not wanted, if there is room: it must not cost the wanted ones anything."""
-        if len(listed) <= MAX_TEXT and listed.lower().endswith(".bak"):
-            self._backups.append(listed)
-            return
         has_room = len(self._others) < self._max_others and self._other_keys <= MAX_KEYS
         if not has_room or len(listed) > MAX_TEXT or listed in self._others:
             self._left_out += 1

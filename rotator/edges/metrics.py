@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import (
     ConfigRejected,
@@ -30,6 +31,7 @@ from rotator.core.events import (
     Event,
     JobFailed,
     JobMissed,
+    KeysetChanged,
     Looked,
     RequestFinished,
     RequestRetried,
@@ -91,6 +93,8 @@ class Metrics:
             for tenant, keyset in self._counted - configured:
                 for outcome in ROTATIONS:
                     self._instruments.rotations.remove(tenant, keyset, outcome)
+                for change in ChangeKind:
+                    self._instruments.changes.remove(tenant, keyset, change.value)
             self._counted = set(configured)
             self._follow_tenants({tenant for tenant, _ in configured})
             for tenant in tuple(self._expiries):
@@ -135,6 +139,8 @@ class Metrics:
         match event:
             case Looked(outcome=outcome):
                 self._looked(outcome)
+            case KeysetChanged():
+                self._changed(event)
             case SweepFinished():
                 self._swept(event)
             case RequestFinished():
@@ -206,6 +212,13 @@ class Metrics:
                 case Held() | Planned() | Rotated():
                     pass
 
+    def _changed(self, event: KeysetChanged) -> None:
+        """Count changes by others; a keyset that has left the configuration meanwhile leaves no series."""
+        with self._naming:
+            if (event.tenant, event.keyset) in self._counted:
+                for change in event.changes:
+                    self._instruments.changes.labels(event.tenant, event.keyset, change.kind.value).inc()
+
     def _swept(self, event: SweepFinished) -> None:
         has = self._instruments
         is_failed = event.late > 0 or any(isinstance(outcome, Failed) for outcome in event.outcomes)
@@ -245,7 +258,9 @@ class Metrics:
         return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
 
     def _keysets(self) -> bytes:
-        return "".join(keyset_series(PREFIX, self._store.statuses(), self._clock(), self._stale)).encode()
+        return "".join(
+            keyset_series(PREFIX, self._store.statuses(), self._clock(), self._stale, self._store.inventories())
+        ).encode()
 
 
 def _understood(accept: str) -> str:

@@ -10,11 +10,12 @@ Sources: "Exposition formats" (Prometheus documentation); OpenMetrics 1.0, "Text
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from rotator.core.assessment import Assessment
-from rotator.core.keyset import NEVER, KeyState
+from rotator.core.assessment import Assessment, Cover
+from rotator.core.inventory import Inventory, kind, validity
+from rotator.core.keyset import NEVER, Keyset, KeyState
 from rotator.core.outcome import Observation, reason_name
 from rotator.core.status import KeysetStatus, Name
 
@@ -34,7 +35,7 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
     ),
     "certificate_expiration": (
         "When the certificate that is valid longest, or another one of its chain, expires; absent without one.",
-        lambda observation, _, __: _certificate_end(observation),
+        lambda observation, _, __: _certificate_end(observation.keyset),
     ),
     "rotation_due": (
         "From when on the next key may be generated.",
@@ -49,26 +50,44 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
 }
 
 
-def _certificate_end(observation: Observation) -> datetime | None:
-    key = observation.keyset.certified if observation.keyset else None
+def _certificate_end(keyset: Keyset | None) -> datetime | None:
+    key = keyset.certified if keyset else None
     return key.certificate.chain_not_after if key is not None and key.certificate is not None else None
 
 
 _Labels = tuple[str, str]
 """`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
 
+_Other = tuple[_Labels, Keyset, datetime]
+"""A keyset that is not configured, and when it was seen."""
 
-def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime, stale: timedelta) -> Iterator[str]:
+
+def keyset_series(
+    prefix: str,
+    entries: Mapping[Name, KeysetStatus],
+    now: datetime,
+    stale: timedelta,
+    inventories: Sequence[Inventory] = (),
+) -> Iterator[str]:
     """
     The lines, each with its end, of every metric of the keysets that are on the status store.
 
-    prefix: of every metric's name
-    stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
+    prefix:      of every metric's name
+    stale:       how old an observation may be; a keyset that was not seen for longer has no more than its name
+    inventories: the keysets that are not configured, which have nothing where they were not seen for longer
     """
     labels = {name: (f'keyset="{_escaped(name[1])}"', f'tenant="{_escaped(name[0])}"') for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
+    ]
+
+    others = [
+        ((f'keyset="{_escaped(of.id)}"', f'tenant="{_escaped(each.tenant)}"'), of.keyset, each.now)
+        for each in inventories
+        if now - each.now <= stale
+        for of in each.keysets
+        if of.keyset is not None
     ]
 
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
@@ -77,9 +96,15 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
         for labels, value in samples:
             yield f"{full}{{{labels}}} {float(value)!r}\n"
 
-    yield from family("info", "What is configured; always 1.", _info(known))
+    yield from family(
+        "info", "What is configured, or only observed (inventory); always 1.", [*_info(known), *_others_info(others)]
+    )
     for name, (text, read) in _INSTANTS.items():
-        yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
+        samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
+        yield from family(f"{name}_timestamp_seconds", text, samples)
+    yield from family(
+        "undated", "1 where the key in use has no expiry, and nothing replaces it.", _undated(fresh, others, now)
+    )
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
     yield from family(
         "notes",
@@ -113,6 +138,37 @@ def _instants(fresh: Iterable[tuple[_Labels, Observation]], read: _Read, now: da
             yield ",".join(labels), instant.timestamp()
 
 
+def _others_info(others: Iterable[_Other]) -> Iterator[tuple[str, float]]:
+    for (keyset, tenant), seen, _ in others:
+        kty, use = kind(seen)
+        yield f'{keyset},kty="{kty or ""}",mode="inventory",{tenant},use="{use or ""}"', 1
+
+
+def _other_instants(others: Iterable[_Other], name: str, now: datetime) -> Iterator[tuple[str, float]]:
+    """Those of the instants that a keyset without a rotation policy has."""
+    for labels, seen, at in others:
+        match name:
+            case "coverage_end":
+                instant = validity(seen, now).end
+            case "certificate_expiration":
+                instant = _certificate_end(seen)
+            case "last_observed":
+                instant = at
+            case _:
+                return
+        if instant is not None:
+            yield ",".join(labels), instant.timestamp()
+
+
+def _undated(
+    fresh: Iterable[tuple[_Labels, Observation]], others: Iterable[_Other], now: datetime
+) -> Iterator[tuple[str, float]]:
+    for labels, observation in fresh:
+        yield ",".join(labels), observation.assessment is not None and observation.assessment.cover is Cover.ENDLESS
+    for labels, seen, _ in others:
+        yield ",".join(labels), validity(seen, now).cover is Cover.ENDLESS
+
+
 def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
     """As they are now: a key that has ended since the look is in use no more."""
     for (keyset, tenant), observation in fresh:
@@ -124,8 +180,8 @@ def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterat
 def _notes(fresh: Iterable[tuple[_Labels, Observation]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), observation in fresh:
         notes = observation.assessment.notes if observation.assessment else ()
-        for kind, number in Counter(note.kind for note in notes).items():
-            yield f'{keyset},note="{kind}",{tenant}', number
+        for which, number in Counter(note.kind for note in notes).items():
+            yield f'{keyset},note="{which}",{tenant}', number
 
 
 def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:

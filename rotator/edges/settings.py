@@ -176,6 +176,9 @@ class TenantSettings(Section):
     ] = "global"
     credential: CredentialSettings
     hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
+    observe_others: bool = Field(
+        default=False, description="observe the keysets that are not listed, too, 500 at most; they are never written"
+    )
     keysets: tuple[KeysetSettings, ...] = Field(min_length=1)
 
     @property

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.core.events import Event, JobFailed, Looked
+from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
@@ -21,6 +21,7 @@ from rotator.service.health import LookProgress, is_exhausted
 from rotator.service.process_store import ProcessStore, place
 from rotator.service.rendered import Rendered
 from rotator.shell.status_store import StatusStore
+from rotator.views.inventory import inventory_json, sections
 from rotator.views.page import page
 from rotator.views.process import ProcessStatus
 from rotator.views.report_json import document
@@ -105,7 +106,7 @@ class Pages:
 
     def on_event(self, event: Event) -> None:
         """Take note of what changes the pages."""
-        if isinstance(event, Looked):
+        if isinstance(event, Looked | InventoryTaken):
             self._looks += 1
 
     def routes(self) -> Mapping[str, Callable[[Request], Page]]:
@@ -154,12 +155,16 @@ class Pages:
 
     def _status_json(self) -> Page:
         found = document(self._store.outcomes(), self._now(), dry_run=self._shown().settings.dry_run)
+        inventories = self._store.inventories()
+        if inventories:
+            found["inventory"] = inventory_json(inventories, self._now())
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
 
     def _status_page(self, query: str) -> Page:
-        text = page(self._store.statuses(), self._now(), self._about(self._shown()), parse_query(query))
+        now, about = self._now(), self._about(self._shown())
+        text = page(self._store.statuses(), now, about, parse_query(query), sections(self._store.inventories(), now))
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
     def _about(self, shown: Shown) -> ProcessStatus:

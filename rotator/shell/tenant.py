@@ -52,8 +52,9 @@ class Tenant:
     """
     One tenant.
 
-    name: what the configuration calls it; a label, which may come to mean another tenant
-    id:   which tenant it is
+    name:       what the configuration calls it; a label, which may come to mean another tenant
+    id:         which tenant it is
+    max_others: how many keysets are observed that are not configured
     """
 
     name: str
@@ -61,3 +62,4 @@ class Tenant:
     policies: tuple[RotationPolicy, ...]
     keysets: Keysets
     writing: Writing
+    max_others: int = 0

@@ -18,6 +18,7 @@ from simulation.simulator import SimulatedClock, SimulatedTenant
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import Looked
 from rotator.core.hold import PolicyHold
+from rotator.core.inventory import Inventory, InventoryKeyset
 from rotator.core.keyset import Key
 from rotator.core.look import judge
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
@@ -94,6 +95,7 @@ def test_series_are_read_back(parse: Callable[[str], Any], end: str) -> None:
     expected: dict[tuple[str, ...], float] = {
         ("info", "RSA", "rotate", "sig"): 1,
         **{(f"{name}_timestamp_seconds",): instant.timestamp() for name, instant in instants.items()},
+        ("undated",): 0,
         **{("keys", state): count for state, count in states.items()},
         ("outcome", "held", "not_due"): 1,
         ("consecutive_failures",): 0,
@@ -192,3 +194,37 @@ def test_series_of_a_hold() -> None:
     expected = [f'keyset_hold_until_timestamp_seconds{{keyset="B2C_1A_X",tenant="contoso"}} {hold.ends.timestamp()}']
     assert lines(hold.ends - SECOND, hold=hold) == expected
     assert lines(hold.ends, hold=hold) == []
+
+
+@FORMATS
+def test_series_of_an_inventory(parse: Callable[[str], Any], end: str) -> None:
+    """Keysets that are not configured have their ends; what cannot be read, or was not seen for long, has nothing."""
+    certificate = certified(key("c", T0 - DAY, T0 + 364 * DAY))
+    keysets = (
+        InventoryKeyset(id="B2C_1A_Saml", keyset=keyset(certificate)),
+        InventoryKeyset(id='B2C_1A_"net"', keyset=keyset(replace(key("net", None, None), kty="OCT", use=None))),
+        InventoryKeyset(id="B2C_1A_Odd", keyset=None, problem="keys is not a list"),
+    )
+    taken = Inventory(tenant="contoso", tenant_id=tenant_id(), now=T0, keysets=keysets, left_out=0, backups=0)
+
+    def samples(now: datetime) -> dict[tuple[str, ...], float]:
+        text = "".join(keyset_series("x_", {}, now, 2 * HOUR, [taken]))
+        found = {}
+        for family in parse(text + end):
+            for sample in family.samples:
+                labels = [value for name, value in sorted(sample.labels.items()) if name != "tenant"]
+                found[sample.name.removeprefix("x_keyset_"), *labels] = sample.value
+        return found
+
+    year = (T0 + 364 * DAY).timestamp()
+    assert samples(T0) == {
+        ("info", "B2C_1A_Saml", "RSA", "inventory", "sig"): 1,
+        ("info", 'B2C_1A_"net"', "oct", "inventory", ""): 1,
+        ("coverage_end_timestamp_seconds", "B2C_1A_Saml"): year,
+        ("certificate_expiration_timestamp_seconds", "B2C_1A_Saml"): year,
+        ("last_observed_timestamp_seconds", "B2C_1A_Saml"): T0.timestamp(),
+        ("last_observed_timestamp_seconds", 'B2C_1A_"net"'): T0.timestamp(),
+        ("undated", "B2C_1A_Saml"): 0,
+        ("undated", 'B2C_1A_"net"'): 1,
+    }
+    assert samples(T0 + 2 * HOUR + SECOND) == {}

@@ -1,6 +1,7 @@
 """`discover` on tenants made after real ones: what it prints is a configuration, and nothing is written."""
 
 import io
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -97,6 +98,48 @@ def test_discover_of_600_keysets_over_pages(bench: Bench) -> None:
     assert len(saved(bench, run.out)) == 601
     assert len(bench.asked(Operation.LIST_KEYSETS)) == 7
     assert bench.check().code == 0
+
+
+def test_status_shows_what_is_not_configured(bench: Bench) -> None:
+    """With --all there is a row for each, from the same request; without it there is none."""
+    begin(bench)
+    run = bench.run("status", "--all")
+    assert run.code == 0, run.err
+    text = " ".join(run.out.split())
+    assert "contoso: 7 keysets not configured; 1 backup (.bak)" in text
+    assert "B2C_1A_SamlMessageSigning RSA: covered until " in text
+    assert "certificate CN=saml.contoso.com, expires 2031-01-01T00:00:00Z" in text
+    assert "B2C_1A_FacebookSecret oct sig: no end" in text
+    assert len(bench.asked(Operation.LIST_KEYSETS)) == 1
+    document = bench.run("status", "--all", "--output", "json").document
+    (inventory,) = document["inventory"]
+    rows = {row["keyset"]: row for row in inventory["keysets"]}
+    assert (inventory["tenant"], inventory["left_out"], inventory["backups"]) == ("contoso", 0, 1)
+    assert rows["B2C_1A_SamlMessageSigning"]["certificate_expires"] == "2030-07-02T12:00:00Z"
+    assert rows["B2C_1A_Empty"]["cover"] == "none"
+    without = bench.run("status")
+    assert "not configured" not in without.out
+    assert "inventory" not in bench.run("status", "--output", "json").document
+
+
+def test_daemon_observes_what_is_not_configured(bench: Bench) -> None:
+    """Metrics, page and JSON show at most 500 keysets of a tenant, from the sweep's own request."""
+    others = tuple(KeysetSeed(id=f"B2C_1A_Keyset{number}", keys=(key(age=10),)) for number in range(503))
+    bench.begin(Tenant(keysets=(fresh(),), others=(*others, SEED[-1])))
+    bench.content["tenants"][0]["observe_others"] = True
+    bench.write()
+    daemon = bench.start()
+    daemon.log("sweep.finished")
+    assert len(bench.asked(Operation.LIST_KEYSETS)) == 1
+    assert daemon.get("/metrics").text.count('mode="inventory"') == 500
+    (inventory,) = json.loads(daemon.get("/status.json").text)["inventory"]
+    assert (len(inventory["keysets"]), inventory["left_out"], inventory["backups"]) == (500, 3, 1)
+    page = daemon.get("/").text
+    title = (
+        "contoso: 500 keysets not configured; 3 more are not observed (at most 500 of a tenant are); 1 backup (.bak)"
+    )
+    assert title in page.replace("<wbr>", "")
+    assert "B2C_1A_Keyset0" in page.replace("<wbr>", "")
 
 
 def directly(bench: Bench, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:

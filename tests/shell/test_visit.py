@@ -197,9 +197,9 @@ def test_look_only_reads() -> None:
 class Spoilt(SimulatedTenant):
     """Lists one keyset that can't be read, and one that is a bug."""
 
-    def list_keysets(self, wanted: Any) -> Any:
+    def list_keysets(self, wanted: Any, max_others: int = 0) -> Any:
         found = {
-            **super().list_keysets(wanted).wanted,
+            **super().list_keysets(wanted, max_others).wanted,
             "B2C_1A_Unreadable": refusal(FailureKind.UNREADABLE),
             "B2C_1A_Bug": Keyset(id="B2C_1A_Bug", keys=None),  # type: ignore[arg-type]
         }
