@@ -105,6 +105,7 @@ def keyset_series(
     yield from family(
         "undated", "1 where the key in use has no expiry, and nothing replaces it.", _undated(fresh, others, now)
     )
+    yield from family("expires_timestamp_seconds", "The end that is configured (expires).", _expires(known))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
     yield from family(
         "notes",
@@ -136,6 +137,12 @@ def _instants(fresh: Iterable[tuple[_Labels, Observation]], read: _Read, now: da
         instant = read(observation, observation.assessment, now) if observation.assessment else None
         if instant is not None and instant != NEVER:
             yield ",".join(labels), instant.timestamp()
+
+
+def _expires(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+    for labels, entry in known:
+        if entry.policy.expires is not None:
+            yield ",".join(labels), entry.policy.expires.timestamp()
 
 
 def _others_info(others: Iterable[_Other]) -> Iterator[tuple[str, float]]:

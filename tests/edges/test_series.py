@@ -228,3 +228,17 @@ def test_series_of_an_inventory(parse: Callable[[str], Any], end: str) -> None:
         ("undated", 'B2C_1A_"net"'): 1,
     }
     assert samples(T0 + 2 * HOUR + SECOND) == {}
+
+
+def test_series_of_an_end_that_is_configured() -> None:
+    """It is there whether the keyset was seen or not."""
+    tenant = Tenant(
+        name="contoso",
+        id=tenant_id(),
+        policies=(replace(POLICY, expires=T0 + DAY), replace(POLICY, keyset_id="B2C_1A_Other")),
+        keysets=SimulatedTenant(SimulatedClock(T0), ()),
+        writing=guarded(()),
+    )
+    text = written(StatusStore(lambda _: None, [tenant]))
+    (found,) = re.findall(r"x_keyset_expires_timestamp_seconds\{.*\} (.*)", text)
+    assert float(found) == (T0 + DAY).timestamp()

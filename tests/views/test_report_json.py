@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from core.builders import certified
 from views.cases import NOW, failed, key, looked_at, policy
@@ -44,7 +45,8 @@ def test_status_document_shows_certificates() -> None:
         certified(key("read", -5, 365), chain=NOW + timedelta(days=30)),
         replace(key("unread", -1, 365), has_certificate=True),
     )
-    (found,) = status_document([looked_at(*keys)], NOW, dry_run=False)["keysets"]  # type: ignore[misc, attr-defined]
+    document: Any = status_document([looked_at(*keys)], NOW, dry_run=False)
+    (found,) = document["keysets"]
     bare, read, unread = (each["certificate"] for each in found["keys"])
     assert bare is None
     assert read == {
