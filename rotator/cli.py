@@ -4,14 +4,15 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, Parser, parser
 
 __all__ = ["entry", "main", "parser"]
 
+_T = TypeVar("_T")
 STDERR = 2  # the last of the standard streams
 
 
@@ -34,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config":
             return _configure(path, options)
-        case "status":
-            return _inspect(path, options)
-        case _ if options.once or options.dry_run:
+        case "simulate":
+            return _simulate(root, path, options)
+        case _ if options.command == "status" or options.once or options.dry_run:
             return _inspect(path, options)
         case _:
             pass
@@ -53,6 +54,8 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
     for name in ("output", "tenant", "keyset"):
+        if name == "output" and options.command == "simulate":
+            continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
     if options.command == "status" and options.watch and "output" in options and options.output == "json":
@@ -87,6 +90,40 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
     look = inspect.Look(is_brief=options.brief, only_problems=options.problems)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
+
+
+def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:
+    from rotator.commands import simulate  # noqa: PLC0415 - as above
+    from rotator.edges.config_changes import parse_change  # noqa: PLC0415
+    from rotator.simulation.outage import parse_outage  # noqa: PLC0415
+
+    output = getattr(options, "output", "table")
+    if options.compare is not None and output not in ("table", "json"):
+        root.error("--compare needs --output table or json")
+    return simulate.run(
+        simulate.Call(
+            path=path,
+            years=options.years,
+            live=options.live,
+            seed=options.seed,
+            outages=_parsed(root, "--outage", options.outage, parse_outage),
+            changes=_parsed(root, "--set", options.set, parse_change),
+            output=output,
+            check=options.check,
+            compare=options.compare,
+        )
+    )
+
+
+def _parsed(root: Parser, option: str, texts: Sequence[str], parse: Callable[[str], _T]) -> tuple[_T, ...]:
+    """What an option that may come several times says; one that is not valid ends the program."""
+    found = []
+    for text in texts:
+        try:
+            found.append(parse(text))
+        except ValueError as error:
+            root.error(f"{option} {text}: {error}")
+    return tuple(found)
 
 
 def _emulate(root: Parser, options: argparse.Namespace) -> int:

@@ -21,6 +21,8 @@ from rotator.service.health import LookProgress, is_exhausted
 from rotator.service.process_store import ProcessStore, place
 from rotator.service.rendered import Rendered
 from rotator.shell.status_store import StatusStore
+from rotator.views.ics import CONTENT_TYPE, render_ics
+from rotator.views.ics_events import events_of_statuses
 from rotator.views.page import page
 from rotator.views.process import ProcessStatus
 from rotator.views.report_json import document
@@ -30,6 +32,7 @@ from rotator.wiring import Program
 
 CHART_CONFIG = "/etc/rotator/rotator.yaml"  # where the chart mounts the configuration
 STATUS_JSON = "/status.json"
+CALENDAR = "/calendar.ics"
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
 
 
@@ -101,6 +104,7 @@ class Pages:
         self._rendering = threading.Lock()  # one page at a time: looks need the processor, too
         self._page = Rendered(lambda: self._status_page(""), self._version, self._rendering)
         self._json = Rendered(self._status_json, self._version, self._rendering)
+        self._calendar = Rendered(self._ics, self._version, self._rendering)
         self._exposing = threading.Lock()  # apart from the pages: a scrape must not wait for one
 
     def on_event(self, event: Event) -> None:
@@ -110,7 +114,8 @@ class Pages:
 
     def routes(self) -> Mapping[str, Callable[[Request], Page]]:
         """What answers each path."""
-        return {
+        calendar = {CALENDAR: lambda _: self._calendar.get()} if self._shown().settings.http.calendar else {}
+        return calendar | {
             "/metrics": self._exposition,
             "/healthz": lambda _: self._health(),
             "/readyz": lambda _: self._ready(),
@@ -157,6 +162,11 @@ class Pages:
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
+
+    def _ics(self) -> Page:
+        statuses = ((name[0], status) for name, status in self._store.statuses().items())
+        now = self._now()
+        return self._redacted(render_ics(events_of_statuses(statuses, now), now), CONTENT_TYPE)
 
     def _status_page(self, query: str) -> Page:
         text = page(self._store.statuses(), self._now(), self._about(self._shown()), parse_query(query))
