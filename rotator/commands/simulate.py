@@ -71,7 +71,7 @@ def run(call: Call, now: datetime | None = None) -> int:
     simulated = _simulate(call, settings, found, start, line)
     compared = None if other is None else _simulate(call, other, found, start, line)
     line.show("")
-    say(_report(call, simulated, compared).rstrip("\n") if call.output != "ics" else _report(call, simulated, None))
+    say(_report(call, simulated, compared).removesuffix("\n"))  # `say` ends the last line
     return _verdict(simulated) if call.check else Exit.OK
 
 
@@ -108,7 +108,7 @@ def _report(call: Call, simulated: Simulated, compared: Simulated | None) -> str
     if compared is not None:
         if call.output == "json":
             return json.dumps(comparison_json(simulated, compared), indent=2)
-        return comparison_table(simulated, compared, (str(call.path), str(call.compare)))
+        return comparison_table(simulated, compared, (f"- {call.path}", f"+ {call.compare}"))
     match call.output:
         case "json":
             return json.dumps(simulation_json(simulated), indent=2)

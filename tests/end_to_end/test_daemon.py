@@ -7,6 +7,7 @@ import socket
 import time
 from datetime import datetime, timedelta
 
+import icalendar
 import pytest
 from end_to_end.harness import Bench, Keyset, Running, Tenant, due, fresh, lapsed, overdue
 
@@ -235,6 +236,21 @@ def test_daemon_page_that_is_none(bench: Bench, path: str) -> None:
     """Anything that is no page of the interface is 404."""
     bench.begin(Tenant(keysets=(fresh(),)))
     assert bench.start().get(path).status == 404
+
+
+def test_daemon_calendar(bench: Bench) -> None:
+    """It is served where the configuration says so, and elsewhere there is no such page."""
+    bench.begin(Tenant(keysets=(fresh("B2C_1A_One"),)))
+    assert ready(bench.start()).get("/calendar.ics").status == 404
+    bench.content["http"] = {"host": "127.0.0.1", "port": 0, "calendar": True}
+    bench.write()
+    page = ready(bench.start()).get("/calendar.ics")
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
+    events = icalendar.Calendar.from_ical(page.text).walk("VEVENT")
+    made = [each for each in events if str(each["STATUS"]) == "CONFIRMED"]
+    assert len(made) == 2
+    assert len(events) > 10
+    assert {"contoso/B2C_1A_One" in str(each["SUMMARY"]) for each in events} == {True}
 
 
 def test_daemon_page_with_a_query(bench: Bench) -> None:
