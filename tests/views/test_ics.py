@@ -16,9 +16,7 @@ from rotator.views.ics import MAX_OCTETS, IcsEvent, render_ics
 from rotator.views.ics_events import events_of_statuses, freezes
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=200)
-INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(
-    lambda instant: instant.replace(tzinfo=UTC, microsecond=0)
-)
+INSTANTS = st.integers(946_684_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 
 
 def event(begin: datetime | date = T0, end: datetime | date = T0 + HOUR, **more: object) -> IcsEvent:
@@ -90,10 +88,10 @@ def test_made_and_planned_keys_and_freezes() -> None:
     found = read(text)
     first = next(each for each in found if each.decoded("DTSTART") == T0)
     assert first.decoded("DTEND") - first.decoded("DTSTART") == HOUR
-    assert (str(first["STATUS"]), int(first["SEQUENCE"])) == ("CONFIRMED", 1)
+    assert (str(first["STATUS"]), int(str(first["SEQUENCE"]))) == ("CONFIRMED", 1)
     assert f"contoso/{KEYSET_ID}" in str(first["SUMMARY"])
     planned = [each for each in found if str(each["STATUS"]) == "TENTATIVE"]
-    assert {int(each["SEQUENCE"]) for each in planned} == {0}
+    assert {int(str(each["SEQUENCE"])) for each in planned} == {0}
     assert T0 + POLICY.rotate_every in [each.decoded("DTSTART") for each in planned]
     expires = (T0 + POLICY.validity).date()
     days = [(each.decoded("DTSTART"), each.decoded("DTEND")) for each in found]
@@ -113,7 +111,7 @@ def test_uid_stays_when_a_planned_key_is_made() -> None:
 
     planned, made = at_activation(before, 1), at_activation(after, 2)
     assert planned["UID"] == made["UID"]
-    assert int(planned["SEQUENCE"]) < int(made["SEQUENCE"])
+    assert int(str(planned["SEQUENCE"])) < int(str(made["SEQUENCE"]))
 
 
 def test_freezes_of_a_span() -> None:
