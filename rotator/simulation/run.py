@@ -19,9 +19,8 @@ from datetime import datetime, timedelta
 from rotator.core.events import Event, JobFailed, Looked
 from rotator.core.history import KeysetHistory, Outage, RecordedKey, Simulated
 from rotator.core.keyset import NEVER, Keyset
-from rotator.core.outcome import Held, Observation, Outcome, Rotated
+from rotator.core.outcome import Rotated
 from rotator.core.policy import RotationPolicy
-from rotator.core.reasons import Reason, Refusal
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.shell.gates import RunawayGate, guarded, not_stopping
@@ -29,6 +28,7 @@ from rotator.shell.jobs import InlineExecutor, JobQueue
 from rotator.shell.loop import Loop
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant
+from rotator.simulation.changes import next_change
 from rotator.simulation.clock import JumpingClock
 from rotator.simulation.keysets import LivingKeysets
 
@@ -216,38 +216,3 @@ class TenantLife:
             policy=policy,
             keys=tuple(sorted(recorded, key=lambda each: (each.key.activates, each.key.expires))),
         )
-
-
-def next_change(outcome: Outcome) -> datetime:
-    """
-    The first instant at which another look may lead to something else than *outcome*.
-
-    It is the instant of the look itself where the next sweep must look again.
-    """
-    observation = outcome.observation
-    match outcome:
-        case Held(reason=reason) if not isinstance(reason, Refusal):
-            pass
-        case Rotated():
-            pass
-        case _:
-            return observation.now
-    keyset, assessment = observation.keyset, observation.assessment
-    if (
-        keyset is None
-        or assessment is None
-        or any(key.nbf is None and key.is_valid(observation.now) for key in keyset.keys)
-    ):
-        return observation.now  # what a key without nbf leads to depends on the time of the look
-    renewal_due = assessment.plan.renewal_due
-    if outcome.reason is Reason.NOT_DUE and not (assessment.at_risk or assessment.notes):
-        return renewal_due  # keys of an unbroken chain take over without a change of the plan
-    return min(_changes(observation, keyset, renewal_due), default=NEVER)
-
-
-def _changes(observation: Observation, keyset: Keyset, renewal_due: datetime) -> Iterator[datetime]:
-    hold = observation.policy.hold
-    instants = [renewal_due, *(date for key in keyset.keys for date in (key.nbf, key.exp) if date is not None)]
-    if hold is not None:
-        instants.append(hold.ends)
-    return (each for each in instants if each > observation.now)
