@@ -1,10 +1,11 @@
-"""
+r"""
 Lives of seconds, hundreds of rotations, and every kind of fault coming and going.
 
 ::
 
-    pytest tests/fault_storm                                     one round, as always
-    SOAK_FLEET=4 SOAK_ROUNDS=12 SOAK_SECONDS=90 pytest -s tests/fault_storm   thousands of rotations, each round with other faults
+    pytest tests/fault_storm                       one round, as always
+    SOAK_FLEET=4 SOAK_ROUNDS=12 SOAK_SECONDS=90 \
+    pytest -s tests/fault_storm                    thousands of rotations, each round with other faults
 
 Two daemons were started by mistake on the same tenants; a third has tenants of its own.
 Seconds stand for what takes days and weeks in earnest, so races are far likelier here.
