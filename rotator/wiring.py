@@ -23,12 +23,13 @@ from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
 from rotator.edges.config import Sources
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http, TransportFactory, trust
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Redactor
-from rotator.edges.settings import CredentialSettings, Settings, TenantSettings
+from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock

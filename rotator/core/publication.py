@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from rotator.core.errors import Failure
 from rotator.core.keyset import Key, Keyset
 
 PROBES = 3
@@ -54,12 +55,15 @@ class Probe:
     listed:      by policy, the keys that its JWKS lists; a policy whose JWKS could not be read is absent
     token:       None where none was fetched
     active_kids: by keyset, the kid that getActiveKey named; None where it named none
+    failures:    by policy, why its JWKS could not be read; `token_failure`: why no token could be fetched
     """
 
     now: datetime
     listed: Mapping[str, tuple[PublishedKey, ...]] = field(default_factory=dict)
     token: Token | None = None
     active_kids: Mapping[str, str | None] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    token_failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

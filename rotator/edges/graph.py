@@ -170,6 +170,26 @@ class GraphKeysets:
         """
         self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
 
+    def active_kid(self, keyset_id: str) -> str | None:
+        """
+        The kid of the key that the service takes for the active one; None where it names none.
+
+        Raises:
+            RequestError: it could not be asked.
+
+        """
+        try:
+            answer = self._once("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
+        except RequestError as error:
+            # Without a valid key the service answers with one of these statuses: which, is not documented.
+            if error.failure.kind in (FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST):
+                return None
+            raise
+        if not answer.body.strip():
+            return None
+        kid = unwrapped(parse_object(answer)).get("kid")
+        return kid if is_text(kid) and kid else None
+
     def _url(self, *path: str) -> str:
         return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
 

@@ -5,7 +5,7 @@ Names, units and defaults are part of the interface. Messages never repeat a
 value, since one of them could be a secret in the wrong place.
 """
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,8 +15,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.text import format_span
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
 from rotator.edges.setting_types import KeysetId, Root, Section, SomeSpan, Span, TenantId
+from rotator.edges.sign_in_settings import SignInSettings, sign_in_url
 
 PREFIX = "ROTATOR_"
 
@@ -91,31 +93,6 @@ CLOUDS = {
 """Source: "Microsoft Graph national cloud deployments"."""
 
 
-class CredentialSettings(Section):
-    """Who the program is; the secret itself is in another file, or in a variable."""
-
-    client_id: str = Field(min_length=1)
-    client_secret_file: Path | None = None
-    client_secret_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    client_secret_expires: date | None = Field(
-        default=None, description="the day on which the client secret expires, for the metric and its alert"
-    )
-    certificate_file: Path | None = Field(
-        default=None, description="a PEM file with the private key and the certificate"
-    )
-    federated_token_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        secrets = ("client_secret_file", "client_secret_env", "certificate_file", "federated_token_file")
-        given = [name for name in secrets if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise PydanticCustomError("credential", "needs exactly one of {names}", {"names": ", ".join(secrets)})
-        if self.client_secret_expires is not None and not given[0].startswith("client_secret"):
-            raise PydanticCustomError("credential", "client_secret_expires needs a client secret")
-        return self
-
-
 def _cloud_form(value: object) -> str:
     return "name" if isinstance(value, str) else "roots"
 
@@ -130,7 +107,22 @@ class TenantSettings(Section):
         Discriminator(_cloud_form),
     ] = "global"
     credential: CredentialSettings
+    sign_in: SignInSettings | None = Field(
+        default=None, description="where relying parties look for the keys; not given: nothing is probed"
+    )
     keysets: tuple[KeysetSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_sign_in_host(self) -> Self:
+        if self.sign_in is not None and self.sign_in_url is None:
+            raise PydanticCustomError("sign_in", "sign_in needs a url, since tenant_id does not name the sign-in host")
+        return self
+
+    @property
+    def sign_in_url(self) -> str | None:
+        """The root of the sign-in host; None where nothing is probed."""
+        cloud = self.cloud if isinstance(self.cloud, str) else None
+        return None if self.sign_in is None else sign_in_url(self.sign_in, self.tenant_id, cloud)
 
     @property
     def roots(self) -> CloudRoots:

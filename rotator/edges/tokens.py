@@ -21,7 +21,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
@@ -108,6 +108,22 @@ class Tokens:
                     raise
                 self._token.renew = min(now + RENEWAL_RETRY, self._token.expires)
             return self._token.value
+
+    def fresh(self) -> tuple[str, timedelta]:
+        """
+        A token that is fetched now, whatever is kept, and how long it is valid.
+
+        Raises:
+            RequestError: no token can be had; the message says why.
+
+        """
+        with self._lock:
+            try:
+                token = self._acquire()
+            except RequestError:
+                self._app = None
+                raise
+            return token.value, timedelta(seconds=token.expires - self._clock.monotonic())
 
     def reject(self, token: str) -> None:
         """Forget *token*: the service refused it."""
