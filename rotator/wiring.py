@@ -30,6 +30,7 @@ from rotator.edges.http import Http, TransportFactory, trust
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Redactor
 from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.sign_in import SignIn
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
@@ -109,7 +110,44 @@ class Program:
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
-        return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing)
+        sign_in = self._sign_in(tenant, context, keysets, timeout)
+        return Tenant(
+            name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing, sign_in=sign_in
+        )
+
+    def _sign_in(
+        self, tenant: TenantSettings, context: SSLContext, keysets: GraphKeysets, timeout: Callable[[], float]
+    ) -> SignIn | None:
+        """The sign-in side of a tenant; what it says of the time never stops a write, since it has a client of its own."""
+        settings, url = tenant.sign_in, tenant.sign_in_url
+        if settings is None or url is None:
+            return None
+        http = Http(self.transport(context), clock=self.clock, on_exchange=lambda _: None, timeout=timeout)
+        canary, issuer = settings.canary, None
+        if canary is not None:
+            issuer = Tokens(
+                http,
+                authority=f"{url}/{tenant.tenant_id}/{settings.policies[0]}",
+                scope=canary.scope,
+                client_id=canary.client_id,
+                credential=_credential(canary),
+                clock=self.clock,
+                on_attempt=lambda _: None,
+                on_secret=self.redactor.register,
+                on_expiry=lambda expires: self.tell(
+                    CredentialRead(tenant=tenant.name, expires=expires, is_canary=True)
+                ),
+            )
+        return SignIn(
+            url,
+            tenant.tenant_id,
+            settings.policies,
+            http,
+            probe_interval=settings.probe_interval,
+            clock=self.clock,
+            directory=keysets,
+            issuer=issuer,
+        )
 
 
 def wire(

@@ -54,6 +54,10 @@ class FindingKind(StrEnum):
     FUTURE_KEYS_UNLISTED = "future_keys_unlisted"
 
 
+INFORMATION = frozenset({FindingKind.POLICIES_DISAGREE, FindingKind.FUTURE_KEYS_UNLISTED})
+"""The findings that nobody has to act on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """

@@ -1,9 +1,12 @@
 """What is known of a keyset, and how an outcome changes it."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from rotator.core.outcome import Failed, Held, Observation, Outcome
 from rotator.core.policy import RotationPolicy
+from rotator.core.proof import KeysetProof, prove
+from rotator.core.publication import Evidence
 from rotator.core.reasons import Refusal
 
 Name = tuple[str, str]
@@ -21,6 +24,7 @@ class KeysetStatus:
                        could have rotated the keyset disproves it
     observation:             the last one that showed the keyset, however long ago; None before that
     failures:          how many looks or rotations in a row have failed
+    evidence:          what the probes of its tenant have shown; None where there was none
     """
 
     policy: RotationPolicy
@@ -28,6 +32,14 @@ class KeysetStatus:
     effective_outcome: Outcome | None = None
     observation: Observation | None = None
     failures: int = 0
+    evidence: Evidence | None = None
+
+    def proof(self, now: datetime) -> KeysetProof | None:
+        """What probes say of the keyset at *now*; None where it is not probed, or was not seen yet."""
+        keyset = None if self.observation is None else self.observation.keyset
+        if self.evidence is None or keyset is None:
+            return None
+        return prove(self.policy, keyset, self.evidence, now)
 
     def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
         """

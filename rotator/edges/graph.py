@@ -10,7 +10,7 @@ trustFrameworkKey_v2 (update).
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
@@ -111,20 +111,35 @@ class GraphKeysets:
         """
         names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
         found: dict[str, Keyset | RequestError] = {}
+        for item in self._items():
+            listed = item.get("id")
+            if not isinstance(listed, str):
+                raise unreadable("the list of keysets has an entry without an id")
+            if name := names.get(listed.lower()):
+                found[name] = keyset_or_error(name, item)
+        return found
+
+    def kids(self) -> frozenset[str]:
+        """
+        The kids of all keysets of the tenant, with one request and one for each further page.
+
+        Raises:
+            RequestError: the tenant could not be listed.
+
+        """
+        keys = (key for item in self._items() if isinstance(listed := item.get("keys"), list) for key in listed)
+        return frozenset(str(key["kid"]) for key in keys if isinstance(key, dict) and is_text(key.get("kid")))
+
+    def _items(self) -> Iterator[Json]:
+        """The keysets of the tenant, page by page."""
         url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
                 raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
             seen.add(url)
             page = self._read("list_keysets", url)
-            for item in parse_page(page):
-                listed = item.get("id")
-                if not isinstance(listed, str):
-                    raise unreadable("the list of keysets has an entry without an id")
-                if name := names.get(listed.lower()):
-                    found[name] = keyset_or_error(name, item)
+            yield from parse_page(page)
             url = self._next(url, page)
-        return found
 
     def fetch(self, keyset_id: str) -> Keyset:
         """

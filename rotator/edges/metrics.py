@@ -40,6 +40,8 @@ from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.status import Name
 from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, Instruments, SweepOutcome
+from rotator.edges.proof_metrics import ProofMetrics
+from rotator.edges.proof_series import proof_series, proofs
 from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
 
@@ -67,6 +69,7 @@ class Metrics:
         self._stale = timedelta.max
         self.registry = registry
         self._instruments = Instruments(registry)
+        self._proof = ProofMetrics(registry, PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
 
@@ -92,6 +95,7 @@ class Metrics:
             tenants = {tenant for tenant, _ in configured}
             gone, self._tenants = self._tenants - tenants, tenants
             self._counted = set(configured)
+            self._proof.follow(frozenset(tenants))
             for tenant in gone:
                 self._instruments.skew.remove(tenant)
             for tenant in tuple(self._expiries):
@@ -122,6 +126,8 @@ class Metrics:
                 has.retries.labels(kind.value).inc()
             case TokenRequested(is_granted=is_granted):
                 has.tokens.labels("granted" if is_granted else "failed").inc()
+            case CredentialRead(tenant=tenant, expires=expires, is_canary=True):
+                self._proof.read_canary(tenant, expires)
             case CredentialRead(tenant=tenant, expires=expires):
                 with self._naming:
                     self._expiries[tenant] = expires
@@ -162,7 +168,7 @@ class Metrics:
             case LeaseRequestFailed():
                 has.renew_failures.inc()
             case _:
-                pass
+                self._proof.on_event(event)
 
     def forget_sweeps(self) -> None:
         """Have no series of the last sweep: this process has stopped leading, and it would look like news."""
@@ -214,4 +220,7 @@ class Metrics:
         return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
 
     def _keysets(self) -> bytes:
-        return "".join(keyset_series(PREFIX, self._store.statuses(), self._clock(), self._stale)).encode()
+        entries, now = self._store.statuses(), self._clock()
+        found = proofs(entries, now)
+        series = keyset_series(PREFIX, entries, found, now, self._stale)
+        return "".join((*series, *proof_series(PREFIX, entries, found))).encode()

@@ -16,7 +16,9 @@ from datetime import datetime, timedelta
 from rotator.core.assessment import Assessment
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Observation, reason_name
+from rotator.core.proof import KeysetProof
 from rotator.core.status import KeysetStatus, Name
+from rotator.edges.proof_series import escaped, finding_counts
 
 _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 """Reads an instant from the last observation, its assessment, and now."""
@@ -48,14 +50,21 @@ _Labels = tuple[str, str]
 """`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
 
 
-def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime, stale: timedelta) -> Iterator[str]:
+def keyset_series(
+    prefix: str,
+    entries: Mapping[Name, KeysetStatus],
+    found: Mapping[Name, KeysetProof],
+    now: datetime,
+    stale: timedelta,
+) -> Iterator[str]:
     """
     The lines, each with its end, of every metric of the keysets that are on the status store.
 
     prefix: of every metric's name
+    found:  what probes say of keysets
     stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
     """
-    labels = {name: (f'keyset="{_escaped(name[1])}"', f'tenant="{_escaped(name[0])}"') for name in entries}
+    labels = {name: (f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"') for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
@@ -71,7 +80,11 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     for name, (text, read) in _INSTANTS.items():
         yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    yield from family("notes", "Keys that will not take over as expected, or differ from the policy.", _notes(fresh))
+    yield from family(
+        "notes",
+        "What is wrong with keys of the keyset, or with what relying parties see of it.",
+        (*_notes(fresh), *_findings(labels, found)),
+    )
     yield from family(
         "outcome",
         "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
@@ -108,6 +121,13 @@ def _notes(fresh: Iterable[tuple[_Labels, Observation]]) -> Iterator[tuple[str, 
             yield f'{keyset},note="{kind}",{tenant}', number
 
 
+def _findings(labels: Mapping[Name, _Labels], found: Mapping[Name, KeysetProof]) -> Iterator[tuple[str, float]]:
+    for name, proof in found.items():
+        keyset, tenant = labels[name]
+        for kind, number in finding_counts(proof):
+            yield f'{keyset},note="{kind}",{tenant}', number
+
+
 def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
@@ -120,7 +140,3 @@ def _failures(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[s
     for labels, entry in known:
         if entry.outcome is not None:
             yield ",".join(labels), entry.failures
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -38,8 +38,12 @@ class Issuer(Protocol):
         ...
 
 
-class ActiveKeys(Protocol):
-    """Graph's view of which key is active. `active_kid` raises `RequestError`."""
+class Directory(Protocol):
+    """Graph's view of the keys. Each method raises `RequestError`."""
+
+    def kids(self) -> frozenset[str]:
+        """The kids of all keysets of the tenant."""
+        ...
 
     def active_kid(self, keyset_id: str) -> str | None:
         """The kid of the active key; None where the service names none."""
@@ -70,22 +74,25 @@ class SignIn:
         policies: tuple[str, ...],
         http: Http,
         *,
+        probe_interval: timedelta,
         clock: Clock,
-        active_keys: ActiveKeys,
+        directory: Directory,
         issuer: Issuer | None = None,
     ) -> None:
         """
         No request is made yet.
 
-        url:    the root of the sign-in host
-        issuer: fetches tokens of the first policy; None where none are fetched
+        url:            the root of the sign-in host
+        probe_interval: how often it is probed while something is not known
+        issuer:         fetches tokens of the first policy; None where none are fetched
         """
+        self.probe_interval = probe_interval
         self.policies = tuple(dict.fromkeys(policy.lower() for policy in policies))
         self._root = f"{url}/{tenant_id}"
         self._host = url
         self._http = http
         self._clock = clock
-        self._active_keys = active_keys
+        self._directory = directory
         self._issuer = issuer
         self._discovered: dict[str, _Discovered] = {}
 
@@ -93,6 +100,13 @@ class SignIn:
     def fetches_tokens(self) -> bool:
         """Whether it can fetch tokens."""
         return self._issuer is not None
+
+    def all_kids(self) -> frozenset[str] | None:
+        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        try:
+            return self._directory.kids()
+        except RequestError:
+            return None
 
     def probe(self, *, with_token: bool, ask_active: Collection[str]) -> Probe:
         """
@@ -111,7 +125,7 @@ class SignIn:
         active: dict[str, str | None] = {}
         for keyset_id in ask_active:
             try:
-                active[keyset_id] = self._active_keys.active_kid(keyset_id)
+                active[keyset_id] = self._directory.active_kid(keyset_id)
             except RequestError:
                 continue  # the looks at the keyset say what is wrong with Graph
         token, token_failure = None, None

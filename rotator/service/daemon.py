@@ -29,6 +29,7 @@ from rotator.service.pages import Pages, Shown, listen
 from rotator.service.reload import facts, reread, restart_needed
 from rotator.shell.jobs import Recurring
 from rotator.shell.loop import Loop, Pools, thread_pool
+from rotator.shell.prober import Prober
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
 from rotator.wiring import Program, timing
@@ -58,12 +59,20 @@ class Daemon:
         self.inbox = Inbox()
         is_elected = program.settings.leader_election.is_on
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
-        self._store = StatusStore(program.tell, () if is_elected else self._tenants)
+        self._store = StatusStore(program.tell)
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
-        for consumer in (self._store.on_event, self.metrics.on_event, self._on_event):
+        self._prober = Prober(
+            clock=program.clock,
+            scheduler=self._scheduler,
+            tell=program.tell,
+            jitter=program.jitter,
+            statuses=self._store.statuses,
+            pools=pools,
+        )
+        for consumer in (self._store.on_event, self.metrics.on_event, self._prober.on_event, self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
             self._guarded(self._tenants),
@@ -79,6 +88,7 @@ class Daemon:
         )
         if self._candidate is not None:
             self._loop.pause()
+        self._watch(() if is_elected else self._tenants)
 
     @property
     def settings(self) -> Settings:
@@ -120,6 +130,7 @@ class Daemon:
             self._candidate.stop()
         self._scheduler.stop()
         self._loop.close()
+        self._prober.close()
         if self._candidate is not None:
             self._candidate.on_confirmed()
             self._candidate.join()
@@ -173,7 +184,7 @@ class Daemon:
     def _take_over(self, settings: Settings, tenants: tuple[Tenant, ...]) -> None:
         self._tenants = tenants
         self._shown = replace(self._shown, settings=settings)
-        self._store.configure(tenants if self._shown.is_active else ())
+        self._watch(tenants if self._shown.is_active else ())
         self.metrics.configure(settings.check_interval, dry_run=settings.dry_run)
         self._loop.configure(self._guarded(tenants), timing(settings))
         data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
@@ -207,7 +218,7 @@ class Daemon:
     def _lead(self) -> None:
         """Begin to lead: sweep at once."""
         self._shown = replace(self._shown, swept=None, began=self._program.clock.now(), is_active=True)
-        self._store.configure(self._tenants)
+        self._watch(self._tenants)
         self.metrics.follow_store()
         self._loop.resume()
         self.sweep_now()
@@ -216,7 +227,12 @@ class Daemon:
         """Look at no keyset, and forget what was seen."""
         self._loop.pause()
         self._shown = replace(self._shown, is_active=False)
-        self._store.configure(())
+        self._watch(())
+
+    def _watch(self, tenants: tuple[Tenant, ...]) -> None:
+        """Keep the status of these tenants' keysets, and probe their sign-in sides."""
+        self._store.configure(tenants)
+        self._prober.configure(tenants, self.settings.check_interval)
 
     # --- what happens
 
