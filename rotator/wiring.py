@@ -118,7 +118,7 @@ class Program:
     def _sign_in(
         self, tenant: TenantSettings, context: SSLContext, keysets: GraphKeysets, timeout: Callable[[], float]
     ) -> SignIn | None:
-        """The sign-in side of a tenant; what it says of the time never stops a write, since it has a client of its own."""
+        """The sign-in side of a tenant. It has a client of its own, so what its clock says stops no write."""
         settings, url = tenant.sign_in, tenant.sign_in_url
         if settings is None or url is None:
             return None

@@ -24,7 +24,7 @@ from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, R
 from rotator.core.outcome import Failed, Held, Observation, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec
 from rotator.core.proof import INFORMATION
-from rotator.core.proof_events import FindingChanged, KeyPublished, KeySigning, Probed, ProofEvent
+from rotator.core.proof_events import FindingChanged, KeyPublished, KeySigning, Probed
 from rotator.core.reasons import NEEDS_A_PERSON
 from rotator.core.text import format_instant, format_span
 from rotator.edges.logs import Logger
@@ -60,13 +60,12 @@ class EventLog:
                 log.error("job.raised", job=job, exc_info=error)
             case JobMissed(job=job):
                 log.warning("job.missed", job=job, advice="it still runs; is check_interval too short?")
-            case KeyPublished() | KeySigning() | FindingChanged() | Probed():
-                _proof(log, event)
             case _:
                 _election(log, event)
+                _proof(log, event)
 
 
-def _proof(log: Logger, event: ProofEvent) -> None:
+def _proof(log: Logger, event: Event) -> None:
     match event:
         case Probed(tenant=tenant, probe=probe):
             for policy, failure in probe.failures.items():
@@ -82,6 +81,8 @@ def _proof(log: Logger, event: ProofEvent) -> None:
             emit = log.warning if is_raised and finding.kind not in INFORMATION else log.info
             about = {"note": finding.kind, "kid": finding.kid, "policies": list(finding.policies)}
             emit("note.added" if is_raised else "note.removed", tenant=tenant, keyset=keyset, **about)
+        case _:
+            pass
 
 
 def _spans(**spans: timedelta | None) -> dict[str, str]:

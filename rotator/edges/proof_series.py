@@ -23,8 +23,9 @@ def finding_counts(proof: KeysetProof) -> Iterator[tuple[str, int]]:
     yield from sorted(Counter(finding.kind.value for finding in proof.findings).items())
 
 
-def proof_series(prefix: str, entries: Mapping[Name, KeysetStatus], found: Mapping[Name, KeysetProof]) -> Iterator[str]:
+def proof_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime) -> Iterator[str]:
     """The lines, each with its end, of every metric of what probes have shown; none where nothing is probed."""
+    found = proofs(entries, now)
     if not found:
         return
     known: _Known = [

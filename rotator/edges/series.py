@@ -18,7 +18,7 @@ from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Observation, reason_name
 from rotator.core.proof import KeysetProof
 from rotator.core.status import KeysetStatus, Name
-from rotator.edges.proof_series import escaped, finding_counts
+from rotator.edges.proof_series import escaped, finding_counts, proofs
 
 _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 """Reads an instant from the last observation, its assessment, and now."""
@@ -50,18 +50,11 @@ _Labels = tuple[str, str]
 """`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
 
 
-def keyset_series(
-    prefix: str,
-    entries: Mapping[Name, KeysetStatus],
-    found: Mapping[Name, KeysetProof],
-    now: datetime,
-    stale: timedelta,
-) -> Iterator[str]:
+def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime, stale: timedelta) -> Iterator[str]:
     """
     The lines, each with its end, of every metric of the keysets that are on the status store.
 
     prefix: of every metric's name
-    found:  what probes say of keysets
     stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
     """
     labels = {name: (f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"') for name in entries}
@@ -80,11 +73,8 @@ def keyset_series(
     for name, (text, read) in _INSTANTS.items():
         yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    yield from family(
-        "notes",
-        "What is wrong with keys of the keyset, or with what relying parties see of it.",
-        (*_notes(fresh), *_findings(labels, found)),
-    )
+    notes = (*_notes(fresh), *_findings(labels, proofs(entries, now)))
+    yield from family("notes", "What is wrong with keys of the keyset, or with what relying parties see of it.", notes)
     yield from family(
         "outcome",
         "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
