@@ -189,12 +189,23 @@ _ADVICE = {
 }
 
 
+_OF_A_POLICY = re.compile(r"AADB2C\d{5}")  # codes of B2C's policies, "Error codes: Azure Active Directory B2C"
+_POLICY_ADVICE = {
+    "AADB2C90013": "the app is not registered in this tenant; check client_id",
+    "AADB2C90081": "the credential is not the one of the app registration",
+    "AADB2C90085": "the policy does not take the client credentials grant; check its app registration",
+    "AADB2C90117": "the scope is not one of this tenant; name the App ID URI of an API, and then /.default",
+}
+
+
 def _refuse(result: Mapping[str, Any], client_id: str, answer: Answer | None) -> NoReturn:
     numbers = result.get("error_codes")
     number = numbers[0] if isinstance(numbers, list) and numbers and isinstance(numbers[0], int) else None
     error = str(result.get("error", "no reason"))[:80]
-    code = f"AADSTS{number}" if number else error
-    advice = _ADVICE.get(number or 0, "look the code up, check the app registration and its credential")
+    policy = _OF_A_POLICY.search(str(result.get("error_description", ""))[:80])
+    code = f"AADSTS{number}" if number else policy[0] if policy else error
+    known = _ADVICE.get(number or 0) or _POLICY_ADVICE.get(code)
+    advice = known or "look the code up, check the app registration and its credential"
     trace = result.get("trace_id")
     failure = Failure(
         kind=FailureKind.AUTH,
