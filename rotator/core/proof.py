@@ -91,6 +91,7 @@ class KeysetProof:
     published_at: when the newest key to come or in use was first seen published
     lead:         how long that is before its nbf
     confirmed:    whether the active key is known to sign; None where nothing can show it
+    kids:         the kids of the keys that are published
     """
 
     method: Method
@@ -99,11 +100,12 @@ class KeysetProof:
     published_at: datetime | None
     lead: timedelta | None
     confirmed: bool | None
+    kids: frozenset[str]
     findings: tuple[Finding, ...]
 
 
-def prove(policy: RotationPolicy, keyset: Keyset, evidence: Evidence, now: datetime) -> KeysetProof:
-    """What *evidence* says of *keyset* at *now*."""
+def prove(policy: RotationPolicy, keyset: Keyset, evidence: Evidence, now: datetime, *, seen: datetime) -> KeysetProof:
+    """What *evidence* says at *now* of *keyset*, as it was at *seen*."""
     active = keyset.active(now)
     slots = _slots(keyset, active, now)
     published = {slot: evidence.is_published(keyset.id, key) for slot, key in slots.items()}
@@ -120,7 +122,8 @@ def prove(policy: RotationPolicy, keyset: Keyset, evidence: Evidence, now: datet
         published_at=published_at,
         lead=lead,
         confirmed=confirmed,
-        findings=tuple(_findings(policy, keyset, active, evidence, now)),
+        kids=frozenset(key.kid for key in keyset.keys if key.kid and evidence.is_published(keyset.id, key)),
+        findings=tuple(_findings(policy, keyset, active, evidence, now, seen)),
     )
 
 
@@ -180,9 +183,10 @@ def _method(keyset: Keyset, active: Key | None, evidence: Evidence) -> Method:
 
 
 def _findings(
-    policy: RotationPolicy, keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime
+    policy: RotationPolicy, keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime, seen: datetime
 ) -> Iterator[Finding]:
     yield from _publication(keyset, active, evidence, now)
+    yield from _withdrawal(keyset, active, evidence, now, seen)
     yield from _signing(keyset, active, evidence, now)
     publishing = evidence.policies_of(keyset.id)
     for (name, kid), known in evidence.altered.items():
@@ -214,13 +218,20 @@ def _publication(keyset: Keyset, active: Key | None, evidence: Evidence, now: da
             yield Finding(FindingKind.NOT_PUBLISHED, key.kid, missing)
     if not evidence.lists_future and is_long_unlisted(keyset, evidence, now):
         yield Finding(FindingKind.FUTURE_KEYS_UNLISTED, None, evidence.policies_of(keyset.id))
+
+
+def _withdrawal(
+    keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime, seen: datetime
+) -> Iterator[Finding]:
+    """Keys that should be listed and are not, though a look since then has shown them to be enabled."""
     if active is not None and (active.nbf is None or now >= active.nbf + PUBLICATION_GRACE):
-        missing = _missing(keyset, active, evidence)
+        missing = _gone(keyset, active, evidence, seen)
         if missing:
             yield Finding(FindingKind.ACTIVE_KEY_UNPUBLISHED, active.kid, missing)
     previous = _previous(keyset, active, now)
     if previous is not None:
-        gone = tuple(name for name in _missing(keyset, previous, evidence) if evidence.listing(name, previous).has_held)
+        missing = _gone(keyset, previous, evidence, seen)
+        gone = tuple(name for name in missing if evidence.listing(name, previous).has_held)
         if gone:
             yield Finding(FindingKind.WITHDRAWN_EARLY, previous.kid, gone)
 
@@ -228,6 +239,12 @@ def _publication(keyset: Keyset, active: Key | None, evidence: Evidence, now: da
 def _missing(keyset: Keyset, key: Key, evidence: Evidence) -> tuple[str, ...]:
     """The policies that publish the keyset and are known not to list *key*."""
     return tuple(name for name in evidence.policies_of(keyset.id) if evidence.listing(name, key).holds is False)
+
+
+def _gone(keyset: Keyset, key: Key, evidence: Evidence, seen: datetime) -> tuple[str, ...]:
+    """The policies that did not list *key* any more when the keyset was last *seen*."""
+    missing = _missing(keyset, key, evidence)
+    return tuple(name for name in missing if (since := evidence.listing(name, key).since) and since <= seen)
 
 
 def is_long_unlisted(keyset: Keyset, evidence: Evidence, now: datetime) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from rotator.core.keyset import Keyset
 from rotator.core.policy import RotationPolicy
-from rotator.core.proof import Finding, prove
+from rotator.core.proof import Finding, KeysetProof, prove
 from rotator.core.publication import Evidence, Probe
 from rotator.core.tenant import TenantId
 
@@ -63,30 +63,40 @@ ProofEvent: TypeAlias = Probed | KeyPublished | KeySigning | FindingChanged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A keyset of a tenant that is probed, as last seen."""
+    """A keyset of a tenant that is probed, as it was at *seen*."""
 
     tenant: str
     policy: RotationPolicy
     keyset: Keyset
+    seen: datetime
+
+    def proof(self, evidence: Evidence, now: datetime) -> KeysetProof:
+        """What *evidence* says of it at *now*."""
+        return prove(self.policy, self.keyset, evidence, now, seen=self.seen)
 
 
 def proof_events(
-    watched: Watched, before: Evidence, after: Evidence, now: datetime, generated: Mapping[str, datetime]
+    watched: Watched,
+    evidence: Evidence,
+    earlier: KeysetProof | None,
+    later: KeysetProof,
+    now: datetime,
+    generated: Mapping[str, datetime],
 ) -> Iterator[ProofEvent]:
     """
-    What the probe between *before* and *after* has changed for a keyset.
+    What has changed for a keyset between two probes.
 
+    evidence:  after the later probe
+    earlier:   the proof at the probe before; None where this is the first
     generated: by kid, when this process generated the key
 
     The first probe of a process shows what has been so for long: it makes no event but findings.
     """
     tenant, keyset = watched.tenant, watched.keyset
-    earlier = prove(watched.policy, keyset, before, now)
-    later = prove(watched.policy, keyset, after, now)
-    if before.policies_of(keyset.id) or before.read:
+    if earlier is not None:
         for key in keyset.keys:
-            if key.kid and after.is_published(keyset.id, key) and not before.is_published(keyset.id, key):
-                at, made = after.published_since(keyset.id, key) or now, generated.get(key.kid)
+            if key.kid in later.kids and key.kid not in earlier.kids:
+                at, made = evidence.published_since(keyset.id, key) or now, generated.get(key.kid)
                 yield KeyPublished(
                     tenant=tenant,
                     keyset=keyset.id,
@@ -98,9 +108,10 @@ def proof_events(
         if active is not None and active.kid and later.confirmed and not earlier.confirmed:
             delay = None if active.nbf is None else now - active.nbf
             yield KeySigning(tenant=tenant, keyset=keyset.id, kid=active.kid, delay=delay)
+    before = () if earlier is None else earlier.findings
     for finding in later.findings:
-        if finding not in earlier.findings:
+        if finding not in before:
             yield FindingChanged(tenant=tenant, keyset=keyset.id, finding=finding, is_raised=True)
-    for finding in earlier.findings:
+    for finding in before:
         if finding not in later.findings:
             yield FindingChanged(tenant=tenant, keyset=keyset.id, finding=finding, is_raised=False)

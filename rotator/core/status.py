@@ -36,10 +36,10 @@ class KeysetStatus:
 
     def proof(self, now: datetime) -> KeysetProof | None:
         """What probes say of the keyset at *now*; None where it is not probed, or was not seen yet."""
-        keyset = None if self.observation is None else self.observation.keyset
-        if self.evidence is None or keyset is None:
+        if self.evidence is None or self.observation is None or self.observation.keyset is None:
             return None
-        return prove(self.policy, keyset, self.evidence, now)
+        keyset = self.observation.keyset
+        return prove(self.policy, keyset, self.evidence, now, seen=self.observation.now)
 
     def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
         """

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from rotator.core.events import Event, JobFailed, Looked
 from rotator.core.outcome import Rotated
 from rotator.core.probing import is_token_due, probe_pause
+from rotator.core.proof import KeysetProof
 from rotator.core.proof_events import Probed, Watched, proof_events
 from rotator.core.publication import Evidence, Probe, observe, without
 from rotator.core.status import KeysetStatus, Name
@@ -40,6 +41,7 @@ class _Tenant:
     tenant: Tenant
     sign_in: SignIn
     evidence: Evidence = field(default_factory=Evidence)
+    proofs: dict[str, KeysetProof] = field(default_factory=dict)  # at the last probe, by keyset
     other_kids: frozenset[str] = frozenset()
     list_again: float = 0.0
     probing: threading.Lock = field(default_factory=threading.Lock)
@@ -160,9 +162,12 @@ class Prober:
             watched.evidence = after
             generated = dict(self._generated)
         self._tell(Probed(tenant=name, tenant_id=tenant_id, probe=probe, evidence=after))
-        for each in keysets.values():
-            for event in proof_events(each, before, after, probe.now, generated):
+        proofs = {keyset_id: each.proof(after, probe.now) for keyset_id, each in keysets.items()}
+        for keyset_id, each in keysets.items():
+            earlier = watched.proofs.get(keyset_id)
+            for event in proof_events(each, after, earlier, proofs[keyset_id], probe.now, generated):
                 self._tell(event)
+        watched.proofs = proofs
         return probe_pause(
             after,
             shown,
@@ -189,9 +194,11 @@ class Prober:
         statuses, found = self._statuses(), {}
         for policy in tenant.policies:
             status = statuses.get((tenant.name, policy.keyset_id))
-            keyset = status.observation.keyset if status is not None and status.observation is not None else None
-            if keyset is not None:
-                found[policy.keyset_id] = Watched(tenant=tenant.name, policy=policy, keyset=keyset)
+            observation = None if status is None else status.observation
+            if observation is not None and observation.keyset is not None:
+                found[policy.keyset_id] = Watched(
+                    tenant=tenant.name, policy=policy, keyset=observation.keyset, seen=observation.now
+                )
         return found
 
     def _spend(self, requests: int) -> float:

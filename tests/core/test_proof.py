@@ -46,7 +46,7 @@ def seen(evidence: Evidence, probe: Probe, keysets: Iterable[Keyset] = (BOTH,), 
 
 
 def kinds(evidence: Evidence, now: datetime, keyset: Keyset = BOTH) -> set[FindingKind]:
-    return {finding.kind for finding in prove(POLICY, keyset, evidence, now).findings}
+    return {finding.kind for finding in prove(POLICY, keyset, evidence, now, seen=now).findings}
 
 
 def token(kid: str, *, lifetime: timedelta = HOUR, is_verified: bool = True) -> Token:
@@ -58,7 +58,7 @@ def token(kid: str, *, lifetime: timedelta = HOUR, is_verified: bool = True) -> 
 
 def test_published_with_the_first_probe_that_lists_it() -> None:
     """After a restart one probe is enough to know that a key can be seen."""
-    proof = prove(POLICY, BOTH, probes({IN: (OLD, NEW)}), T0)
+    proof = prove(POLICY, BOTH, probes({IN: (OLD, NEW)}), T0, seen=T0)
     assert proof.published == {Slot.ACTIVE: True, Slot.UPCOMING: True}
     assert (proof.published_at, proof.lead) == (T0, SWITCH - T0)
     assert Method.JWKS is proof.method
@@ -66,7 +66,7 @@ def test_published_with_the_first_probe_that_lists_it() -> None:
 
 def test_published_only_where_every_policy_lists_it() -> None:
     evidence = probes(*[{IN: (OLD, NEW), UP: (OLD,)}] * 3)
-    proof = prove(POLICY, BOTH, evidence, T0)
+    proof = prove(POLICY, BOTH, evidence, T0, seen=T0)
     assert proof.published == {Slot.ACTIVE: True, Slot.UPCOMING: False}
     assert proof.policies == (IN, UP)
     assert proof.published_at is None
@@ -76,22 +76,22 @@ def test_unpublished_after_three_probes_in_a_row() -> None:
     """What was published is not any more, as soon as three probes in a row do not list it."""
     with_new, without_new = {IN: (OLD, NEW)}, {IN: (OLD,)}
     two = probes(with_new, without_new, without_new)
-    assert prove(POLICY, BOTH, two, T0).published[Slot.UPCOMING]
+    assert prove(POLICY, BOTH, two, T0, seen=T0).published[Slot.UPCOMING]
     three = probes(with_new, without_new, without_new, without_new)
-    assert not prove(POLICY, BOTH, three, T0).published[Slot.UPCOMING]
+    assert not prove(POLICY, BOTH, three, T0, seen=T0).published[Slot.UPCOMING]
 
 
 def test_published_again_after_three_probes_in_a_row() -> None:
     """Once a key is known to be missing, one node that lists it proves nothing; the row counts from its first probe."""
     missing, there = {IN: (OLD,)}, {IN: (OLD, NEW)}
-    assert not prove(POLICY, BOTH, probes(*[missing] * 3, there, there), T0).published[Slot.UPCOMING]
-    proof = prove(POLICY, BOTH, probes(*[missing] * 3, there, there, there), T0)
+    assert not prove(POLICY, BOTH, probes(*[missing] * 3, there, there), T0, seen=T0).published[Slot.UPCOMING]
+    proof = prove(POLICY, BOTH, probes(*[missing] * 3, there, there, there), T0, seen=T0)
     assert proof.published[Slot.UPCOMING]
     assert proof.published_at == T0 + 3 * PROBE
 
 
 def test_nothing_is_known_of_a_keyset_that_no_policy_publishes() -> None:
-    proof = prove(POLICY, BOTH, probes(*[{IN: ()}] * 5), SWITCH + DAY)
+    proof = prove(POLICY, BOTH, probes(*[{IN: ()}] * 5), SWITCH + DAY, seen=SWITCH + DAY)
     assert (proof.published, proof.method, proof.confirmed, proof.findings) == ({}, Method.NONE, None, ())
 
 
@@ -119,7 +119,7 @@ def test_future_keys_unlisted() -> None:
 def test_active_key_unpublished() -> None:
     there, gone = {IN: (OLD, NEW)}, {IN: (NEW,)}
     assert not kinds(probes(there, gone, gone), T0)
-    found = prove(POLICY, BOTH, probes(there, gone, gone, gone), T0).findings
+    found = prove(POLICY, BOTH, probes(there, gone, gone, gone), T0, seen=T0).findings
     assert (Finding(FindingKind.ACTIVE_KEY_UNPUBLISHED, "old", (IN,)),) == found
 
 
@@ -191,8 +191,8 @@ def test_not_signing(*, is_token: bool) -> None:
     assert {FindingKind.NOT_SIGNING} == kinds(evidence("old", late), late)
     assert not kinds(evidence("old", late - timedelta(seconds=1)), late + HOUR)  # it was too early to say
     assert not kinds(evidence("new", late), late)
-    assert prove(POLICY, BOTH, evidence("new", late), late).confirmed is True
-    assert prove(POLICY, BOTH, evidence("old", late), late).confirmed is False
+    assert prove(POLICY, BOTH, evidence("new", late), late, seen=late).confirmed is True
+    assert prove(POLICY, BOTH, evidence("old", late), late, seen=late).confirmed is False
 
 
 def test_active_key_differs() -> None:
@@ -214,12 +214,12 @@ def test_active_key_differs() -> None:
     ],
 )
 def test_method(probe: Probe, listed: tuple[Key, ...], method: Method) -> None:
-    assert method is prove(POLICY, BOTH, seen(probes({IN: listed}), probe), T0).method
+    assert method is prove(POLICY, BOTH, seen(probes({IN: listed}), probe), T0, seen=T0).method
 
 
 def test_a_token_of_before_the_activation_proves_nothing_after_it() -> None:
     evidence = seen(probes({IN: BOTH.keys}), Probe(now=SWITCH - DAY, token=token("old")))
-    proof = prove(POLICY, BOTH, evidence, SWITCH)
+    proof = prove(POLICY, BOTH, evidence, SWITCH, seen=SWITCH)
     assert (proof.method, proof.confirmed) == (Method.JWKS, None)
 
 
@@ -249,7 +249,7 @@ def test_flapping_makes_no_finding(answers: list[tuple[bool, bool]], begin: int)
 def test_found_within_three_probes(before: int, after: int) -> None:
     """A key that is listed from some instant on is found published within three probes."""
     evidence = probes(*[{IN: (OLD,)}] * before, *[{IN: (OLD, NEW)}] * (3 + after), begin=T0)
-    proof = prove(POLICY, BOTH, evidence, T0)
+    proof = prove(POLICY, BOTH, evidence, T0, seen=T0)
     assert proof.published[Slot.UPCOMING]
     assert T0 + before * PROBE == proof.published_at
 

@@ -292,4 +292,4 @@ def test_flapping_nodes(begin: Callable[..., Side]) -> None:
     side.line.emulator.tenant(TENANT).add_key(SIG, KeySeed(kid="new", nbf=2_000_000_000, exp=2_100_000_000))
     side.line.emulator.switch(jwks_delay=3600, jwks_flapping=True)
     shown = ["new" in {key.kid for key in side.probe().listed[SIGN_UP.lower()]} for _ in range(4)]
-    assert sorted(shown, key=lambda _: 0) == [False, True, False, True] or shown == [True, False, True, False]
+    assert shown in ([False, True, False, True], [True, False, True, False])
