@@ -185,7 +185,7 @@ def _method(keyset: Keyset, active: Key | None, evidence: Evidence) -> Method:
 def _findings(
     policy: RotationPolicy, keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime, seen: datetime
 ) -> Iterator[Finding]:
-    yield from _publication(keyset, active, evidence, now)
+    yield from _publication(keyset, evidence, now)
     yield from _withdrawal(keyset, active, evidence, now, seen)
     yield from _signing(keyset, active, evidence, now)
     publishing = evidence.policies_of(keyset.id)
@@ -211,7 +211,7 @@ def _published_by(evidence: Evidence, policy: str) -> frozenset[str]:
     return frozenset(keyset_id for name, keyset_id in evidence.publishes if name == policy)
 
 
-def _publication(keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime) -> Iterator[Finding]:
+def _publication(keyset: Keyset, evidence: Evidence, now: datetime) -> Iterator[Finding]:
     for key in keyset.upcoming(now):
         missing = _missing(keyset, key, evidence)
         if missing and evidence.lists_future and now >= key.activates - PUBLISHED_BEFORE:

@@ -118,9 +118,13 @@ def test_future_keys_unlisted() -> None:
 
 def test_active_key_unpublished() -> None:
     there, gone = {IN: (OLD, NEW)}, {IN: (NEW,)}
-    assert not kinds(probes(there, gone, gone), T0)
-    found = prove(POLICY, BOTH, probes(there, gone, gone, gone), T0, seen=T0).findings
+    now = T0 + HOUR
+    assert not kinds(probes(there, gone, gone), now)
+    evidence = probes(there, gone, gone, gone)
+    found = prove(POLICY, BOTH, evidence, now, seen=now).findings
     assert (Finding(FindingKind.ACTIVE_KEY_UNPUBLISHED, "old", (IN,)),) == found
+    # The keyset may have changed since it was last seen: nothing is found before another look.
+    assert not prove(POLICY, BOTH, evidence, now, seen=T0).findings
 
 
 def test_withdrawn_early() -> None:
