@@ -21,10 +21,12 @@ UNIT_PROGRAMS  := chromium faketime
 PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: help demo quick test check unit test-newest coverage prove programs bench lock manifests test-image clean
+.PHONY: help install demo quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
 
 help:                             ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+install: $(VENV)/.emulator        ## install rotator and its emulator in .venv, and nothing elsewhere
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo
@@ -77,6 +79,9 @@ test-image: $(VENV)/.dev          ## build the image, and run it as a cluster wo
 
 manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart
 	PYTHONPATH=tests $(VENV)-deploy/bin/python tests/deploy/chart_render.py
+
+pictures: $(VENV)/.dev            ## the pictures of the README, from the output of the program (needs Chromium)
+	PYTHONPATH=tests $(VENV)/bin/python tests/documents/pictures.py
 
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py

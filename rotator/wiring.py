@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from ssl import SSLContext
 from typing import TextIO
 
 from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
@@ -26,10 +25,11 @@ from rotator.edges.config import Sources
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, TransportFactory, trust
+from rotator.edges.http import Http, Transport, TransportFactory, trust
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, Redactor
 from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
@@ -71,7 +71,7 @@ class Program:
 
     def tenants(self, settings: Settings) -> tuple[Tenant, ...]:
         """
-        The tenants of a configuration, with one TLS context for all; nothing is asked of them yet.
+        The tenants of a configuration, with one TLS context and one pool of connections; nothing is asked of them yet.
 
         Raises:
             ConfigError: `ca_file` cannot be used.
@@ -82,9 +82,10 @@ class Program:
         except OSError as error:
             message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
             raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
-        return tuple(self._tenant(settings, tenant, context) for tenant in settings.tenants)
+        carrier = SharedTransport(self.transport(context))
+        return tuple(self._tenant(settings, tenant, carrier) for tenant in settings.tenants)
 
-    def _tenant(self, settings: Settings, tenant: TenantSettings, context: SSLContext) -> Tenant:
+    def _tenant(self, settings: Settings, tenant: TenantSettings, carrier: Transport) -> Tenant:
         name, clock, tell, tenant_id = tenant.name, self.clock, self.tell, identity(tenant)
 
         def timeout() -> float:
@@ -96,7 +97,7 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(self.transport(context), clock=clock, on_exchange=on_exchange, timeout=timeout)
+        http = Http(carrier, clock=clock, on_exchange=on_exchange, timeout=timeout)
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
@@ -110,19 +111,19 @@ class Program:
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
-        sign_in = self._sign_in(tenant, context, keysets, timeout)
+        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
         return Tenant(
             name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing, sign_in=sign_in
         )
 
     def _sign_in(
-        self, tenant: TenantSettings, context: SSLContext, keysets: GraphKeysets, timeout: Callable[[], float]
+        self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
     ) -> SignIn | None:
         """The sign-in side of a tenant. It has a client of its own, so what its clock says stops no write."""
         settings, url = tenant.sign_in, tenant.sign_in_url
         if settings is None or url is None:
             return None
-        http = Http(self.transport(context), clock=self.clock, on_exchange=lambda _: None, timeout=timeout)
+        http = Http(carrier, clock=self.clock, on_exchange=lambda _: None, timeout=timeout)
         canary, issuer = settings.canary, None
         if canary is not None:
             issuer = Tokens(

@@ -24,6 +24,7 @@ from pydantic_settings import SettingsError
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.policy import PolicyError
 from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
+from rotator.edges.files import read_file
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
@@ -76,6 +77,10 @@ class Sources:
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
         return settings
+
+    def authorities(self, settings: Settings) -> bytes | None:
+        """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""
+        return None if settings.ca_file is None else self._read.get(settings.ca_file)
 
     def have_changed(self) -> bool:
         """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
@@ -219,6 +224,6 @@ def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings 
 def _digest(path: Path) -> bytes | None:
     """A digest of the content of a file; None where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return hashlib.sha256(read_file(path)).digest()
     except OSError:
         return None

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import yaml
 
 from rotator.core.errors import ConfigError, ConfigProblem
+from rotator.edges.files import read_file
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 
@@ -53,7 +54,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - it is a SafeLoader
+        content = yaml.load(read_file(path).decode("utf-8"), Loader)  # noqa: S506 - it is a SafeLoader
     except OSError as error:
         hint = (
             f"; name the file with --config or {CONFIG_VARIABLE}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rotator.core.errors import Failure, FailureKind, RequestError
+from rotator.edges.files import read_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
 
 def _content(file: Path, name: str) -> str:
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        text = read_file(file).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         _fail(f"cannot read {name} {file}: {reason}", cause=error)

@@ -9,6 +9,8 @@ handed in: sockets wait in real time, whatever clock the program goes by.
 """
 
 import contextlib
+import errno
+import resource
 import socket
 import ssl
 import threading
@@ -18,6 +20,8 @@ from queue import Empty, Queue
 from typing import Any
 
 import httpcore
+
+OUT_OF_MEMORY = "malloc failure"  # what OpenSSL says; the ssl module has no error of its own for it
 
 _left = threading.local()
 
@@ -41,6 +45,28 @@ def _within(timeout: float | None, expired: type[Exception]) -> float | None:
     if left <= 0:
         raise expired
     return left if timeout is None else min(left, timeout)
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files and connections as its hard limit allows (getrlimit(2), RLIMIT_NOFILE)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a hard limit that the kernel itself does not allow
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def _naming_the_limit() -> Iterator[None]:
+    """Say which limit is reached where no further connection can be opened."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not (isinstance(cause, OSError) and cause.errno == errno.EMFILE):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        raise httpcore.ConnectError(f"the limit of {limit} open files is reached (RLIMIT_NOFILE)") from error
 
 
 def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
@@ -78,6 +104,17 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        with _naming_the_limit():
+            return self._connect(host, port, timeout, local_address, socket_options)
+
+    def _connect(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
+    ) -> httpcore.NetworkStream:
         addresses = _resolve(host, port, _within(timeout, httpcore.ConnectTimeout))
         for number, address in enumerate(addresses):
             left = _within(timeout, httpcore.ConnectTimeout)
@@ -109,7 +146,12 @@ class _Stream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         left = _within(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        try:
+            return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        except httpcore.ConnectError as error:
+            if OUT_OF_MEMORY in str(error):
+                raise MemoryError("no memory for a TLS connection") from error
+            raise
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
         return self._inner.get_extra_info(info)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import NoReturn, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ import httpx
 from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
+from rotator.edges.authorities import add_authorities
 from rotator.edges.deadline import deadline
 
 MAX_RETRY_AFTER_DIGITS = 7
@@ -165,7 +167,7 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
     """
     context = httpx.create_ssl_context()
     if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
+        add_authorities(context, Path(ca_file))
     return context
 
 

@@ -5,11 +5,11 @@ Counters whose labels are known are there at 0 from the start, so that the first
 """
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rotator import __version__
@@ -42,6 +42,7 @@ class Instruments:
         self._outcomes()
         self._requests()
         self._election()
+        self._process()
 
     def _configuration(self) -> None:
         info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
@@ -111,6 +112,12 @@ class Instruments:
         self.renew_failures = self._counter("lease_renew_failures", "Requests about the lease that failed.")
         self.last_renew = self._instant("lease_last_renew", "When this process last renewed the lease.")
 
+    def _process(self) -> None:
+        self.dropped_lines = _Followed(
+            f"{PREFIX}log_lines_dropped", "Log lines that were lost: nobody read them in time."
+        )
+        self._registry.register(self.dropped_lines)
+
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(PREFIX + name, text, labels, registry=self._registry)
 
@@ -145,3 +152,21 @@ class _Instant(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily(self._name, self._text)
+
+
+class _Followed(Collector):
+    """A counter that is counted elsewhere; 0 until then."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        self._text = text
+        self._count: Callable[[], int] = lambda: 0
+
+    def follow(self, count: Callable[[], int]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(self._name, self._text, value=self._count())
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(self._name, self._text)

@@ -49,6 +49,8 @@ Registry = CollectorRegistry
 """What holds the metrics of a daemon."""
 
 STALE = 2.5  # check intervals after which a keyset counts as not seen
+FORMATS = {"application/openmetrics-text": ("", "0.0.1", "1.0.0"), "text/plain": ("", "0.0.4", "1.0.0")}
+"""The versions of each format that an Accept header may name; a request for anything else gets `text/plain`."""
 END = b"# EOF\n"  # of an exposition in OpenMetrics
 SWEEP = "sweep"
 """The job whose failures are counted as sweeps."""
@@ -111,6 +113,10 @@ class Metrics:
     def set_leader_probe(self, is_leading: Callable[[], bool]) -> None:
         """There is an election: *is_leading* tells whether this process leads."""
         self._instruments.leader.set_function(is_leading)
+
+    def set_dropped_lines(self, dropped: Callable[[], int]) -> None:
+        """Lines are logged by a thread: *dropped* tells how many were lost."""
+        self._instruments.dropped_lines.follow(dropped)
 
     def on_event(self, event: Event) -> None:
         """Count *event*, or show what it says."""
@@ -214,7 +220,7 @@ class Metrics:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
-        encode, content_type = choose_encoder(accept)
+        encode, content_type = choose_encoder(_understood(accept))
         page = encode(self.registry)
         begin = page.removesuffix(END)
         return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
@@ -223,3 +229,18 @@ class Metrics:
         entries, now = self._store.statuses(), self._clock()
         series = keyset_series(PREFIX, entries, now, self._stale)
         return "".join((*series, *proof_series(PREFIX, entries, now))).encode()
+
+
+def _understood(accept: str) -> str:
+    """
+    What *accept* names that this program can produce.
+
+    prometheus-client parses any version that is not one (an exception), and copies it into the content type.
+    """
+    kept = []
+    for each in accept.split(","):
+        media_type, *parameters = (part.strip() for part in each.split(";"))
+        version = next((part.removeprefix("version=") for part in parameters if part.startswith("version=")), "")
+        if version in FORMATS.get(media_type, ()):
+            kept.append(";".join((media_type, *parameters)))
+    return ",".join(kept)

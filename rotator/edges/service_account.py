@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rotator.core.errors import Failure, FailureKind, RequestError
+from rotator.edges.files import read_file
 from rotator.edges.http import Clock, Http, TransportFactory
 
 MAX_AGE = 60.0  # seconds after which token and CA are read again
@@ -84,7 +85,7 @@ class ServiceAccount:
 
     def _content(self, name: str) -> bytes:
         try:
-            return self.file(name).read_bytes()
+            return read_file(self.file(name))
         except OSError as error:
             message = f"cannot read {self.file(name)}: {error.strerror}; mount the service account's token there"
             _fail(message, cause=error)

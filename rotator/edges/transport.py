@@ -26,8 +26,8 @@ import httpx
 
 from rotator.edges.deadline import Backend
 
+MAX_CONNECTIONS = 256  # more than there are threads that send requests
 # The defaults of httpx.
-MAX_CONNECTIONS = 100
 MAX_IDLE_CONNECTIONS = 20
 IDLE_TIMEOUT = 5.0  # seconds
 

@@ -2,51 +2,58 @@
 The HTTP side of a daemon: metrics, health and status. Standard library only.
 
 Health never asks anybody else: an outage of Graph must not restart the program.
+
+A slow client keeps nobody else waiting, and uses up no descriptors that requests to Graph need:
+a whole request has one deadline, and `MAX_CONNECTIONS` bounds the clients. cheroot, waitress
+and the standard library bound only the pause between two bytes of a request (cheroot 11, with
+its ten threads and a timeout of 3 s, left a request unanswered while ten clients sent a byte a second).
 """
 
+import resource
 import socket
+import sys
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+import time
+from collections.abc import Callable, Collection, Mapping
+from http.server import ThreadingHTTPServer
+from typing import Any
 
-from rotator import __version__
+from rotator.edges.web_clients import Clients
+from rotator.edges.web_handler import Handler, Page, Route
 
-CLIENT_TIMEOUT = 10.0  # seconds that a client may take to send its request
+__all__ = ["Page", "Route", "Server"]
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What is served; `security` is its Content-Security-Policy."""
-
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    status: HTTPStatus = HTTPStatus.OK
-    security: str = "default-src 'none'"
-
-
-Route = Callable[[str], Page]
-"""Makes a page; is given the Accept header."""
+MAX_CONNECTIONS = 64
+MAX_DESCRIPTOR_SHARE = 0.25  # of the process's descriptors; the rest is for requests to Graph
+BACKLOG = 128
+STOP_POLL = 0.1  # seconds between two looks whether to stop
+ACCEPT_PAUSE = 0.05  # seconds until the next attempt where no connection can be accepted
 
 
 class Server:
-    """Serves pages until it is stopped, each request in a thread of its own."""
+    """Serves pages until it is stopped, each connection in a thread of its own."""
 
-    def __init__(self, host: str, port: int, routes: Mapping[str, Route], on_bug: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        routes: Mapping[str, Route],
+        on_bug: Callable[[Exception], None],
+        private: Collection[str] = (),
+    ) -> None:
         """
         Listen; nothing is answered yet.
 
-        on_bug: called with what a page raised, in the thread of its request
+        on_bug:  called with what a page raised, in the thread of its request
+        private: the paths that pages of other sites may not read
 
         Raises:
             OSError: the address cannot be bound.
 
         """
         kind = _Server6 if ":" in host else _Server
-        self._server = kind((host, port), routes, on_bug)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
+        self._server = kind((host, port), routes, on_bug, private)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(STOP_POLL,), name="web", daemon=True)
 
     @property
     def port(self) -> int:
@@ -63,62 +70,54 @@ class Server:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = CLIENT_TIMEOUT
-    server_version = f"rotator/{__version__}"
-    sys_version = ""
-    protocol_version = "HTTP/1.1"
-    server: "_Server"
-
-    def do_GET(self) -> None:
-        route = self.server.routes.get(urlsplit(self.path).path)
-        if route is None:
-            self._answer(Page(b"not found\n", status=HTTPStatus.NOT_FOUND))
-            return
-        try:
-            page = route(self.headers.get("Accept", ""))
-        except Exception as error:  # noqa: BLE001 - a page's bug is logged, and costs this request alone
-            self.server.on_bug(error)
-            page = Page(b"a bug; see the log\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._answer(page)
-
-    def _refuse(self) -> None:
-        self.close_connection = True  # a body, if there is one, is not read
-        self._answer(Page(b"method not allowed\n", status=HTTPStatus.METHOD_NOT_ALLOWED))
-
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = _refuse  # noqa: N815
-
-    def _answer(self, page: Page) -> None:
-        self.send_response(page.status)
-        if page.status is HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "GET")
-        self.send_header("Content-Type", page.content_type)
-        self.send_header("Content-Length", str(len(page.body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Security-Policy", page.security)
-        self.send_header("Referrer-Policy", "no-referrer")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(page.body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's signature
-        """Scrapes and probes are not worth a line."""
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = BACKLOG
 
     def __init__(
-        self, address: tuple[str, int], routes: Mapping[str, Route], on_bug: Callable[[Exception], None]
+        self,
+        address: tuple[str, int],
+        routes: Mapping[str, Route],
+        on_bug: Callable[[Exception], None],
+        private: Collection[str],
     ) -> None:
         self.routes = routes
         self.on_bug = on_bug
-        super().__init__(address, _Handler)
+        self.private = private
+        self.clients = Clients(max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+        super().__init__(address, Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError:  # no descriptor is free, for example: the listener stays readable
+            if not self.clients.make_room():
+                time.sleep(ACCEPT_PAUSE)
+            raise
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401 - the standard library's
+        """Whether there is room for one more client."""
+        del client_address
+        return self.clients.add(request)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the standard library's
+        self.clients.remove(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: a client that went away is not worth a line."""
+        """Tell of memory and threads that have run out; a client that went away is not worth a line."""
+        del request, client_address
+        error = sys.exception()
+        if isinstance(error, MemoryError | RuntimeError):  # RuntimeError: a thread cannot be started
+            self.on_bug(error)
 
 
 class _Server6(_Server):
     address_family = socket.AF_INET6
+
+
+def max_connections(descriptors: int) -> int:
+    """How many clients may be connected where a process may have so many *descriptors*."""
+    if descriptors == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, int(descriptors * MAX_DESCRIPTOR_SHARE)))

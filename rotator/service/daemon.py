@@ -10,26 +10,23 @@ the pages show. Everything else asks it by the inbox, and none of them waits for
     elector    this replica leads, leads no more, has handed the lease over
 """
 
-import gc
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rotator import __version__
 from rotator.core.errors import ConfigError
 from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, JobMissed, SweepFinished
 from rotator.core.lease import Acquired, Lost, Released
-from rotator.core.outcome import Exit
 from rotator.edges.metrics import SWEEP, Metrics, Registry
 from rotator.edges.scheduler import JobProblem, Scheduler
 from rotator.edges.settings import Settings
-from rotator.edges.web import Server
-from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked, heed_signals
-from rotator.service.pages import Pages, Shown, listen
-from rotator.service.reload import facts, reread, restart_needed
+from rotator.service.health import LookProgress
+from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked
+from rotator.service.pages import Pages, Shown
+from rotator.service.probes import prober
+from rotator.service.reload import Origin, facts, reread, restart_needed
 from rotator.shell.jobs import Recurring
 from rotator.shell.loop import Loop, Pools, thread_pool
-from rotator.shell.prober import Prober
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
 from rotator.wiring import Program, timing
@@ -56,6 +53,7 @@ class Daemon:
         """
         self._program = program
         self._tenants = program.tenants(program.settings)
+        self._origin = Origin.of(program, program.settings)
         self.inbox = Inbox()
         is_elected = program.settings.leader_election.is_on
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
@@ -64,15 +62,10 @@ class Daemon:
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
-        self._prober = Prober(
-            clock=program.clock,
-            scheduler=self._scheduler,
-            tell=program.tell,
-            jitter=program.jitter,
-            statuses=self._store.statuses,
-            pools=pools,
-        )
-        for consumer in (self._store.on_event, self.metrics.on_event, self._prober.on_event, self._on_event):
+        self._progress = LookProgress()
+        self._prober = prober(program, self._scheduler, self._store, pools)
+        consumers = (self._store, self.metrics, self._prober, self._progress)
+        for consumer in (*(each.on_event for each in consumers), self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
             self._guarded(self._tenants),
@@ -95,34 +88,35 @@ class Daemon:
         """The configuration in force."""
         return self._shown.settings
 
+    def pages(self) -> Pages:
+        """What is served; to be made before anything happens."""
+        program = self._program
+        pages = Pages(
+            lambda: self._shown,
+            store=self._store,
+            metrics=self.metrics,
+            now=program.clock.now,
+            seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
+            redactor=program.redactor,
+            leadership=self._candidate,
+            progress=self._progress,
+        )
+        program.stream.add(pages.on_event)
+        return pages
+
+    def is_visiting(self) -> bool:
+        """Whether a visit to a tenant is under way."""
+        return self._loop.is_visiting()
+
     # --- from start to stop
 
-    def run(self) -> int:
-        """Serve, and sweep until a stop is asked for; what is under way then is finished."""
-        program = self._program
-        heed_signals(self.ask_to_stop, lambda: self.inbox.put_once(ReloadAsked()))
-        server = self._server()
-        server.start()
-        listening = {"host": program.settings.http.host, "port": server.port}
-        program.log.info("rotator.started", version=__version__, **facts(program, self.settings), **listening)
+    def start(self) -> None:
+        """Begin to sweep, or to follow, and to look at the files of the configuration."""
         self.sweep_now()
         self._scheduler.every(WATCH, WATCH_INTERVAL, lambda: self.inbox.put_once(FilesDue()))
         self._scheduler.start()
         if self._candidate is not None:
             self._candidate.start()
-        gc.freeze()  # what is there by now stays; a collection that goes over it would hold up every thread, health too
-        while not program.clock.is_stopping:
-            self.handle(self.inbox.get())
-        program.log.info("rotator.stopping")
-        self.end()
-        server.stop()
-        program.log.info("rotator.stopped")
-        return Exit.OK
-
-    def ask_to_stop(self) -> None:
-        """Have `run` end; may be called from any thread."""
-        self._program.clock.stop()
-        self.inbox.put(StopAsked())
 
     def end(self) -> None:
         """Begin nothing more, and finish what is under way."""
@@ -172,24 +166,31 @@ class Daemon:
         """Read the configuration again: a valid one takes over as a whole, another one changes nothing."""
         try:
             settings = reread(self._program, is_elected=self._candidate is not None)
-            tenants = self._program.tenants(settings)
+            origin = Origin.of(self._program, settings)
+            tenants = self._tenants if origin == self._origin else self._program.tenants(settings)
         except ConfigError as error:
             self._program.tell(ConfigRejected(error=error))
         except Exception as error:  # noqa: BLE001 - a bug in reading it must not end the daemon
             self.metrics.rejected()
             self._program.tell(JobFailed(job="reload", error=error))
         else:
+            self._origin = origin
             self._take_over(settings, tenants)
 
     def _take_over(self, settings: Settings, tenants: tuple[Tenant, ...]) -> None:
-        self._tenants = tenants
+        """Have *settings* in force; the tenants in force stay, with their tokens, where nothing has changed."""
+        is_new = tenants is not self._tenants
         self._shown = replace(self._shown, settings=settings)
-        self._watch(tenants if self._shown.is_active else ())
+        if is_new:
+            self._tenants = tenants
+            self._watch(tenants if self._shown.is_active else ())
+            self._loop.configure(self._guarded(tenants), timing(settings))
         self.metrics.configure(settings.check_interval, dry_run=settings.dry_run)
-        self._loop.configure(self._guarded(tenants), timing(settings))
         data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
-        self._program.tell(ConfigReloaded(data=data))
-        self.sweep_now()
+        self._program.tell(ConfigReloaded(data=data | ({} if is_new else {"unchanged": True})))
+        if is_new:
+            self._progress.begin()
+            self.sweep_now()
 
     # --- the lead
 
@@ -198,14 +199,14 @@ class Daemon:
 
         candidate = Candidate(
             self._program,
-            max_write_seconds=self._max_write_seconds,
+            max_write_seconds=self.max_write_seconds,
             is_confirming=self._is_confirming,
         )
         self.metrics.set_leader_probe(lambda: candidate.is_leading)
         self._program.stream.add(candidate.on_event)
         return candidate
 
-    def _max_write_seconds(self) -> float:
+    def max_write_seconds(self) -> float:
         """How long a request to Graph may take, as configured now."""
         return self.settings.request_timeout.total_seconds()
 
@@ -220,6 +221,7 @@ class Daemon:
         self._shown = replace(self._shown, swept=None, began=self._program.clock.now(), is_active=True)
         self._watch(self._tenants)
         self.metrics.follow_store()
+        self._progress.begin()
         self._loop.resume()
         self.sweep_now()
 
@@ -251,16 +253,3 @@ class Daemon:
             self._program.tell(JobFailed(job=job, error=error))
         elif job == SWEEP:  # of another job the one that runs does what there is to do
             self._program.tell(JobMissed(job=job))
-
-    def _server(self) -> Server:
-        program = self._program
-        pages = Pages(
-            lambda: self._shown,
-            store=self._store,
-            metrics=self.metrics,
-            now=program.clock.now,
-            seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
-            redactor=program.redactor,
-            leadership=self._candidate,
-        )
-        return listen(program, pages)

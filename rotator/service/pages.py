@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,11 +11,14 @@ from typing import Protocol
 
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
+from rotator.core.events import Event, JobFailed, Looked
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import PREFIX, Settings
 from rotator.edges.web import Page, Server
+from rotator.service.health import LookProgress, is_exhausted
+from rotator.service.rendered import Rendered
 from rotator.shell.status_store import StatusStore
 from rotator.views.page import ProcessStatus, page
 from rotator.views.report_json import document
@@ -22,6 +26,7 @@ from rotator.views.style import POLICY
 from rotator.wiring import Program
 
 CHART_CONFIG = "/etc/rotator/rotator.yaml"  # where the chart mounts the configuration
+STATUS_JSON = "/status.json"
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
 
 
@@ -64,7 +69,7 @@ class Leadership(Protocol):
 
 
 class Pages:
-    """The pages; each is rendered in the thread of its request, from values that do not change."""
+    """The pages, rendered from values that do not change; those that take long are kept for a while."""
 
     def __init__(
         self,
@@ -76,6 +81,7 @@ class Pages:
         seconds_since_heartbeat: Callable[[], float],
         redactor: Redactor,
         leadership: Leadership | None,
+        progress: LookProgress,
     ) -> None:
         """*seconds_since_heartbeat*: the scheduler's."""
         self._shown = shown
@@ -85,21 +91,46 @@ class Pages:
         self._seconds_since_heartbeat = seconds_since_heartbeat
         self._redactor = redactor
         self._leadership = leadership
+        self._progress = progress
+        self._looks = 0  # only ever compared, so it does not matter that two threads may count one look
+        rendering = threading.Lock()
+        self._page = Rendered(self._status_page, self._version, rendering)
+        self._json = Rendered(self._status_json, self._version, rendering)
+        self._exposing = threading.Lock()  # apart from the pages: a scrape must not wait for one
+
+    def on_event(self, event: Event) -> None:
+        """Take note of what changes the pages."""
+        if isinstance(event, Looked):
+            self._looks += 1
 
     def routes(self) -> Mapping[str, Callable[[str], Page]]:
         """What answers each path; each takes the Accept header."""
         return {
-            "/metrics": lambda accept: Page(*self._metrics.render(accept)),
+            "/metrics": self._exposition,
             "/healthz": lambda _: self._health(),
             "/readyz": lambda _: self._ready(),
-            "/status.json": lambda _: self._status_json(),
-            "/": lambda _: self._status_page(),
+            STATUS_JSON: lambda _: self._json.get(),
+            "/": lambda _: self._page.get(),
         }
+
+    def _version(self) -> object:
+        """What the pages show, but for the time."""
+        leader = None if self._leadership is None else self._leadership.line()
+        return self._shown(), self._looks, leader
+
+    def _exposition(self, accept: str) -> Page:
+        with self._exposing:
+            return Page(*self._metrics.render(accept))
 
     def _health(self) -> Page:
         silence = self._seconds_since_heartbeat()
         if silence > MAX_SILENCE:
             text = f"no heartbeat from the scheduler for {silence:.0f} s\n"
+            return Page(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
+        shown = self._shown()
+        overdue = self._progress.overdue(shown.settings.check_interval, shown.settings.request_timeout)
+        if overdue is not None and shown.is_active:
+            text = f"looks are due, and none has made progress for {overdue.total_seconds():.0f} s\n"
             return Page(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
         return Page(b"ok\n")
 
@@ -164,9 +195,11 @@ def listen(program: Program, pages: Pages) -> Server:
 
     def on_bug(error: Exception) -> None:
         program.log.error("page.raised", exc_info=error)
+        if is_exhausted(event := JobFailed(job="page", error=error)):
+            program.tell(event)
 
     try:
-        return Server(http.host, http.port, pages.routes(), on_bug)
+        return Server(http.host, http.port, pages.routes(), on_bug, private={STATUS_JSON})
     except OSError as error:
         message = f"cannot listen on {http.host}, port {http.port}: {error.strerror or error}"
         raise ConfigError(str(program.path), (ConfigProblem(path="http", message=message),)) from error

@@ -1,5 +1,7 @@
 """Reading the configuration again, and what is said of one."""
 
+from dataclasses import dataclass
+
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.text import format_span
 from rotator.edges.settings import Settings
@@ -7,6 +9,19 @@ from rotator.wiring import Program
 
 AT_START = ("log", "http", "concurrency", "leader_election")
 """The settings that a reload does not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """All that a daemon's tenants are made from: equal where a reload has nothing to change."""
+
+    settings: Settings
+    authorities: bytes | None
+
+    @classmethod
+    def of(cls, program: Program, settings: Settings) -> "Origin":
+        """That of *settings*, which were just loaded."""
+        return cls(settings, program.sources.authorities(settings))
 
 
 def reread(program: Program, *, is_elected: bool) -> Settings:

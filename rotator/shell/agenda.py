@@ -73,6 +73,11 @@ class Agenda:
                     break
             return self._running
 
+    @property
+    def is_visited(self) -> bool:
+        """Whether a visit runs, or is about to."""
+        return self._running is not None
+
     # --- what is known
 
     def keep(self, progress: Progress) -> None:

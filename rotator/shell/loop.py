@@ -104,6 +104,10 @@ class Loop:
         """Whether a key was asked for that no look has shown yet."""
         return any(agenda.is_confirming for agenda in tuple(self._agendas.values()))
 
+    def is_visiting(self) -> bool:
+        """Whether a visit runs, or waits for a thread."""
+        return any(agenda.is_visited for agenda in tuple(self._agendas.values()))
+
     # --- sweeps
 
     def sweep(self) -> None:
@@ -150,18 +154,14 @@ class Loop:
         while asked := [agenda for agenda in agendas if agenda.is_confirming]:
             pool = self._pools(self._concurrency, "stop")
             for agenda in asked:
-                pool.submit(self._last_look, agenda)
+                pool.submit(self._visit_of(agenda, self._snapshot).look_for_keys, is_urgent=True)
             pool.shutdown(wait=True)
-            now = self._clock.monotonic()
-            if now >= until:
+            if (now := self._clock.monotonic()) >= until:
                 break
             next_look = min(agenda.confirm_at(now) for agenda in asked)
             self._clock.linger(max(min(STOP_PAUSE, until - now, next_look - now), 0.0))
         for agenda in agendas:
             self._visit_of(agenda, self._snapshot).give_up()
-
-    def _last_look(self, agenda: Agenda) -> None:
-        self._visit_of(agenda, self._snapshot).look_for_keys(is_urgent=True)
 
     # --- visits
 
@@ -188,10 +188,12 @@ class Loop:
         outcomes: list[Outcome] = []
         was_confirming = agenda.is_confirming
         try:
-            outcomes = self._carry_out(agenda, visit.kind)
+            try:
+                outcomes = self._carry_out(agenda, visit.kind)
+            finally:
+                self._plan(agenda)
         except Exception as error:  # noqa: BLE001 - a bug costs this visit alone, whoever waits for it
             self._tell(JobFailed(job=visit.kind, error=error))
-        self._plan(agenda)
         following = agenda.end()
         visit.result.set_result(outcomes)
         if was_confirming and not agenda.is_confirming:

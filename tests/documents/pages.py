@@ -1,6 +1,7 @@
 """The documents as text: which there are, their sections, tables, links and snippets."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,41 @@ def snippets(language: str | None = None) -> Iterator[Snippet]:
                 )
 
 
+def calls(text: str) -> Iterator[list[str]]:
+    """The words of each call in a block for a shell; those that a pipe or a semicolon joins are apart."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if set(word) <= set("|&;<>()"):
+                if words:
+                    yield words
+                words = []
+            else:
+                words.append(word)
+
+
 def prose(path: Path) -> str:
     """The text of a document without its fenced blocks."""
     return _FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def sentences(text: str) -> Iterator[str]:
+    """
+    The sentences of a document or an annotation, without markup and fenced blocks.
+
+    An item of a list, a cell of a table and a paragraph end a sentence. A span in code style is one word.
+    """
+    text = re.sub(r"`[^`]*`", "CODE", _FENCE.sub("\n\n", text))
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"^\s*(?:[-*]|\d+\.) ", "\n\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^#.*$", "\n\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^\|.*$", lambda row: row[0].replace("|", "\n\n"), text, flags=re.MULTILINE)
+    for block in re.split(r"\n\s*\n", text):
+        for sentence in re.split(r"(?<=[.?!])[*_)\"]*\s+", " ".join(block.split())):
+            if sentence:
+                yield sentence
 
 
 def anchors(path: Path) -> set[str]:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from documents.pages import ROOT, read, rows
+from views.cases import NOW, PROCESS, many
 
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import OutcomeName
 from rotator.core.policy import Mode
 from rotator.views import conditions, phrases, status, style, table
+from rotator.views.page import page
 from rotator.views.timeline import Band
 
 VIEWS = ROOT / "rotator" / "views"
@@ -87,12 +89,27 @@ def _of_words() -> Iterator[str]:
     yield from (word.value for each in words for word in each)
 
 
+def _of_rendered() -> Iterator[str]:
+    """What is rendered, so that a label counts wherever the code has it: terms, headings of columns and badges."""
+    entries = many(10)
+    shown = page(entries, NOW, PROCESS)
+    yield from re.findall(r"<(?:dt|th)\b[^>]*>\s*([^<]+?)\s*</", shown)
+    for label in re.findall(r'<span class="badge[^>]*>\s*\S+ ([^<]+?)\s*</span>', shown):
+        yield re.sub(r" \d.*$", "", label)  # not seen for 3h
+    outcomes = [entry.outcome for entry in entries.values() if entry.outcome is not None]
+    for text in (status.status(outcomes, NOW, 100, colour=False), table.table(outcomes, NOW, 100)):
+        for line in text.splitlines():
+            if re.fullmatch(r" *[A-Z]{3,}(?: +[A-Z]+)+", line):
+                yield from (label.lower() for label in re.split(r" {2,}| (?=STATE)", line.strip()))
+
+
 SURFACES = {
     "phrases": (_of_phrases, 5),
     "conditions": (_of_conditions, 15),
     "facts": (_of_facts, 3),
     "tables": (_of_tables, 9),
     "legends": (_of_legends, 12),
+    "rendered": (_of_rendered, 30),
     "words": (_of_words, 15),
 }
 """Where labels come from, and how many there are at least, so that none of these finds nothing unnoticed."""

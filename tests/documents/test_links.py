@@ -27,6 +27,38 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [problem for link in links if (problem := _problem(page, link))] == []
 
 
+def _named_files(page: Path) -> list[str]:
+    """The files of the repository that a page names in code style: with a folder that is one of ours."""
+    folders = {path.name for base in (ROOT, ROOT / "rotator") for path in base.iterdir() if path.is_dir()}
+    names = re.findall(r"`([\w.-]+/[\w./-]*|\w+\.py)`", prose(page))
+    return [name for name in names if name.endswith(".py") or name.partition("/")[0] in folders]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    """Each file or folder of ours that a page names is there, in the repository or in the package."""
+    linked = {Path(link).name for link in LINK.findall(prose(page))}
+    missing = [
+        name
+        for name in _named_files(page)
+        if name not in linked and not any((base / name).exists() for base in (ROOT, ROOT / "rotator"))
+    ]
+    assert missing == []
+
+
+def test_pages_name_files() -> None:
+    """The test above has something to look at."""
+    assert len([name for page in PAGES for name in _named_files(page)]) > 60
+
+
+def test_functions_that_are_named_exist() -> None:
+    """Each function that the page for developers names is one of the program's."""
+    names = set(re.findall(r"`(\w+)\(\)`", prose(ROOT / "docs" / "development.md")))
+    assert len(names) > 4
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "rotator").rglob("*.py"))
+    assert {name for name in names if f"def {name}(" not in code} == set()
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     """The README leads to every page below docs/."""
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(prose(ROOT / "README.md"))}

@@ -1,13 +1,11 @@
 import re
-import shlex
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from documents.pages import ROOT, Snippet, rows, section, snippets
+from documents.pages import ROOT, Snippet, calls, rows, section, snippets
 
 from rotator import cli
 from rotator.core.keyset import Key, Keyset
@@ -43,23 +41,9 @@ def _commands(program: str) -> list[tuple[str, list[str]]]:
     return [
         (snippet.id, words[1:])
         for snippet in snippets("sh")
-        for words in _calls(snippet.text)
+        for words in calls(snippet.text)
         if Path(words[0]).name == program
     ]
-
-
-def _calls(text: str) -> Iterator[list[str]]:
-    for line in text.replace("\\\n", " ").splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-        lexer.whitespace_split = True
-        words: list[str] = []
-        for word in [*lexer, ";"]:
-            if set(word) <= set("|&;<>()"):
-                if words:
-                    yield words
-                words = []
-            else:
-                words.append(word)
 
 
 @pytest.mark.parametrize(("where", "arguments"), _commands("rotator"))

@@ -1,6 +1,9 @@
 """The transport: which proxy a URL goes through, by the environment, and what carries a request."""
 
+import gc
 import ssl
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import httpx
@@ -10,6 +13,7 @@ from edges.test_http import listener
 
 from rotator.core.errors import FailureKind
 from rotator.edges.http import Http
+from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.transport import ProxyRule, proxy_rules, transport
 from rotator.shell.clock import SystemClock
 
@@ -138,3 +142,55 @@ def test_http_goes_over_the_transport_that_it_is_given(monkeypatch: pytest.Monke
     assert (answer.status, answer.body, closed) == (418, b"graph.example", [])
     http.close()
     assert closed == [True]
+
+
+FEW_FILES = """
+import os, resource
+from rotator.edges.deadline import Backend
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, hard))
+try:
+    while True:
+        os.dup(0)
+except OSError:
+    pass
+try:
+    Backend().connect_tcp("127.0.0.1", 9)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_limit_of_open_files_is_named() -> None:
+    """A connection that cannot be opened for want of descriptors says which limit is reached."""
+    done = subprocess.run([sys.executable, "-c", FEW_FILES], capture_output=True, text=True, check=True)
+    assert done.stdout == "ConnectError the limit of 32 open files is reached (RLIMIT_NOFILE)\n"
+
+
+class Counted(httpx.BaseTransport):
+    """Counts how often it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(204, request=request)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_shared_transport_is_closed_with_the_last_client() -> None:
+    """A client that is closed closes nothing for the others; when none is left, the transport is closed."""
+    inner = Counted()
+    shared = SharedTransport(inner)
+    first, second = httpx.Client(transport=shared), httpx.Client(transport=shared)
+    del shared
+    first.close()
+    assert second.get("https://graph.example/").status_code == 204
+    assert inner.closed == 0
+    del first
+    second.close()
+    del second
+    gc.collect()
+    assert inner.closed == 1

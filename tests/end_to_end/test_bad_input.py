@@ -316,11 +316,16 @@ def test_environment_that_makes_no_sense(bench: Bench, env: Mapping[str, str], c
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("nowhere.pem", "No such file or directory"), ("client-secret", "[X509: NO_CERTIFICATE_OR_CRL_FOUND]")],
+    [
+        ("nowhere.pem", "No such file or directory"),
+        ("client-secret", "it holds no certificate that can be read"),
+        ("empty", "it holds no certificate that can be read"),
+    ],
 )
 def test_ca_file_that_is_none(bench: Bench, name: str, reason: str) -> None:
     """A CA file that is missing or holds something else is refused when the program starts, not when it first asks."""
     bench.begin(Tenant(keysets=(fresh(),)))
+    (bench.folder / "empty").touch()
     bench.content["ca_file"] = str(bench.folder / name)
     bench.write()
     (line,) = refused(bench, bench.run("--once"))

@@ -37,7 +37,7 @@ def doomed(bench: Bench, tmp_path: Path) -> tuple[Running, Path]:
     killer = tmp_path / "site"
     killer.mkdir()
     (killer / "sitecustomize.py").write_text(KILLER.format(order=str(order)))
-    bench.begin(Tenant(keysets=(fresh(),)), check_interval="1s")
+    bench.begin(Tenant(keysets=(fresh(),)), check_interval="1s", request_timeout="60s")
     return bench.start(env={"PYTHONPATH": str(killer)}), order
 
 

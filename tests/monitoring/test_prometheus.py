@@ -59,8 +59,8 @@ def test_alerts_reach_somebody(tmp_path: Path, bench: Bench, webhook: Receiver) 
             webhook.wait("B2CRotatorAbsent", severity="critical")
     assert "(forbidden)" in failing["annotations"]["summary"]
     assert failing["annotations"]["summary"].endswith("of cover left")
-    assert locked_out["annotations"]["summary"].startswith("locked: rotator is refused, so 2 keyset(s)")
-    assert expired["annotations"]["summary"] == "contoso/B2C_1A_Blocked has no valid key"
+    assert locked_out["annotations"]["summary"].startswith("locked: authentication fails, so 2 keyset(s)")
+    assert expired["annotations"]["summary"] == "contoso/B2C_1A_Blocked has no valid key: users cannot sign in"
     assert expired["annotations"]["runbook_url"].endswith("#b2ckeysetwithoutvalidkey")
     called = {(alert["labels"].get("tenant"), alert["labels"].get("keyset")) for alert in webhook.arrived}
     assert called == {

@@ -589,6 +589,22 @@ def test_configure_without_the_keyset() -> None:
     assert [request.keyset_id for request in daemon.service.requests if request.operation == "generate"] == [KEYSET_ID]
 
 
+def test_sweep_after_a_visit_that_could_not_be_planned() -> None:
+    """A scheduler that takes no job costs that job, and not every look that is to come."""
+    daemon = Daemon(due())
+    once = daemon.scheduler.once
+
+    def fail(*_: object) -> None:
+        daemon.scheduler.once = once  # type: ignore[method-assign]
+        raise MemoryError
+
+    daemon.scheduler.once = fail  # type: ignore[assignment, method-assign]
+    for _ in range(2):
+        daemon.loop.sweep()
+    assert [MemoryError] == [type(bug) for bug in daemon.bugs]
+    assert daemon.service.asked("list_keysets") == 2
+
+
 def test_sweep_waits_for_no_tenant_that_hangs() -> None:
     """A tenant that does not answer costs its own look alone, and is not asked again before that is done."""
     daemon = Daemon(
