@@ -13,7 +13,7 @@ VERSION  = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 WORKERS ?= 4
 # What shows in a few minutes whether a change holds, and the long proofs: faults, kills, replicas, a real Prometheus.
 QUICK   := tests/core tests/shell
-FAST    := $(QUICK) tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
+FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 STORMS  := tests/fault_storm
 PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
@@ -21,7 +21,7 @@ UNIT_PROGRAMS  := chromium faketime
 PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: help install demo quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
+.PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
 
 help:                             ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,6 +30,11 @@ install: $(VENV)/.emulator        ## install rotator and its emulator in .venv, 
 
 demo: $(VENV)/.emulator           ## watch keys rotate on an emulated tenant, for half a minute
 	$(VENV)/bin/rotator demo
+
+man: $(VENV)/.dev                 ## write the man page to build/rotator.1
+	@mkdir -p build
+	$(VENV)/bin/argparse-manpage --module rotator.arguments --function parser --prog rotator --project-name rotator \
+	  --manual-section 1 --manual-title "User Commands" --format single-commands-section --output build/rotator.1
 
 quick: $(VENV)/.dev               ## the tests of decisions and scheduling, in well under a minute
 	HYPOTHESIS_PROFILE=quick $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(QUICK)

@@ -7,34 +7,37 @@ the transport of requests, and the stream of log lines. What belongs to a config
 with their HTTP clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
 """
 
+import os
 import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
-from rotator.core.errors import ConfigError, ConfigProblem, FailureKind
+from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
+from rotator.edges.answer_memory import AnswerMemory
 from rotator.edges.config import Sources
-from rotator.edges.credential_settings import CredentialSettings
-from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
+from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, Transport, TransportFactory, trust
+from rotator.edges.http import Http, Transport, TransportFactory
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import Logger, Redactor
+from rotator.edges.logs import Logger, LogStream, Redactor
+from rotator.edges.process_settings import LogFormat
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn
+from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
-from rotator.shell.gates import RunawayGate, SkewGate, guarded, not_stopping
+from rotator.shell.directories import Directories
+from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stopping
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
 
@@ -50,7 +53,8 @@ class Program:
         to us as a name or an id
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
-    transport: makes what carries the requests to a tenant, and to Kubernetes
+    transport: makes what carries the requests to a tenant
+    memory:    what large answers may take at once, over all tenants
     """
 
     path: Path
@@ -63,6 +67,7 @@ class Program:
     writing: Writing
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
+    memory: AnswerMemory = field(default_factory=AnswerMemory)
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -74,18 +79,20 @@ class Program:
         The tenants of a configuration, with one TLS context and one pool of connections; nothing is asked of them yet.
 
         Raises:
-            ConfigError: `ca_file` cannot be used.
+            ConfigError: `ca_file`, or a file of the environment in its place, cannot be used.
 
         """
         try:
             context = trust(None if settings.ca_file is None else str(settings.ca_file))
-        except OSError as error:
-            message = f"{settings.ca_file} cannot be read as a PEM bundle: {error.strerror or error}"
-            raise ConfigError(str(self.path), (ConfigProblem(path="ca_file", message=message),)) from error
+        except ConfigError as error:
+            raise ConfigError(str(self.path), error.problems) from error
         carrier = SharedTransport(self.transport(context))
-        return tuple(self._tenant(settings, tenant, carrier) for tenant in settings.tenants)
+        directories = Directories({each.name: [keyset.id for keyset in each.keysets] for each in settings.tenants})
+        return tuple(self._tenant(settings, tenant, carrier, directories) for tenant in settings.tenants)
 
-    def _tenant(self, settings: Settings, tenant: TenantSettings, carrier: Transport) -> Tenant:
+    def _tenant(
+        self, settings: Settings, tenant: TenantSettings, carrier: Transport, directories: Directories
+    ) -> Tenant:
         name, clock, tell, tenant_id = tenant.name, self.clock, self.tell, identity(tenant)
 
         def timeout() -> float:
@@ -97,24 +104,31 @@ class Program:
         def on_retry(kind: FailureKind) -> None:
             tell(RequestRetried(kind=kind))
 
-        http = Http(carrier, clock=clock, on_exchange=on_exchange, timeout=timeout)
+        http = Http(
+            carrier,
+            clock=clock,
+            on_exchange=on_exchange,
+            timeout=timeout,
+            memory=self.memory,
+            has_ca_file=settings.ca_file is not None,
+        )
         tokens = Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
-            credential=_credential(tenant.credential),
+            credential=credential_of(tenant.credential),
             clock=clock,
-            on_attempt=lambda granted: tell(TokenRequested(is_granted=granted)),
+            on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
+            on_directory=lambda directory: directories.note(name, directory),
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
         sign_in = self._sign_in(tenant, carrier, keysets, timeout)
-        return Tenant(
-            name=name, id=tenant_id, policies=policies, keysets=keysets, writing=self.writing, sign_in=sign_in
-        )
+        writing = also(directories, self.writing)
+        return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=writing, sign_in=sign_in)
 
     def _sign_in(
         self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
@@ -123,7 +137,7 @@ class Program:
         settings, url = tenant.sign_in, tenant.sign_in_url
         if settings is None or url is None:
             return None
-        http = Http(carrier, clock=self.clock, on_exchange=lambda _: None, timeout=timeout)
+        http = Http(carrier, clock=self.clock, on_exchange=lambda _: None, timeout=timeout, memory=self.memory)
         canary, issuer = settings.canary, None
         if canary is not None:
             issuer = Tokens(
@@ -131,7 +145,7 @@ class Program:
                 authority=f"{url}/{tenant.tenant_id}/{settings.policies[0]}",
                 scope=canary.scope,
                 client_id=canary.client_id,
-                credential=_credential(canary),
+                credential=credential_of(canary),
                 clock=self.clock,
                 on_attempt=lambda _: None,
                 on_secret=self.redactor.register,
@@ -154,29 +168,35 @@ class Program:
 def wire(
     path: Path,
     *,
-    without_outcomes: bool = False,
+    revise: Callable[[Settings], Settings] = lambda settings: settings,
+    for_table: bool = False,
     clock: SystemClock | None = None,
-    stream: TextIO = sys.stderr,
+    stream: LogStream = sys.stderr,
     transport: TransportFactory = proxied_transport,
 ) -> Program:
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
 
-    without_outcomes: log no outcomes where *stream* is a terminal, since a table repeats them
-    stream:           where log lines go
+    revise:    changes each configuration that is read
+    for_table: a person reads the log beside a table: lines are readable unless the configuration wants
+        JSON, and outcomes are not logged, since the table has them
+    stream:    where log lines go
     transport:        makes what carries requests, of a TLS context
 
     Raises:
         ConfigError: the configuration is invalid.
 
     """
-    sources = Sources(path)
+    sources = Sources(path, revise)
     settings = sources.load()
     clock = clock or SystemClock()
     redactor, events = Redactor(), Stream()
-    log = logs.logger(settings.log.level, settings.log.format, redactor, stream)
+    for secret in read_proxies(os.environ).secrets:
+        redactor.register(secret, permanent=True)
+    is_read = for_table and settings.log.format is not LogFormat.JSON
+    log = logs.logger(settings.log.level, LogFormat.CONSOLE if is_read else settings.log.format, redactor, stream)
     skew, runaway = SkewGate(events.tell), RunawayGate()
-    events.add(EventLog(log, without_outcomes=without_outcomes and stream.isatty()).on_event)
+    events.add(EventLog(log, without_outcomes=is_read).on_event)
     events.add(skew.on_event)
     events.add(runaway.on_event)
     return Program(
@@ -201,13 +221,3 @@ def identity(tenant: TenantSettings) -> TenantId:
     """Which tenant a configuration means."""
     roots = tenant.roots
     return TenantId(roots.graph.lower(), roots.login.lower(), tenant.tenant_id.lower())
-
-
-def _credential(settings: CredentialSettings) -> Credential:
-    if settings.certificate_file is not None:
-        return Certificate(file=settings.certificate_file)
-    if settings.federated_token_file is not None:
-        return FederatedToken(file=settings.federated_token_file)
-    day = settings.client_secret_expires
-    expires = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return ClientSecret(file=settings.client_secret_file, variable=settings.client_secret_env, expires=expires)

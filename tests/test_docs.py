@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from simulation.simulator import SimulatedClock, SimulatedTenant
 
-from rotator import cli
+from rotator import arguments
 from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import SweepFinished
@@ -58,24 +58,24 @@ def test_documents_have_each_exit_code(page: str, title: str) -> None:
     """Each exit code has its row in the README and on its page, and its line in --help."""
     rows = re.findall(r"^\| (\d+) \|", section(page, title), re.MULTILINE)
     assert [str(code.value) for code in Exit] == rows
-    told = cli.parser().format_help()
+    told = arguments.parser().format_help()
     assert [code for code in rows if not re.search(rf"^  {code} ", told, re.MULTILINE)] == []
 
 
 def test_documents_have_each_option(capsys: pytest.CaptureFixture[str]) -> None:
     """Each option of the command line and of its commands is on its page, and there is none besides."""
-    commands = re.findall(r"^    ([a-z]+) ", cli.parser().format_help(), re.MULTILINE)
+    commands = re.findall(r"^    ([a-z]+) ", arguments.parser().format_help(), re.MULTILINE)
     assert {"status", "emulator"} < set(commands)
-    for arguments in ([], ["config", "check"], ["config", "schema"], *([command] for command in commands)):
+    for words in ([], ["config", "check"], ["config", "schema"], *([command] for command in commands)):
         with pytest.raises(SystemExit):
-            cli.parser().parse_args([*arguments, "--help"])
+            arguments.parser().parse_args([*words, "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
     assert options == set(re.findall(r"--[a-z][a-z-]+", read("docs/command-line.md")))
 
 
 def test_readme_has_each_option_without_a_command() -> None:
     """The README has each option that goes without a command."""
-    options = set(re.findall(r"--[a-z-]+", cli.parser().format_help()))
+    options = set(re.findall(r"--[a-z-]+", arguments.parser().format_help()))
     assert {option for option in options if option not in read("README.md")} == set()
 
 

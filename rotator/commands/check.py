@@ -1,41 +1,67 @@
-"""Saying what is wrong with a configuration, without loading what only work needs."""
+"""The command `config`: what is wrong with a configuration, its schema, a file to start with; loads what it needs."""
 
 import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
+from rotator.commands.selection import SelectionError
 from rotator.core.errors import ConfigError
 from rotator.core.outcome import Exit
-from rotator.edges import config
+from rotator.edges import config, config_check
+from rotator.edges.calendar_settings import build_calendars
+from rotator.edges.config_schema import schema
 from rotator.edges.stdout import say
+from rotator.views.calendars import calendar_report
+from rotator.views.phrases import count
 
 
-def check(path: Path) -> int:
-    """Say whether the configuration makes sense."""
-    with exit_on_config_error():
-        settings = config.load(path)
-        keysets = sum(len(tenant.keysets) for tenant in settings.tenants)
-        say(f"{path}: nothing is wrong; {_count(len(settings.tenants), 'tenant')}, {_count(keysets, 'keyset')}")
+def check(path: Path, *, strict: bool) -> int:
+    """
+    Say whether the configuration is valid, and what is to be said of the files that it names.
+
+    strict: a warning counts as a fault
+    """
+    with exit_on_error():
+        loaded = config.read(path)
+    now, settings = datetime.now(UTC).replace(microsecond=0), loaded.settings
+    found = [*config_check.warnings(loaded, now)]
+    for warning in found:
+        print(replace(warning, message=f"{warning.message} (warning)").located(str(path)), file=sys.stderr)
+    tenants = settings.tenants
+    keysets = sum(len(tenant.keysets) for tenant in tenants)
+    verdict = f"valid, {count(len(found), 'warning')}" if found else "nothing is wrong"
+    say(f"{path}: {verdict}; {count(len(tenants), 'tenant')}, {count(keysets)}")
+    policies = (policy for tenant in tenants for policy in settings.policies(tenant))
+    for line in calendar_report(build_calendars(settings.calendars).values(), policies, now):
+        say(line)
+    return Exit.CONFIG if found and strict else Exit.OK
+
+
+def print_starter() -> int:
+    """Print a short configuration to start with."""
+    say(resources.files("rotator.commands").joinpath("starter.yaml").read_text(encoding="utf-8").rstrip())
     return Exit.OK
 
 
 def print_schema() -> int:
     """Print the JSON Schema of the configuration."""
-    say(json.dumps(config.schema(), indent=2))
+    say(json.dumps(schema(), indent=2))
     return Exit.OK
 
 
 @contextlib.contextmanager
-def exit_on_config_error() -> Iterator[None]:
-    """A configuration that is invalid ends the program with a line for each fault."""
+def exit_on_error() -> Iterator[None]:
+    """A configuration that is invalid ends the program with a line for each fault, a selection of nothing with one."""
     try:
         yield
     except ConfigError as error:
         print(error, file=sys.stderr)
         sys.exit(Exit.CONFIG)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    except SelectionError as error:
+        print(f"rotator: {error}", file=sys.stderr)
+        sys.exit(Exit.USAGE)

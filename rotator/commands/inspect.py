@@ -1,35 +1,77 @@
 """The commands that only read: `--dry-run` and `status`."""
 
 import os
+import sys
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from rotator.commands.check import exit_on_config_error
-from rotator.commands.one_shot import OneShot
-from rotator.commands.report import is_terminal
-from rotator.core.outcome import Outcome, exit_code
+from rotator.commands import terminal
+from rotator.commands.check import exit_on_error
+from rotator.commands.one_shot import Call, OneShot
+from rotator.commands.report import print_json, print_table
+from rotator.core.outcome import Exit, Outcome, exit_code
+from rotator.edges.stdout import say
+from rotator.views.report_json import document, status_document
+from rotator.views.standing import problems
 from rotator.views.status import status as render_status
-from rotator.views.table import table
+from rotator.views.table import brief, table
+
+WATCH_INTERVAL = timedelta(seconds=30)
 
 
-def dry_run(path: Path, *, as_json: bool, detailed: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What `status` shows: a line or a block for each keyset, and all of them or only those with problems."""
+
+    is_brief: bool = False
+    only_problems: bool = False
+
+    def text(self, outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
+        """The report for people."""
+        if self.is_brief:
+            return brief(outcomes, now, width, only_problems=self.only_problems)
+        colour = terminal.is_stdout() and not os.environ.get("NO_COLOR")
+        return render_status(outcomes, now, width, colour=colour, only_problems=self.only_problems)
+
+
+def dry_run(call: Call, *, detailed: bool) -> int:
     """One sweep that only reads, and the plan; the exit code."""
-    with exit_on_config_error():
-        run = OneShot(path, as_json=as_json, dry_run=True)
+    with exit_on_error():
+        run = OneShot(call, dry_run=True)
         outcomes = run.sweep()
-        run.report(table, outcomes, as_json=as_json, dry_run=True)
+        if call.as_json:
+            print_json(run.program, document(outcomes, run.began, dry_run=True))
+        else:
+            print_table(run.program, table, outcomes, run.began)
         return exit_code(outcomes, detailed=detailed)
 
 
-def status(path: Path, *, as_json: bool) -> int:
+def status(call: Call, look: Look) -> int:
     """One sweep that only reads, and every keyset with its keys; the exit code."""
-    with exit_on_config_error():
-        run = OneShot(path, as_json=as_json, dry_run=True)
+    with exit_on_error():
+        run = OneShot(call, dry_run=True)
         outcomes = run.sweep()
-        run.report(_status, outcomes, as_json=as_json, dry_run=True)
+        if call.as_json:
+            shown = problems(outcomes, run.began) if look.only_problems else outcomes
+            print_json(run.program, status_document(shown, run.began, dry_run=run.settings.dry_run))
+        else:
+            print_table(run.program, look.text, outcomes, run.began)
         return exit_code(outcomes, detailed=False)
 
 
-def _status(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
-    return render_status(outcomes, now, width, colour=is_terminal() and not os.environ.get("NO_COLOR"))
+def watch(call: Call, look: Look) -> int:
+    """`status` again and again, every `WATCH_INTERVAL`, until a signal ends the program."""
+    with exit_on_error():
+        run = OneShot(call, dry_run=True)
+        is_first = True
+        while True:
+            outcomes = run.sweep()
+            if terminal.is_stdout():
+                sys.stdout.write("\033[H\033[2J\033[3J")  # cursor home, clear the screen and what was scrolled away
+            elif not is_first:
+                say("")
+            is_first = False
+            print_table(run.program, look.text, outcomes, run.began)
+            if not run.pause("next look", WATCH_INTERVAL):
+                return Exit.OK

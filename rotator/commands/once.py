@@ -1,28 +1,38 @@
 """The command `--once`: one sweep that generates what is due, then exits."""
 
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 
-from rotator.commands.check import exit_on_config_error
-from rotator.commands.one_shot import OneShot
-from rotator.core.outcome import Outcome, Planned, exit_code
+from rotator.commands import terminal
+from rotator.commands.check import exit_on_error
+from rotator.commands.one_shot import Call, OneShot
+from rotator.commands.report import print_json, print_table
+from rotator.core.outcome import Failed, Outcome, Planned, Rotated, exit_code
 from rotator.service.inbox import heed_signals
+from rotator.views.phrases import count
+from rotator.views.report_json import document
 from rotator.views.table import table
 
 
-def once(path: Path, *, as_json: bool) -> int:
+def once(call: Call) -> int:
     """
     Look at every keyset, ask for what is due `settle` later, and print what came of it; the exit code.
 
     A stop that is asked for meanwhile lets a write finish that has begun, and begins none.
     """
-    with exit_on_config_error():
-        run = OneShot(path, as_json=as_json)
+    with exit_on_error():
+        run = OneShot(call)
         heed_signals(run.stop)
         outcomes = run.sweep()
         if not run.settings.dry_run:
             _settle(run, outcomes)
             outcomes = run.finish()
-        run.report(table, outcomes, as_json=as_json, dry_run=run.settings.dry_run)
+        if call.as_json:
+            print_json(run.program, document(outcomes, run.began, dry_run=run.settings.dry_run))
+        else:
+            print_table(run.program, table, outcomes, run.began)
+        if run.is_stopping and terminal.is_stderr():
+            print(written(outcomes), file=sys.stderr)
         return exit_code(outcomes, detailed=False)
 
 
@@ -31,3 +41,15 @@ def _settle(run: OneShot, outcomes: list[Outcome]) -> None:
     if planned:
         seconds = run.settings.settle.total_seconds()
         run.program.log.info("sweep.settling", seconds=seconds, keysets=planned)
+
+
+def written(outcomes: Sequence[Outcome]) -> str:
+    """Whether anything was written by a run that was stopped."""
+    rotated = sum(isinstance(outcome, Rotated) for outcome in outcomes)
+    unsure = sum(isinstance(outcome, Failed) and outcome.spec is not None for outcome in outcomes)
+    found = []
+    if rotated:
+        found.append(f"{count(rotated, 'key')} generated")
+    if unsure:
+        found.append(f"{count(unsure, 'key')} requested that may exist: see the report")
+    return f"stopped; {', '.join(found) if found else 'nothing was written'}"

@@ -1,10 +1,18 @@
-"""What the commands have in common that look once: the daemon's own loop, without its threads and its repetitions."""
+"""
+What the commands have in common that look once: the daemon's own loop, without its threads and its repetitions.
 
-from dataclasses import replace
-from datetime import datetime
+On a terminal stderr shows what is waited for; in a pipe nothing of that is printed.
+"""
+
+import sys
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from rotator.commands.report import Render, print_report
+from rotator.commands.progress import Progress
+from rotator.commands.selection import Selection
+from rotator.commands.terminal import StatusLine
 from rotator.core.events import Event, Looked
 from rotator.core.outcome import Held, Observation, Outcome, Planned
 from rotator.core.reasons import Refusal
@@ -16,27 +24,43 @@ from rotator.shell.loop import Loop
 from rotator.wiring import timing, wire
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Which configuration a command reads, which part of it is meant, and how the report looks."""
+
+    path: Path
+    as_json: bool
+    selection: Selection
+
+
 class OneShot:
     """One pass over all keysets."""
 
-    def __init__(self, path: Path, *, as_json: bool, dry_run: bool = False) -> None:
+    def __init__(self, call: Call, *, dry_run: bool = False) -> None:
         """
-        Read the configuration in *path*; nothing is asked of any tenant yet.
+        Read the configuration; nothing is asked of any tenant yet.
 
         dry_run: never write, whatever the configuration says
 
         Raises:
             ConfigError: the configuration is invalid.
+            SelectionError: what is selected is not in it.
 
         """
-        self.program = wire(path, without_outcomes=not as_json)
+        line = StatusLine(sys.stderr)
+        self.program = wire(call.path, revise=call.selection.of, for_table=not call.as_json, stream=line)
         logs.log_crashes(self.program.log)
         self.settings: Settings = self.program.settings
         self.began: datetime = self.program.clock.now()
         self._tenants = self.program.tenants(self.settings)
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)
+        self._progress = Progress(line.show, self.program.clock.now)
         self.program.stream.add(self._on_event)
+        if line.isatty():
+            self.program.stream.add(self._progress.on_event)
+            ticks = threading.Thread(target=self._progress.run, args=(threading.Event(),), name="progress", daemon=True)
+            ticks.start()
         rules = timing(self.settings)
         self._loop = Loop(
             self._tenants,
@@ -48,26 +72,42 @@ class OneShot:
             jitter=self.program.jitter,
         )
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self.program.clock.is_stopping
+
     def stop(self) -> None:
         """Begin nothing more; may be called from any thread."""
         if not self.program.clock.is_stopping:
             self.program.clock.stop()
+            self._progress.end()
             self.program.log.info("rotator.stopping")
 
     def sweep(self) -> list[Outcome]:
         """Look at every keyset once."""
+        self.began = self.program.clock.now()
+        self._progress.ask(tenant.name for tenant in self._tenants)
         self._loop.sweep()
+        self._progress.end()
         return self._outcomes()
+
+    def pause(self, then: str, span: timedelta) -> bool:
+        """Wait for *span*, before what is called *then*; False where the wait was cut short by a stop."""
+        self._progress.wait(then, self.program.clock.now() + span)
+        went_on = self.program.clock.sleep(span.total_seconds())
+        self._progress.end()
+        return went_on
 
     def finish(self) -> list[Outcome]:
         """Ask for what is due once it has settled, and wait until each key is seen or given up."""
+        due = self._queue.left().values()
+        if due:
+            self._progress.wait("second look", self.program.clock.now() + timedelta(seconds=min(due)))
         self._queue.run_until(None)
         self._loop.close()
+        self._progress.end()
         return [_final(outcome) for outcome in self._outcomes()]
-
-    def report(self, render: Render, outcomes: list[Outcome], *, as_json: bool, dry_run: bool) -> None:
-        """Print *outcomes*."""
-        print_report(self.program, render, outcomes, self.began, as_json=as_json, dry_run=dry_run)
 
     def _outcomes(self) -> list[Outcome]:
         """The last outcome of each keyset, in the order of the configuration; one that was not looked at is held."""

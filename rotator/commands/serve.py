@@ -1,40 +1,64 @@
-"""The daemon: sweep after sweep, until SIGTERM or SIGINT."""
+"""The daemon: sweep after sweep, until SIGTERM or SIGINT; on a terminal it says first what it is and does."""
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO, cast
 
-from rotator.commands.check import exit_on_config_error
-from rotator.core.outcome import Exit
+from rotator import __version__
+from rotator.commands import terminal
+from rotator.commands.check import exit_on_error
+from rotator.core.events import Event, Looked
+from rotator.core.outcome import Exit, Rotated
+from rotator.core.policy import Mode
+from rotator.core.text import format_span
 from rotator.edges import logs
 from rotator.edges.deadline import raise_descriptor_limit
 from rotator.edges.log_writer import LogWriter
-from rotator.service.daemon import Daemon
-from rotator.service.process import Process
+from rotator.edges.settings import Settings
+from rotator.views.phrases import count
 from rotator.wiring import wire
 
 LAST_LINES_TIMEOUT = 1.0  # seconds for the log where the process must end at once
+LOOPBACK = "127.0.0.1"
+_ANY = ("0.0.0.0", "::", "")  # noqa: S104 - compared with
+
+MULTIPROCESS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""
+Where one of these is set when prometheus_client is imported, it keeps metrics in files that several processes share.
+
+The daemon is one process, and removes the series of keysets that have left, which such files do not allow.
+"""
 
 
 def daemon(path: Path) -> int:
     """Run until a stop is asked for; the exit code."""
     raise_descriptor_limit()
+    ignored = [name for name in MULTIPROCESS if os.environ.pop(name, None) is not None]
+    from rotator.service.daemon import Daemon  # noqa: PLC0415 - imports prometheus_client, which reads the variables
+    from rotator.service.process import Process  # noqa: PLC0415 - as above
+
     lines = LogWriter(sys.stderr)
 
     def end_now(code: int) -> None:
         lines.drain(LAST_LINES_TIMEOUT)
         os._exit(code)
 
+    made, is_terminal = _Made(), terminal.is_stderr()
     try:
-        with exit_on_config_error():
-            program = wire(path, stream=cast("TextIO", lines))
+        with exit_on_error():
+            program = wire(path, stream=lines, revise=on_loopback if is_terminal else unchanged)
             logs.log_crashes(program.log)
+            for name in ignored:
+                program.log.warning("variable.ignored", variable=name, hint="metrics are kept in memory; unset it")
+            program.stream.add(made.on_event)
             service = Daemon(program)
             service.metrics.set_dropped_lines(lambda: lines.dropped)
             process = Process(program, service, end_now=end_now)
+        if is_terminal:
+            print("\n".join(banner(path, program.settings)), end="\n\n", file=sys.stderr)
         try:
-            return process.run()
+            code = process.run()
         except Exception as error:
             # Threads that still run would keep the process alive.
             program.log.critical("rotator.crashed", thread="MainThread", exc_info=error)
@@ -42,3 +66,72 @@ def daemon(path: Path) -> int:
             raise
     finally:
         lines.drain()
+    if is_terminal:
+        print(f"stopped; {made.text()}", file=sys.stderr)
+    return code
+
+
+class _Made:
+    """Counts the keys that were generated."""
+
+    def __init__(self) -> None:
+        self._keys = 0
+
+    def on_event(self, event: Event) -> None:
+        self._keys += isinstance(event, Looked) and isinstance(event.outcome, Rotated)
+
+    def text(self) -> str:
+        return f"{count(self._keys, 'key')} generated" if self._keys else "nothing was written"
+
+
+def unchanged(settings: Settings) -> Settings:
+    """*settings* as they are."""
+    return settings
+
+
+def on_loopback(settings: Settings) -> Settings:
+    """
+    *settings* with `http.host` on loopback where it was not set: nobody else needs the page of a trial.
+
+    In a pod with a terminal the default stays, since Kubernetes probes the page from outside.
+    """
+    if "host" in settings.http.model_fields_set or os.environ.get("KUBERNETES_SERVICE_HOST"):
+        return settings
+    return settings.model_copy(update={"http": settings.http.model_copy(update={"host": LOOPBACK})})
+
+
+def banner(path: Path, settings: Settings) -> Iterator[str]:
+    """What it does, which configuration, whether it may write, where its page is, and how to stop it; a line each."""
+    keysets = [policy for tenant in settings.tenants for policy in settings.policies(tenant)]
+    observed = sum(policy.mode is Mode.OBSERVE for policy in keysets)
+    yield f"rotator {__version__} runs as a daemon until it is stopped."
+    yield (
+        f"  looks at       {count(len(keysets))} of {count(len(settings.tenants), 'tenant')}, "
+        f"every {format_span(settings.check_interval)}"
+    )
+    yield f"  configuration  {path}"
+    yield f"  writes         {_may_write(settings, len(keysets), observed)}"
+    yield f"  page           {_page(settings)}"
+    yield "  stop           Ctrl-C; what it has begun is finished first"
+    yield "  instead        rotator --dry-run prints the plan once; rotator --help has the rest"
+
+
+def _may_write(settings: Settings, keysets: int, observed: int) -> str:
+    if settings.dry_run:
+        return "nothing: dry_run is true"
+    if observed == keysets:
+        return "nothing: every keyset is in mode observe"
+    said = "generates keys that are due, after a second look"
+    if observed:
+        said += f"; {observed} of {count(keysets)} in mode observe"
+    return said + ("; only while it holds the lease" if settings.leader_election.is_on else "")
+
+
+def _page(settings: Settings) -> str:
+    host, port = settings.http.host, settings.http.port
+    if port == 0:
+        return "on any free port: see rotator.started below"
+    shown = LOOPBACK if host in _ANY else host
+    address = f"[{shown}]" if ":" in shown else shown
+    from_outside = "" if host == shown else "  (listens on every interface)"
+    return f"http://{address}:{port}/{from_outside}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotator.commands.check import exit_on_config_error
+from rotator.commands.check import exit_on_error
 from rotator.core.errors import RequestError
 from rotator.core.keyset import NEVER, Key, Keyset
 from rotator.core.outcome import Exit
@@ -51,7 +51,7 @@ def token(path: Path, *, as_json: bool) -> int:
     if kid is None:
         print("rotator: token: stdin has no JWT, refresh token or authorization code with a kid", file=sys.stderr)
         return Exit.USAGE
-    with exit_on_config_error():
+    with exit_on_error():
         program = wire(path)
         tenants = program.tenants(program.settings)
     made, failed = _find(tenants, kid)

@@ -29,6 +29,7 @@ class NoteKind(StrEnum):
     BEHIND_GAP = "behind_gap"
     USE_DIFFERS = "use_differs"
     KTY_DIFFERS = "kty_differs"
+    WINDOW_MISSED = "window_missed"
 
     @property
     def is_mismatch(self) -> bool:
@@ -38,7 +39,7 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something to know about one key."""
+    """Something to know about one key; `kid` is None for the key that is to be generated."""
 
     kid: str | None
     kind: NoteKind
@@ -46,11 +47,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """When the next key is due, must be published at the latest, and takes over."""
+    """
+    When the next key is due, must be published at the latest, and takes over.
+
+    pulled_by: how much earlier it takes over than it would without a calendar
+    """
 
     renewal_due: datetime
     publish_by: datetime
     activation: datetime
+    pulled_by: timedelta = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +122,23 @@ def notes_on(policy: RotationPolicy, keyset: Keyset, chain: tuple[Key, ...], now
     end = chain[-1].expires if chain else now
     links = frozenset(chain)
     for key in keyset.keys:
-        if key.activates > now and key not in links:
-            if not key.enabled:
-                yield Note(kid=key.kid, kind=NoteKind.DISABLED)
-            elif key.activates > end:
-                yield Note(kid=key.kid, kind=NoteKind.BEHIND_GAP)
-            elif key.activates > end - policy.overlap:
-                yield Note(kid=key.kid, kind=NoteKind.OVERLAP_TOO_SHORT)
+        if key.activates > now:
+            kind = None if key in links else _ineffective(policy, key, end)
+            if kind is not None:
+                yield Note(kid=key.kid, kind=kind)
+            elif now >= key.activates - policy.ahead and policy.misses_window(key.activates):
+                yield Note(kid=key.kid, kind=NoteKind.WINDOW_MISSED)
         if key.enabled and now < key.expires:
             if key.use is not None and key.use != policy.use:
                 yield Note(kid=key.kid, kind=NoteKind.USE_DIFFERS)
             if key.kty is not None and key.kty.lower() != policy.kty.lower():
                 yield Note(kid=key.kid, kind=NoteKind.KTY_DIFFERS)
+
+
+def _ineffective(policy: RotationPolicy, key: Key, end: datetime) -> NoteKind | None:
+    """Why an upcoming key that is no link of the chain does not extend the cover, which ends at *end*."""
+    if not key.enabled:
+        return NoteKind.DISABLED
+    if key.activates > end:
+        return NoteKind.BEHIND_GAP
+    return NoteKind.OVERLAP_TOO_SHORT if key.activates > end - policy.overlap else None

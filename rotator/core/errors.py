@@ -78,14 +78,23 @@ class RotatorError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProblem:
-    """One thing that is wrong with a configuration: where (`tenants[0].keysets[1].overlap`) and what."""
+    """
+    One thing that is wrong with a configuration: where (`tenants[0].keysets[1].overlap`) and what.
+
+    line: of the file, from 1; None where the problem is not in the file
+    """
 
     path: str
     message: str
+    line: int | None = None
 
     def __str__(self) -> str:
         """Render the problem as one line."""
         return f"{self.path}: {self.message}" if self.path else self.message
+
+    def located(self, source: str) -> str:
+        """The problem as a line that begins with the file, and the line in it, as compilers write it."""
+        return f"{source}:{self.line}: {self}" if self.line else f"{source}: {self}"
 
 
 class ConfigError(RotatorError):
@@ -93,7 +102,7 @@ class ConfigError(RotatorError):
 
     def __init__(self, source: str, problems: tuple[ConfigProblem, ...]) -> None:
         """*source* is the file, as it was named to us."""
-        super().__init__("\n".join(f"{source}: {problem}" for problem in problems))
+        super().__init__("\n".join(problem.located(source) for problem in problems))
         self.source = source
         self.problems = problems
 

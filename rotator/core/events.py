@@ -74,8 +74,9 @@ class RequestRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRequested:
-    """An access token was asked for."""
+    """An access token of a tenant was requested."""
 
+    tenant: str
     is_granted: bool
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Reason
 from rotator.core.rotation import Hold, Rotate, decide
 
 MAX_ROTATIONS = 24  # of one forecast: lives may be as short as seconds
@@ -35,6 +36,8 @@ def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datet
                 keyset = Keyset(id=keyset.id, keys=(*(known for known in keyset.keys if known.expires > at), key))
                 planned += 1
                 yield key
+            case Hold(reason=Reason.ON_HOLD) if policy.hold is not None and policy.hold.ends < until:
+                at = policy.hold.ends
             case Hold(assessment=assessment):
                 if not at < assessment.plan.renewal_due < until:
                     return

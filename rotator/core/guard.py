@@ -7,7 +7,9 @@ of them could ever be taken back. So, whatever the decision says:
 
 1. while a successor as we make them is pending, and takes over before cover ends,
    no other one is asked for;
-2. no more than two keys are generated for a keyset in one `rotate_every`.
+2. no more than two keys are generated for a keyset in one `rotate_every`, or three where
+   activations are pulled into a calendar: of three in a row, the last takes over hardly more
+   than a `rotate_every` after the first.
 
 Neither holds where no key is valid: then one key too many is the smaller harm.
 """
@@ -19,7 +21,7 @@ from rotator.core.keyset import Keyset
 from rotator.core.policy import RotationPolicy
 from rotator.core.reasons import Reason
 
-MAX_KEYS = 2
+MAX_KEYS, MAX_KEYS_WITH_CALENDAR = 2, 3
 
 
 def is_runaway(
@@ -45,4 +47,4 @@ def is_runaway(
     if any(key.enabled and (covered_until is None or key.activates <= covered_until) for key in pending):
         return True
     undone = (key.kid for key in pending if not key.enabled)
-    return len({*generated, *undone}) >= MAX_KEYS
+    return len({*generated, *undone}) >= (MAX_KEYS if policy.calendar is None else MAX_KEYS_WITH_CALENDAR)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rotator.core.calendar import LAST_ASKED, Calendar
+from rotator.core.hold import PolicyHold
 from rotator.core.keyset import Key
 from rotator.core.text import format_instant, format_span
 
@@ -45,6 +47,8 @@ class RotationPolicy:
     publication_lead:  from generation to activation
     renewal_window:    the time there is to get a key made before the lead would suffer
     minimum_lead:      the least lead that the service takes; only matters when late
+    calendar:          when a key may take over; None: at any time
+    hold:              until when nothing is generated; None: no hold
 
     Raises:
         PolicyError: the spans leave no room for each other, or a generated key
@@ -62,6 +66,8 @@ class RotationPolicy:
     renewal_window: timedelta
     minimum_lead: timedelta = ZERO
     accept_unreadable_secret: bool = False
+    calendar: Calendar | None = None
+    hold: PolicyHold | None = None
 
     def __post_init__(self) -> None:
         """Check that a keyset can be rotated like this."""
@@ -72,13 +78,12 @@ class RotationPolicy:
         if self.minimum_lead < ZERO:
             msg = "minimum_lead must not be negative"
             raise PolicyError(msg)
-        ahead = self.publication_lead + self.renewal_window
-        if ahead >= self.rotate_every:
+        if self.ahead >= self.rotate_every:
             msg = (
                 f"publication_lead ({format_span(self.publication_lead)}) + "
                 f"renewal_window ({format_span(self.renewal_window)}) must be shorter than "
                 f"rotate_every ({format_span(self.rotate_every)}); they are too long by "
-                f"{format_span(ahead - self.rotate_every + timedelta(seconds=1))}"
+                f"{format_span(self.ahead - self.rotate_every + timedelta(seconds=1))}"
             )
             raise PolicyError(msg)
         if self.minimum_lead > self.publication_lead:
@@ -100,6 +105,15 @@ class RotationPolicy:
         """Whether *key* is one as this policy would ask for, whoever did."""
         dated = key.nbf is not None and key.exp is not None and key.exp - key.nbf == self.validity
         return dated and key.use == self.use
+
+    def misses_window(self, activation: datetime) -> bool:
+        """Whether a key that takes over at *activation* does so while the calendar is closed."""
+        return self.calendar is not None and activation <= LAST_ASKED and not self.calendar.is_open(activation)
+
+    @property
+    def ahead(self) -> timedelta:
+        """How long before its activation a key may be generated."""
+        return self.publication_lead + self.renewal_window
 
     @property
     def validity(self) -> timedelta:

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     UNDATED = "undated"
     CERTIFICATE = "certificate"
     OBSERVE = "observe"
+    ON_HOLD = "on_hold"
 
 
 class Refusal(StrEnum):
@@ -43,6 +44,7 @@ MEANINGS: Mapping[Reason | Refusal, str] = {
         "the newest key carries a certificate, which rotator cannot generate; upload the next certificate"
     ),
     Reason.OBSERVE: "`mode: observe`; `would` and `key` say what would be done",
+    Reason.ON_HOLD: "a `hold` in the configuration; `would` and `key` say what would be done without it",
     Refusal.STOPPING: "rotator was asked to stop before it could write",
     Refusal.NOT_LEADER: "another replica leads, or could before the request has ended",
     Refusal.RECONFIGURED: "the configuration changed before rotator could write",

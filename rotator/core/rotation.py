@@ -20,6 +20,8 @@ What is late, and what it costs:
   shrinks by what the lead takes; then the lead shrinks only for cover;
 - without a valid key sign-in is broken already, and nothing is worth waiting for.
 
+With a calendar the activation is moved to an instant at which the calendar is open; see `activation`.
+
 Three things are never done:
 
 - adding a key that would help no sooner than one that is there already. Such a key is
@@ -36,7 +38,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from rotator.core.assessment import Assessment, Plan, Shortfall, notes_on
+from rotator.core.activation import opened, overlapping_until, plan_after
+from rotator.core.assessment import Assessment, Note, NoteKind, Plan, Shortfall, notes_on
 from rotator.core.keyset import NEVER, Key, Keyset
 from rotator.core.policy import ZERO, KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason
@@ -47,8 +50,8 @@ class Hold:
     """
     Leave the keyset as it is.
 
-    would: in mode observe, the reason that there would be without it; None otherwise
-    spec:  in mode observe, the key that would be asked for now, if any
+    would: in mode observe or on hold, the reason that there would be without it; None otherwise
+    spec:  in mode observe or on hold, the key that would be asked for now, if any
     """
 
     assessment: Assessment
@@ -95,6 +98,8 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
     notes = tuple(notes_on(policy, keyset, chain, now))
     is_certificate = _is_certificate(keyset)
     is_blocked = is_certificate or any(note.kind.is_mismatch for note in notes)
+    if need.is_due and not is_blocked and need.reason is not Reason.NO_VALID_KEY and policy.misses_window(need.nbf):
+        notes = (*notes, Note(kid=None, kind=NoteKind.WINDOW_MISSED))
     assessment = Assessment(
         active=active,
         covered_until=chain[-1].expires if chain and chain[-1].expires != NEVER else None,
@@ -109,6 +114,8 @@ def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lea
         spec = KeySpec(use=policy.use, kty=policy.kty, nbf=need.nbf, exp=need.nbf + policy.validity)
     if policy.mode is Mode.OBSERVE:
         return Hold(assessment=assessment, reason=Reason.OBSERVE, would=reason, spec=spec)
+    if policy.hold is not None and policy.hold.lasts(now):
+        return Hold(assessment=assessment, reason=Reason.ON_HOLD, would=reason, spec=spec)
     if spec is None:
         return Hold(assessment=assessment, reason=reason)
     return Rotate(assessment=assessment, reason=reason, spec=spec)
@@ -139,12 +146,17 @@ def _is_certificate(keyset: Keyset) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Need:
-    """When the key that follows *head* is needed, and the nbf to ask for if that is now."""
+    """
+    When the key that follows *head* is needed, and the nbf to ask for if that is now.
+
+    stand_in_by: a key that activates by then is early enough, though the calendar would have it earlier
+    """
 
     head: Key | None
     plan: Plan
     nbf: datetime
     reason: Reason
+    stand_in_by: datetime
 
     @property
     def is_due(self) -> bool:
@@ -162,25 +174,33 @@ def _need(
         if active is None:
             reason, nbf = Reason.NO_VALID_KEY, now + minimum_lead
         else:
-            reason, nbf = Reason.UNDATED, now + policy.publication_lead
+            reason, nbf = Reason.UNDATED, opened(policy, now + policy.publication_lead, NEVER)
         return _at_once(None, nbf, reason, now)
     if _is_of_unknown_age(policy, head, now):
-        return _at_once(head, now + policy.publication_lead, Reason.UNDATED, now)
-    activation = _activation(policy, head)
-    publish_by = activation - policy.publication_lead
-    plan = Plan(renewal_due=publish_by - policy.renewal_window, publish_by=publish_by, activation=activation)
-    if now < plan.renewal_due:
-        return _Need(head=head, plan=plan, nbf=activation, reason=Reason.NOT_DUE)
+        nbf = opened(policy, now + policy.publication_lead, overlapping_until(policy, head))
+        return _at_once(head, nbf, Reason.UNDATED, now)
+    turn = _turn_end(policy, head)
+    plan = plan_after(policy, head, turn, now)
     if now <= plan.publish_by:
-        return _Need(head=head, plan=plan, nbf=activation, reason=Reason.RENEWAL_DUE)
-    soonest, overlapping = now + minimum_lead, head.expires - policy.overlap
+        reason = Reason.NOT_DUE if now < plan.renewal_due else Reason.RENEWAL_DUE
+        nbf = plan.activation
+    else:
+        reason = Reason.OVERDUE
+        nbf = _late(policy, minimum_lead, head, plan.activation, now)
+    return _Need(head=head, plan=plan, nbf=nbf, reason=reason, stand_in_by=max(turn, nbf))
+
+
+def _late(policy: RotationPolicy, minimum_lead: timedelta, head: Key, activation: datetime, now: datetime) -> datetime:
+    """The nbf to ask for after `publish_by`."""
+    soonest, whole, overlapping = now + minimum_lead, now + policy.publication_lead, overlapping_until(policy, head)
     latest = overlapping if soonest <= overlapping else head.expires
-    nbf = max(activation, min(now + policy.publication_lead, latest), soonest)
-    return _Need(head=head, plan=plan, nbf=nbf, reason=Reason.OVERDUE)
+    nbf = max(activation, min(whole, latest), soonest)
+    return nbf if nbf < whole else opened(policy, nbf, overlapping)
 
 
 def _at_once(head: Key | None, nbf: datetime, reason: Reason, now: datetime) -> _Need:
-    return _Need(head=head, plan=Plan(renewal_due=now, publish_by=now, activation=nbf), nbf=nbf, reason=reason)
+    plan = Plan(renewal_due=now, publish_by=now, activation=nbf)
+    return _Need(head=head, plan=plan, nbf=nbf, reason=reason, stand_in_by=nbf)
 
 
 def _is_of_unknown_age(policy: RotationPolicy, key: Key, now: datetime) -> bool:
@@ -188,9 +208,9 @@ def _is_of_unknown_age(policy: RotationPolicy, key: Key, now: datetime) -> bool:
     return key.nbf is None and not key.has_certificate and key.expires - now > policy.validity
 
 
-def _activation(policy: RotationPolicy, head: Key) -> datetime:
+def _turn_end(policy: RotationPolicy, head: Key) -> datetime:
     """When dated *head* hands over: after its turn, and early enough to overlap. A certificate has no turn."""
-    overlapping = head.expires - policy.overlap
+    overlapping = overlapping_until(policy, head)
     if head.nbf is None or head.has_certificate:
         return overlapping
     return min(head.nbf + policy.rotate_every, overlapping)
@@ -211,5 +231,5 @@ def _stand_in(policy: RotationPolicy, keyset: Keyset, need: _Need, now: datetime
         after = max(now, head.activates)
         has_turn = head.nbf is not None and not head.has_certificate
         turn_end = min(head.expires, head.activates + policy.validity) if has_turn else head.expires
-    candidates = (key for key in keyset.upcoming(after) if key.activates <= need.nbf and key.expires > turn_end)
+    candidates = (key for key in keyset.upcoming(after) if key.activates <= need.stand_in_by and key.expires > turn_end)
     return max(candidates, key=lambda key: key.expires, default=None)

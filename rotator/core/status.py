@@ -24,6 +24,7 @@ class KeysetStatus:
                        could have rotated the keyset disproves it
     observation:             the last one that showed the keyset, however long ago; None before that
     failures:          how many looks or rotations in a row have failed
+    failing_since:     when the first of these was; None where there is none
     evidence:          what the probes of its tenant have shown; None where there was none
     """
 
@@ -32,6 +33,7 @@ class KeysetStatus:
     effective_outcome: Outcome | None = None
     observation: Observation | None = None
     failures: int = 0
+    failing_since: datetime | None = None
     evidence: Evidence | None = None
 
     def proof(self, now: datetime) -> KeysetProof | None:
@@ -54,6 +56,7 @@ class KeysetStatus:
             effective_outcome=self.effective_outcome if stays else outcome,
             observation=outcome.observation if outcome.observation.keyset is not None else self.observation,
             failures=failures,
+            failing_since=(self.failing_since or outcome.observation.now) if failures else None,
         )
 
 

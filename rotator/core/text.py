@@ -10,6 +10,8 @@ import re
 from datetime import datetime, timedelta
 
 NOT_A_SPAN = "is not a duration; write numbers with units and no spaces, such as 45s, 36h, 1h30m"
+TOO_LONG = "is longer than a hundred years"
+MAX_DIGITS = 10  # of one number in a span; a hundred years have as many seconds
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPAN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
@@ -27,10 +29,12 @@ def parse_span(text: str) -> timedelta:
     match = _SPAN.fullmatch(text)
     if not text or match is None:
         raise ValueError(NOT_A_SPAN)
-    seconds = sum(int(number or 0) * unit for number, unit in zip(match.groups(), _SECONDS.values(), strict=True))
+    numbers = [(number or "").lstrip("0") or "0" for number in match.groups()]
+    if max(map(len, numbers)) > MAX_DIGITS:
+        raise ValueError(TOO_LONG)
+    seconds = sum(int(number) * unit for number, unit in zip(numbers, _SECONDS.values(), strict=True))
     if seconds > _LONGEST:
-        msg = "is longer than a hundred years"
-        raise ValueError(msg)
+        raise ValueError(TOO_LONG)
     return timedelta(seconds=seconds)
 
 

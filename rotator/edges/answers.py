@@ -10,7 +10,6 @@ RFC 7519 section 2
 (NumericDate).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,14 +19,16 @@ from urllib.parse import urlsplit
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
-from rotator.core.text import printable
 from rotator.edges.http import Answer
+from rotator.edges.json_text import parse_json
 
 MAX_DATE = 10**11  # seconds, in the year 5138; a larger number is milliseconds
+MAX_KEYS = 1_000  # of a keyset; B2C's own limit is far below
 MAX_MODULUS = 2736  # characters: 16,384 bits
 MAX_TEXT = 512  # characters of a kid; those of B2C have 43
 
 MAX_ID = 80  # characters of an error code or a request id; those of Graph have 36
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9.+-]{1,40}(?:/[A-Za-z0-9.+-]{1,80})?")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 Json = Mapping[str, Any]
@@ -45,30 +46,40 @@ def render_spec(spec: KeySpec) -> dict[str, str | int]:
 
 def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
     """
-    A keyset from its JSON; with null for `keys` it is empty.
+    The keyset of that id from its JSON; with null for `keys` it is empty.
 
-    Without `keys` it is not a keyset: to take it for an empty one would call for a key at once.
+    Without `keys` it is not a keyset: to take it for an empty one would call for a key at once. An id
+    that is not there, or differs in case alone, is the one that was asked for.
 
     Raises:
         RequestError: `unreadable`, with the path of the member that is not valid.
 
     """
-    keys = unwrapped(raw).get("keys", "missing")
+    raw = unwrapped(raw)
+    if not _is_same(raw.get("id", keyset_id), keyset_id):
+        raise unreadable(f"keyset {keyset_id}: Graph answered with another keyset; check any proxy in between")
+    keys = raw.get("keys", "missing")
     if keys is None:
         keys = []
     if not isinstance(keys, list):
         raise unreadable(f"keyset {keyset_id}: there is no list of keys")
+    if len(keys) > MAX_KEYS:
+        raise unreadable(f"keyset {keyset_id}: it has more than {MAX_KEYS} keys")
     return Keyset(
         id=keyset_id, keys=tuple(_parse_key(f"keyset {keyset_id}: keys[{n}]", key) for n, key in enumerate(keys))
     )
 
 
 def keyset_or_error(keyset_id: str, raw: Json) -> Keyset | RequestError:
-    """A keyset from its JSON, or the error that says why it can't be read."""
+    """A keyset from its JSON, or the error that says why not: one without a traceback, which would hold the JSON."""
     try:
         return parse_keyset(keyset_id, raw)
     except RequestError as error:
-        return error
+        return RequestError(error.failure, error.effect)
+
+
+def _is_same(found: object, keyset_id: str) -> bool:
+    return isinstance(found, str) and found.lower() == keyset_id.lower()
 
 
 def _parse_key(path: str, raw: object) -> Key:
@@ -127,27 +138,19 @@ def parse_object(answer: Answer) -> Json:
 
     """
     try:
-        raw = json.loads(answer.body)
+        raw = parse_json(answer.body)
     except (ValueError, RecursionError) as error:
-        kind = printable(answer.headers.get("content-type", "missing").partition(";")[0][:80])
+        kind = _media_type(answer)
         raise unreadable(f"Graph's answer is not JSON (Content-Type {kind})", answer) from error
     if not isinstance(raw, dict):
         raise unreadable("Graph's answer is not a JSON object", answer)
     return raw
 
 
-def parse_page(page: Json) -> list[Json]:
-    """
-    The objects on one page of a list.
-
-    Raises:
-        RequestError: `unreadable`.
-
-    """
-    value = page.get("value")
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise unreadable("the list of keysets has no list of objects in `value`")
-    return value
+def _media_type(answer: Answer) -> str:
+    """The media type of an answer; what is not one is not shown, and nothing is cut: a part of a secret is a secret."""
+    found = answer.headers.get("content-type", "missing").partition(";")[0].strip()
+    return found if _MEDIA_TYPE.fullmatch(found) else "not valid"
 
 
 def unwrapped(raw: Json) -> Json:

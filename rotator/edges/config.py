@@ -12,7 +12,9 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,61 +24,105 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.core.policy import PolicyError
-from rotator.edges.config_file import CONFIG_VARIABLE, read_yaml
+from rotator.core.text import printable
+from rotator.edges.calendar_settings import CalendarSettings
+from rotator.edges.collisions import Parts, collisions, parts_of
+from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, parse_yaml, read_content
+from rotator.edges.config_words import Location, location_of, path_of, said
 from rotator.edges.files import read_file
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration, and the file that it is in."""
+
+    settings: Settings
+    file: YamlFile
+
+
+def load(
+    path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None, now: datetime | None = None
+) -> Settings:
     """
     The configuration in *path*, with the ROTATOR_ variables of the process over it.
 
-    *environ* is only searched for unknown names.
+    environ: only searched for unknown names, and for proxies
+    text:    what was read from *path*; None: it is read now
+    now:     from when on calendars are proven; None: the time of the machine
 
     Raises:
         ConfigError: with every fault.
 
     """
-    source = str(path)
-    content = read_yaml(path)
-    problems = list(_unknown_variables(environ))
+    return read(path, environ, text=text, now=now).settings
+
+
+def read(
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    text: bytes | None = None,
+    now: datetime | None = None,
+) -> Loaded:
+    """The same as `load`, with the lines of the file."""
+    file, now = (
+        parse_yaml(path, read_content(path) if text is None else text),
+        now or datetime.now(UTC).replace(microsecond=0),
+    )
+    problems = [*_unknown_variables(environ), *_wrong_proxies(environ)]
     try:
-        settings = Settings(**content)
+        settings = Settings(**file.content)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        problems += [_problem(each, environ) for each in details if not _follows(each, details)]
-        problems += _collisions(*_whole_parts(content, environ))
+        problems += [_problem(each, environ, file) for each in details if not _follows(each, details)]
+        problems += _collisions(file, _whole_parts(file.content, environ), now)
+    except RecursionError:
+        problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
-        problems.append(ConfigProblem(path="environment", message=str(error)))
+        problems.append(_variable_problem(str(error)))
     else:
-        problems += _collisions(dict(enumerate(settings.tenants)), settings.defaults)
+        problems += _collisions(file, parts_of(settings), now)
         if not problems:
-            return settings
-    raise ConfigError(source, tuple(problems))
+            return Loaded(settings, file)
+    raise ConfigError(printable(str(path)), tuple(_shown(each) for each in problems))
+
+
+def _shown(problem: ConfigProblem) -> ConfigProblem:
+    """*problem* without characters that a terminal would obey: names of keys and variables may have any."""
+    return replace(problem, path=printable(problem.path), message=printable(problem.message))
 
 
 class Sources:
     """The files that a configuration comes from, and whether they still say what was read."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing was read yet; *path* is the configuration file."""
+    def __init__(self, path: Path, revise: Callable[[Settings], Settings] = lambda settings: settings) -> None:
+        """Nothing was read yet; *path* is the configuration file, and *revise* changes what is read."""
         self._path = path
+        self._revise = revise
+        self._was_read = False
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
 
     def load(self) -> Settings:
         """
-        The configuration; a file that changes while it is read counts as changed.
+        The configuration. A pipe is read once, and does not count as changed later.
 
         Raises:
-            ConfigError: as `load` does.
+            ConfigError: as `load` does, or a pipe was read before.
 
         """
-        self._read = {self._path: _digest(self._path)}
-        settings = load(self._path)
+        can_be_read_again = self._path.is_file()
+        if self._was_read and not can_be_read_again and self._path.exists():
+            message = "is a pipe or a device, which can be read only once; to reload, name a file"
+            raise ConfigError(printable(str(self._path)), (ConfigProblem(path="", message=message),))
+        text = read_content(self._path)
+        self._was_read = True
+        self._read = {self._path: hashlib.sha256(text).digest()} if can_be_read_again else {}
+        settings = load(self._path, text=text)
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
-        return settings
+        return self._revise(settings)
 
     def authorities(self, settings: Settings) -> bytes | None:
         """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""
@@ -85,11 +131,6 @@ class Sources:
     def have_changed(self) -> bool:
         """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
         return any(_digest(path) != digest for path, digest in self._read.items())
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the configuration file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
@@ -106,6 +147,15 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
         elif re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
             hint = "; Kubernetes makes such variables for a Service of that name: set enableServiceLinks: false"
         yield ConfigProblem(path=name, message=f"unknown environment variable{hint}")
+
+
+def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
+    """The variables that name a proxy and are wrong: no request would be possible."""
+    try:
+        read_proxies(environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _variables(model: type[BaseModel], prefix: str) -> set[str]:
@@ -126,33 +176,26 @@ def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
     )
 
 
-def _problem(details: ErrorDetails, environ: Mapping[str, str]) -> ConfigProblem:
+def _problem(details: ErrorDetails, environ: Mapping[str, str], file: YamlFile) -> ConfigProblem:
     location = details["loc"]
-    path = _path(location)
+    path = path_of(location)
     if details["type"] == "extra_forbidden":
-        return ConfigProblem(path=path, message="unknown key" + _hint(location))
-    message = _SAID.get(details["type"], details["msg"])
+        return ConfigProblem(path=path, message="unknown key" + _hint(location), line=file.line(location))
     variable = PREFIX + "__".join(str(part) for part in location).upper()
-    origin = next((f" (from {name})" for name in environ if name.upper() == variable), "")
-    return ConfigProblem(path=path, message=message[:1].lower() + message[1:] + origin)
+    origin = next((name for name in environ if name.upper() == variable and environ[name]), None)
+    if origin is not None:
+        return ConfigProblem(path=path, message=f"{said(details)} (from {origin})")
+    return ConfigProblem(path=path, message=said(details), line=file.line(location))
 
 
-_SAID = {
-    "missing": "is missing",
-    "too_short": "must have at least one entry",
-    "string_too_short": "is empty",
-    "tuple_type": "must be a list",
-    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a mapping of names to values"),
-}
-"""Our words for pydantic's kinds of error."""
+def _variable_problem(error: str) -> ConfigProblem:
+    """A variable for a whole section that cannot be read; *error* names the section."""
+    found = re.search(r'field "(\w+)"', error)
+    path = f"{PREFIX}{found[1].upper()}" if found else "environment"
+    return ConfigProblem(path=path, message="is not valid JSON; set single values, such as ROTATOR_LOG__LEVEL")
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return re.sub(r"\.cloud\.(name|roots)\b", ".cloud", "".join(parts)).lstrip(".")  # which form of cloud it took
-
-
-def _hint(location: tuple[int | str, ...]) -> str:
+def _hint(location: Location) -> str:
     name = str(location[-1])
     if name in ("client_secret", "secret", "password"):
         return "; secrets do not belong in this file: use client_secret_file or client_secret_env"
@@ -164,7 +207,7 @@ def _suggest(name: str, known: set[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _names(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+def _names(model: type[BaseModel], location: Location) -> set[str]:
     """The keys that are known where *location* leads."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
@@ -172,7 +215,7 @@ def _names(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
             if not inner:
                 return set()
             model = inner[0]
-    return set(model.model_fields)
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _models(field: FieldInfo) -> list[type[BaseModel]]:
@@ -185,40 +228,32 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
     return found
 
 
-def _whole_parts(
-    content: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[int, TenantSettings], PolicySettings | None]:
+def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Parts:
     """The tenants, by their places, and the defaults of a configuration that is not whole, as far as they are."""
     tenants, raw = {}, content.get("tenants")
     for t, each in enumerate(raw if isinstance(raw, list) else ()):
         with contextlib.suppress(ValidationError):
             tenants[t] = TenantSettings.model_validate(each)
-    if any(name.upper().startswith(f"{PREFIX}DEFAULTS__") for name in environ):
-        return tenants, None
+    overridden = (f"{PREFIX}DEFAULTS__", f"{PREFIX}CALENDARS")
+    if any(name.upper().startswith(overridden) for name in environ):
+        return Parts(tenants=tenants, defaults=None)
     with contextlib.suppress(ValidationError):
-        return tenants, PolicySettings.model_validate(content.get("defaults") or {})
-    return tenants, None
+        sections = _Sections.model_validate({name: content.get(name) or {} for name in _Sections.model_fields})
+        return Parts(tenants=tenants, defaults=sections.defaults, calendars=sections.calendars)
+    return Parts(tenants=tenants, defaults=None)
 
 
-def _collisions(tenants: Mapping[int, TenantSettings], defaults: PolicySettings | None) -> Iterator[ConfigProblem]:
-    """What is wrong between values that are right each for itself."""
-    names, keysets = set[str](), set[tuple[str, str, str]]()
-    for t, tenant in tenants.items():
-        path = f"tenants[{t}]"
-        if tenant.name in names:
-            yield ConfigProblem(path=f"{path}.name", message=f"duplicate tenant name {tenant.name}")
-        names.add(tenant.name)
-        for k, keyset in enumerate(tenant.keysets):
-            identity = (tenant.roots.graph, tenant.tenant_id.lower(), keyset.id.lower())
-            if identity in keysets:
-                yield ConfigProblem(path=f"{path}.keysets[{k}].id", message=f"duplicate keyset {keyset.id}")
-            keysets.add(identity)
-            if defaults is None:
-                continue
-            try:
-                keyset.policy(defaults)
-            except PolicyError as error:
-                yield ConfigProblem(path=f"{path}.keysets[{k}]", message=str(error))
+def _collisions(file: YamlFile, parts: Parts, now: datetime) -> Iterator[ConfigProblem]:
+    """What is wrong between values that are right each for itself, with its line."""
+    for problem in collisions(parts, now):
+        yield replace(problem, line=file.line(location_of(problem.path)))
+
+
+class _Sections(BaseModel):
+    """What the policies of all keysets need."""
+
+    defaults: PolicySettings
+    calendars: dict[str, CalendarSettings]
 
 
 def _digest(path: Path) -> bytes | None:

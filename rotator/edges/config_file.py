@@ -1,24 +1,35 @@
 """
 The configuration file: YAML of plain data, in which no key is given twice.
 
-PyYAML alone would take the last of two equal keys, and raise errors of many kinds. The only
-door to PyYAML in the program; the emulator has its own.
+PyYAML alone would take the last of two equal keys, raise errors of many kinds, and let a few
+aliases stand for millions of values. The only door to PyYAML in the program; the emulator has its own.
 """
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
 from rotator.core.errors import ConfigError, ConfigProblem
+from rotator.core.text import printable
 from rotator.edges.files import read_file
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
+MAX_VALUES = 250_000  # with what aliases stand for; without aliases a file of 1 MiB has fewer
 
 
 class Loader(yaml.SafeLoader):
-    """Reads plain data, and refuses a key that is given twice."""
+    """Reads plain data, and refuses a key that is given twice, and aliases that stand for too much."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        """The document, before anything is built of it."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _values(node, {}) > MAX_VALUES:
+            msg = f"with its aliases it has more than {MAX_VALUES} values"
+            raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - PyYAML's own
         """The value of *node*; one that is not valid, such as a 30th of February, is an error of the file."""
@@ -27,6 +38,20 @@ class Loader(yaml.SafeLoader):
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
             msg = f"not a valid {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark) from error
+
+
+def _values(node: yaml.Node, known: dict[yaml.Node, int | None]) -> int:
+    """How many values *node* stands for; *known*: of the nodes before, None while a node is counted."""
+    if node in known:
+        count = known[node]
+        if count is None:
+            raise yaml.constructor.ConstructorError(None, None, "an alias that contains itself", node.start_mark)
+        return count
+    known[node] = None
+    inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+    parts = [each for pair in inner for each in pair] if isinstance(node, yaml.MappingNode) else inner
+    known[node] = count = 1 + sum(_values(each, known) for each in parts)
+    return count
 
 
 def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
@@ -45,16 +70,40 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
 Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """The content of a file, and where each part of it stands."""
+
+    content: dict[str, Any]
+    root: yaml.Node
+
+    def line(self, location: tuple[int | str, ...]) -> int:
+        """The line, from 1, of what *location* leads to, or of the last part of it that is in the file."""
+        node, mark = self.root, self.root.start_mark
+        for part in location:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in node.value if key.value == part), None)
+                if found is None:
+                    break
+                mark, node = found[0].start_mark, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                mark = node.start_mark
+            else:
+                break
+        return int(mark.line) + 1
+
+
+def read_content(path: Path) -> bytes:
     """
-    The mapping in *path*.
+    The content of *path*.
 
     Raises:
-        ConfigError: it cannot be read, or does not hold a mapping; with the line where that is known.
+        ConfigError: it cannot be read, is too large, or was not read in time.
 
     """
     try:
-        content = yaml.load(read_file(path).decode("utf-8"), Loader)  # noqa: S506 - it is a SafeLoader
+        return read_file(path)
     except OSError as error:
         hint = (
             f"; name the file with --config or {CONFIG_VARIABLE}"
@@ -62,6 +111,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
             else ""
         )
         _refuse(path, "", f"cannot be read: {error.strerror}{hint}")
+
+
+def parse_yaml(path: Path, text: bytes) -> YamlFile:
+    """
+    The mapping in *text*, which was read from *path*.
+
+    Raises:
+        ConfigError: it is not a mapping; with the line where that is known.
+
+    """
+    try:
+        root, content = _parsed(text.decode("utf-8"))
     except UnicodeDecodeError:
         _refuse(path, "", "is not UTF-8 text")
     except yaml.MarkedYAMLError as error:
@@ -70,12 +131,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
         _refuse(path, where, error.problem or "is not valid YAML")
     except (yaml.YAMLError, RecursionError):
         _refuse(path, "", "is not valid YAML")
-    if content is None:
+    if root is None or content is None:
         _refuse(path, "", "is empty; it must name at least one tenant with one keyset")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         _refuse(path, "", "must be a mapping of names to values")
-    return content
+    return YamlFile(content, root)
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes and the data of the only document in *text*."""
+    loader = Loader(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def _refuse(path: Path, where: str, message: str) -> NoReturn:
-    raise ConfigError(str(path), (ConfigProblem(path=where, message=message),))
+    raise ConfigError(printable(str(path)), (ConfigProblem(path=where, message=printable(message)),))

@@ -6,7 +6,6 @@ the next token; nothing secret is kept here.
 """
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,9 +27,17 @@ class ClientSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """A PEM file with the private key and the certificate."""
+    """
+    A private key with its certificate.
+
+    file:             the certificate as PEM, with the private key where *private_key_file* is None; or PKCS#12
+    private_key_file: the private key alone, as PEM
+    password_file:    the passphrase of the private key or of the PKCS#12 file; None where it has none
+    """
 
     file: Path
+    private_key_file: Path | None = None
+    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +77,8 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
                 return _content(file, "client_secret_file")
             secret = os.environ.get(variable or "", "").strip()
             return secret or _fail(f"the environment variable {variable} (client_secret_env) is not set, or empty")
-        case Certificate(file=file):
-            return _pem(file, on_expiry)
+        case Certificate():
+            return _key_pair(credential, on_expiry)
         case FederatedToken():
             on_expiry(None)
             return {"client_assertion": credential.read}
@@ -79,34 +86,35 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
 
 def _content(file: Path, name: str) -> str:
     try:
-        text = read_file(file).decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        _fail(f"cannot read {name} {file}: {reason}", cause=error)
+        text = _read(file, name).decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        _fail(f"cannot read {name} {file}: it is not UTF-8 text", cause=error)
     return text or _fail(f"{name} {file} is empty")
 
 
-def _pem(file: Path, on_expiry: Callable[[datetime | None], None]) -> dict[str, str]:
-    """MSAL's form of a key and its certificate; the key is tried here, where its error can name the file."""
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - comes with MSAL, as late
-    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
-
-    blocks = re.findall(
-        r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", _content(file, "certificate_file"), re.DOTALL
-    )
-    keys = [block for block in blocks if "PRIVATE KEY-----" in block]
-    certificates = [block for block in blocks if "BEGIN CERTIFICATE-----" in block]
-    if len(keys) != 1 or not certificates:
-        _fail(f"certificate_file {file} must hold one private key and its certificate, as PEM")
+def _read(file: Path, name: str) -> bytes:
     try:
-        load_pem_private_key(keys[0].encode(), password=None)
-        certificate = load_pem_x509_certificate(certificates[0].encode())
-    except (ValueError, TypeError):
-        # The parser's words could quote the key: they are not passed on.
-        what = "its key or certificate cannot be parsed; encrypted private keys are not supported"
-        raise RequestError(Failure(kind=FailureKind.AUTH, message=f"certificate_file {file}: {what}")) from None
-    on_expiry(certificate.not_valid_after_utc)
-    return {"private_key": keys[0], "public_certificate": "\n".join(certificates)}
+        return read_file(file)
+    except OSError as error:
+        _fail(f"cannot read {name} {file}: {error.strerror}", cause=error)
+
+
+def _key_pair(settings: Certificate, on_expiry: Callable[[datetime | None], None]) -> dict[str, str]:
+    """MSAL's form of a key and its certificate; the key is tried here, where its error can name the file."""
+    from rotator.edges.certificates import CertificateError, key_pair  # noqa: PLC0415 - cryptography comes with MSAL, as late
+
+    key_file, password_file = settings.private_key_file, settings.password_file
+    content = _read(settings.file, "certificate_file") or _fail(f"certificate_file {settings.file} is empty")
+    key = None if key_file is None else _read(key_file, "private_key_file")
+    passphrase = None if password_file is None else _content(password_file, "certificate_password_file").encode()
+    try:
+        found = key_pair(content, key, passphrase)
+    except CertificateError as error:
+        is_key = error.is_key and key_file is not None
+        where = f"private_key_file {key_file}" if is_key else f"certificate_file {settings.file}"
+        raise RequestError(Failure(kind=FailureKind.AUTH, message=f"{where}: {error}")) from None
+    on_expiry(found.expires)
+    return {"private_key": found.private_key, "public_certificate": found.certificates}
 
 
 def _fail(message: str, *, cause: Exception | None = None) -> NoReturn:

@@ -10,9 +10,10 @@ trustFrameworkKey_v2 (update).
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator
-from typing import Protocol
-from urllib.parse import quote, urljoin
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Protocol, TypeVar
+from urllib.parse import quote
 
 from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
 from rotator.core.keyset import Keyset
@@ -21,19 +22,16 @@ from rotator.core.retry import Retry
 from rotator.edges.answers import (
     Json,
     is_text,
-    keyset_or_error,
-    origin,
     parse_keyset,
     parse_object,
-    parse_page,
     render_spec,
     unreadable,
     unwrapped,
 )
 from rotator.edges.http import Answer, Http
+from rotator.edges.listing import MAX_PAGES, Listing, kids_of, next_page
 from rotator.edges.refusals import refused
 
-MAX_PAGES = 200
 LIST_TIMEOUT = 300.0  # seconds for all pages together
 READS = Retry(
     first=1.0,
@@ -45,6 +43,8 @@ READS = Retry(
 )
 """When a read is tried again at once; where the service asks for a longer wait, a later sweep reads it."""
 
+T = TypeVar("T")
+
 
 class TokenSource(Protocol):
     """Access tokens for one tenant."""
@@ -55,6 +55,10 @@ class TokenSource(Protocol):
 
     def reject(self, token: str) -> None:
         """Forget *token*: the service refused it."""
+        ...
+
+    def outdate(self, token: str) -> bool:
+        """Forget *token*, which lacks a permission, where a new one could have it; whether the next one is another."""
         ...
 
 
@@ -103,21 +107,15 @@ class GraphKeysets:
 
         One request, and one for each further page. A keyset that cannot be read is
         in the answer as the error that says why, so that it does not cost the
-        others. B2C's case rules for ids are not documented: here case is ignored.
+        others. An id counts in any case of its letters where no keyset has it as it is wanted.
 
         Raises:
             RequestError: the tenant could not be listed.
 
         """
-        names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
-        found: dict[str, Keyset | RequestError] = {}
-        for item in self._items():
-            listed = item.get("id")
-            if not isinstance(listed, str):
-                raise unreadable("the list of keysets has an entry without an id")
-            if name := names.get(listed.lower()):
-                found[name] = keyset_or_error(name, item)
-        return found
+        listing = Listing(wanted)
+        self._pages(listing.add)
+        return listing.found()
 
     def kids(self) -> frozenset[str]:
         """
@@ -127,19 +125,18 @@ class GraphKeysets:
             RequestError: the tenant could not be listed.
 
         """
-        keys = (key for item in self._items() if isinstance(listed := item.get("keys"), list) for key in listed)
-        return frozenset(str(key["kid"]) for key in keys if isinstance(key, dict) and is_text(key.get("kid")))
+        kids = set[str]()
+        self._pages(lambda page: kids.update(kids_of(page)))
+        return frozenset(kids)
 
-    def _items(self) -> Iterator[Json]:
-        """The keysets of the tenant, page by page."""
+    def _pages(self, take: Callable[[Json], None]) -> None:
+        """Give each page of the list of keysets to *take*."""
         url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
                 raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
             seen.add(url)
-            page = self._read("list_keysets", url)
-            yield from parse_page(page)
-            url = self._next(url, page)
+            url = self._read("list_keysets", url, partial(_page, take, url))
 
     def fetch(self, keyset_id: str) -> Keyset:
         """
@@ -149,8 +146,7 @@ class GraphKeysets:
             RequestError: it could not be read.
 
         """
-        raw = self._read("get_keyset", self._url(keyset_id))
-        return parse_keyset(keyset_id, raw)
+        return self._read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
 
     def prepare(self) -> None:
         """Have a token that is good for a write."""
@@ -206,50 +202,59 @@ class GraphKeysets:
         return kid if is_text(kid) and kid else None
 
     def _url(self, *path: str) -> str:
+        if not {"", ".", ".."}.isdisjoint(path):
+            raise unreadable(
+                "a name in the keyset is empty or a dot: it cannot be part of an address; nothing was sent"
+            )
         return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
 
-    def _next(self, url: str, page: Json) -> str:
-        link = page.get("@odata.nextLink")
-        if link is None:
-            return ""
-        try:
-            target = urljoin(url, link) if isinstance(link, str) else ""
-        except ValueError:
-            target = ""
-        if origin(target) != origin(url) or not target.isprintable():
-            raise unreadable("the list of keysets goes on at another host, or nowhere (@odata.nextLink); not followed")
-        return target
-
-    def _read(self, operation: str, url: str) -> Json:
+    def _read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
         """GET until it works, the failure is not one that passes, or waiting would take too long."""
         attempt = 0
         while True:
-            try:
-                return parse_object(self._once(operation, "GET", url, None))
-            except RequestError as error:
-                attempt += 1
-                # An untrusted certificate counts as `network`, but asking again changes nothing.
-                is_final = error.failure.code == UNTRUSTED
-                pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
-                if pause is None or not self._clock.sleep(pause):
-                    raise
-                self._on_retry(error.failure.kind)
+            error = self._read_once(operation, url, parse)
+            if not isinstance(error, RequestError):
+                return error
+            attempt += 1
+            # An untrusted certificate counts as `network`, but asking again changes nothing.
+            is_final = error.failure.code == UNTRUSTED
+            pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
+            if pause is None or not self._clock.sleep(pause):
+                raise error
+            self._on_retry(error.failure.kind)
+
+    def _read_once(self, operation: str, url: str, parse: Callable[[Json], T]) -> T | RequestError:
+        """What *parse* makes of one answer, or why not: an error without a traceback, which would hold the answer."""
+        try:
+            with self._http.large_answers():
+                answer = self._once(operation, "GET", url, None)
+                with self._http.parsing(answer):
+                    return parse(parse_object(answer))
+        except RequestError as error:
+            return RequestError(error.failure, error.effect)
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
         """
         One request. Where the token is refused it is dropped, and what only reads is asked once more.
 
+        A token that lacks a permission is dropped too, since it has those of the time when it was issued.
         Getting a fresh one takes time, after which the caller must decide anew whether to write.
         """
         token = self._tokens.get()
         answer = self._send(operation, method, url, body, token)
-        if answer.status == 401:
-            self._tokens.reject(token)
-        if answer.status == 401 and method == "GET":
+        if self._dropped(answer, operation, token) and method == "GET":
             answer = self._send(operation, method, url, body, self._tokens.get())
         if answer.status in (200, 201, 204):
             return answer
         raise refused(answer, operation)
+
+    def _dropped(self, answer: Answer, operation: str, token: str) -> bool:
+        """Drop *token* where the service refuses it and may accept the next one; True where it was dropped."""
+        if answer.status == 401:
+            self._tokens.reject(token)
+            return True
+        is_refused = answer.status >= 400 and refused(answer, operation).failure.kind is FailureKind.FORBIDDEN
+        return is_refused and self._tokens.outdate(token)
 
     def _send(self, operation: str, method: str, url: str, body: Json | None, token: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
@@ -257,3 +262,9 @@ class GraphKeysets:
             return self._http.send(operation, method, url, headers=headers)
         headers["Content-Type"] = "application/json"
         return self._http.send(operation, method, url, headers=headers, content=json.dumps(body).encode())
+
+
+def _page(take: Callable[[Json], None], url: str, page: Json) -> str:
+    """Have the page at *url* taken; the address of the page after it."""
+    take(page)
+    return next_page(url, page)

@@ -1,5 +1,5 @@
 """
-Requests over HTTPS, bounded in time and in size. With `transport`, the only door to httpx.
+Requests over HTTPS, bounded in time and in size. With `tls` and `transport`, the only door to httpx.
 
 - TLS is always verified; redirects are never followed; no answer is decompressed
   (we ask for none, and a compressed one is refused: it could be a bomb).
@@ -7,31 +7,28 @@ Requests over HTTPS, bounded in time and in size. With `transport`, the only doo
   never runs into it. Here the whole request has a deadline, kept by `transport`.
 - Errors are translated once, with what the request may have done: nothing, where
   no connection came about; anything, once it was sent.
-
-SSL_CERT_FILE is taken from the environment, as httpx does.
 """
 
 import ssl
+import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import NoReturn, Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 import httpx
 
 from rotator import __version__
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
-from rotator.edges.authorities import add_authorities
+from rotator.edges.answer_memory import MAX_ANSWER_BYTES, SMALL_ANSWER, AnswerMemory, Room, no_room
 from rotator.edges.deadline import deadline
+from rotator.edges.http_date import clock_skew, parse_retry_after
+from rotator.edges.network_errors import host_of, is_untrusted, reason
 
-MAX_RETRY_AFTER_DIGITS = 7
-MAX_ANSWER_BYTES = 8 * 1024 * 1024  # 10,000 RSA keys with their moduli are about 6 MB
 REQUEST_TIMEOUT = 30.0  # seconds, where a client is given no other
 
 Transport: TypeAlias = httpx.BaseTransport  # carries requests
@@ -57,20 +54,12 @@ class Answer:
     status: int
     client_request_id: str
     headers: Mapping[str, str]  # names in lower case
-    body: bytes = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
 
     @property
     def retry_after(self) -> timedelta | None:
-        """
-        How long the service asks to be left alone, in seconds or as an HTTP date; None where it does not.
-
-        Source: RFC 9110, section 10.2.3. A date is taken by the service's own clock.
-        """
-        value = self.headers.get("retry-after", "").strip()
-        if value.isascii() and value.isdigit() and len(value) <= MAX_RETRY_AFTER_DIGITS:
-            return timedelta(seconds=int(value))
-        until, sent = _date(value), _date(self.headers.get("date", ""))
-        return None if until is None or sent is None else max(until - sent, timedelta())
+        """How long the service asks to be left alone; None where it does not ask."""
+        return parse_retry_after(self.headers)
 
 
 class Http:
@@ -83,6 +72,8 @@ class Http:
         clock: Clock,
         on_exchange: Callable[[Exchange], None],
         timeout: Callable[[], float] = lambda: REQUEST_TIMEOUT,
+        memory: AnswerMemory | None = None,
+        has_ca_file: bool = False,
     ) -> None:
         """
         No connection is opened yet.
@@ -90,8 +81,13 @@ class Http:
         transport:   carries the requests; closed with the client
         on_exchange: called once for each request, when it has ended
         timeout:     gives the seconds that a request beginning now may take in all
+        memory:      what large answers may take at once; shared by all clients of a process
+        has_ca_file: an authority is configured, so that the advice to name one is not given
         """
+        self._memory = memory or AnswerMemory()
+        self._room: Room | None = None
         self._timeout = timeout
+        self._has_ca_file = has_ca_file
         self._clock = clock
         self._on_exchange = on_exchange
         self._client = httpx.Client(
@@ -115,6 +111,8 @@ class Http:
         """
         Send one request with an id of its own, and read the whole answer, whatever its status.
 
+        It is small, or unreadable; but within a block of `large_answers`.
+
         timeout: seconds that it may take in all; None: what the client's `timeout` gives
 
         Raises:
@@ -137,6 +135,20 @@ class Http:
             self._on_exchange(_exchange(operation, client_request_id, answer, began, taken))
         return answer
 
+    @contextmanager
+    def large_answers(self) -> Iterator[None]:
+        """A block in which answers may be large; nothing of an answer may be kept beyond it."""
+        with self._memory.room() as room:
+            self._room = room
+            try:
+                yield
+            finally:
+                self._room = None
+
+    def parsing(self, answer: Answer) -> AbstractContextManager[None]:
+        """A block, as short as can be, that parses *answer*."""
+        return self._memory.parsing(len(answer.body))
+
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
@@ -144,52 +156,38 @@ class Http:
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, seconds: float
     ) -> Answer:
-        where = _host(url)
+        where, until = host_of(url), time.monotonic() + seconds
         try:
             with (
                 deadline(seconds),
                 self._client.stream(method, url, headers=headers, content=content, timeout=seconds) as response,
             ):
-                return _read(response, where)
+                return _read(response, where, self._room, until)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            _translate(error, where, seconds)
+            _translate(error, where, seconds, has_ca_file=self._has_ca_file)
 
 
-def trust(ca_file: str | None) -> ssl.SSLContext:
-    """
-    The one TLS context of a process; building it costs some 30 ms.
-
-    *ca_file* is trusted in addition to the usual authorities.
-
-    Raises:
-        OSError: the file cannot be read, or holds no certificate.
-
-    """
-    context = httpx.create_ssl_context()
-    if ca_file is not None:
-        add_authorities(context, Path(ca_file))
-    return context
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "?"
-    except ValueError:
-        return "?"
-
-
-def _read(response: httpx.Response, where: str) -> Answer:
-    encoding = response.headers.get("content-encoding", "identity")
+def _read(response: httpx.Response, where: str, room: Room | None, until: float) -> Answer:
+    encoding, status = response.headers.get("content-encoding", "identity"), response.status_code
     if encoding.lower() != "identity":
-        _refuse(response.status_code, f"{where} sent a compressed answer, which was not asked for")
+        _refuse(status, f"{where} sent a compressed answer, which was not asked for")
+    # An error is told by its status and its code: nobody needs a large one.
+    limit = MAX_ANSWER_BYTES if room is not None and status < 300 else SMALL_ANSWER
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            _refuse(response.status_code, f"{where} sent an answer of more than {MAX_ANSWER_BYTES >> 20} MiB")
+        if len(body) > limit:
+            _refuse(status, f"{where} sent an answer of more than {limit >> 10} KiB")
+        if room is not None and not room.fits(len(body), _at_most(response, limit), until):
+            raise no_room(where)
     headers = {name.lower(): value for name, value in response.headers.items()}
     request_id = response.request.headers["client-request-id"]
-    return Answer(status=response.status_code, client_request_id=request_id, headers=headers, body=bytes(body))
+    return Answer(status=status, client_request_id=request_id, headers=headers, body=body)
+
+
+def _at_most(response: httpx.Response, limit: int) -> int:
+    length = response.headers.get("content-length", "")
+    return min(int(length), limit) if length.isascii() and length.isdigit() and len(length) < 9 else limit
 
 
 def _refuse(status: int, message: str) -> NoReturn:
@@ -197,7 +195,7 @@ def _refuse(status: int, message: str) -> NoReturn:
     raise RequestError(failure, Effect.UNKNOWN)
 
 
-def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
+def _translate(error: Exception, where: str, seconds: float, *, has_ca_file: bool) -> NoReturn:
     never_sent = isinstance(
         error,
         httpx.ConnectError
@@ -212,12 +210,11 @@ def _translate(error: Exception, where: str, seconds: float) -> NoReturn:
     if isinstance(error, httpx.TimeoutException):
         message = f"{where} did not answer within {seconds:g}s"
         raise RequestError(Failure(kind=FailureKind.TIMEOUT, message=message), effect) from error
-    # What h11 and httpx say of a request that they do not send quotes it, token and all.
-    quotes = isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | httpx.UnsupportedProtocol)
-    text = type(error).__name__ if quotes else " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    code = UNTRUSTED if UNTRUSTED in text else None
+    text = reason(error)
+    code = UNTRUSTED if is_untrusted(error) else None
     if code:
-        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, name its CA in ca_file"
+        advice = "see whether ca_file has the CA of that host" if has_ca_file else "name its CA in ca_file"
+        message = f"the certificate of {where} is not trusted ({text}); if that host is yours, {advice}"
     elif never_sent:
         message = f"cannot reach {where}: {text}; check name, network and proxy"
     else:
@@ -231,20 +228,5 @@ def _exchange(operation: str, client_request_id: str, answer: Answer | None, beg
         client_request_id=client_request_id,
         status=None if answer is None else answer.status,
         seconds=taken,
-        skew=None if answer is None else _skew(answer, began, taken),
+        skew=None if answer is None else clock_skew(answer.headers, began, taken),
     )
-
-
-def _skew(answer: Answer, began: datetime, seconds: float) -> float | None:
-    date = _date(answer.headers.get("date", ""))
-    # The header is cut to the second: on average the peer's clock was half a second on.
-    return None if date is None else (began - date).total_seconds() + seconds / 2 - 0.5
-
-
-def _date(value: str) -> datetime | None:
-    """An HTTP date (RFC 9110, section 5.6.7); None where *value* is not a valid one."""
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

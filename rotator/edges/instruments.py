@@ -19,6 +19,7 @@ PREFIX = "b2c_rotator_"
 
 ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+TOKENS = ("granted", "failed")
 CODES = ("200", "401", "403", "429", "500", "503", "error")
 """What most requests are answered with, `error` where they are not: there at 0, so that the first one is a change."""
 
@@ -66,6 +67,9 @@ class Instruments:
         self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
         for kind in FailureKind:
             self.failures.labels(kind.value)
+        self.tenant_failures = self._counter(
+            "tenant_failures", "Looks and rotations of a tenant that failed, by error.kind.", "tenant", "reason"
+        )
         self.sweeps = self._counter("sweeps", "Passes over all keysets, by what came of them.", "outcome")
         for swept in SweepOutcome:
             self.sweeps.labels(swept.value)
@@ -94,8 +98,11 @@ class Instruments:
         for kind in (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE):
             self.retries.labels(kind.value)
         self.tokens = self._counter("token_requests", "Requests for an access token, by what came of them.", "outcome")
-        for outcome in ("granted", "failed"):
+        for outcome in TOKENS:
             self.tokens.labels(outcome)
+        self.tenant_tokens = self._counter(
+            "tenant_token_requests", "Requests for an access token of a tenant, by outcome.", "tenant", "outcome"
+        )
         self.credentials = self._gauge(
             "credential_expiration_timestamp_seconds",
             "When the certificate, or the client secret whose end is configured, expires.",

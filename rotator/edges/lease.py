@@ -26,7 +26,9 @@ from typing import Any
 from rotator.core.errors import UNTRUSTED, Effect, Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges.http import Answer, Clock, TransportFactory
+from rotator.edges.json_text import parse_json
 from rotator.edges.service_account import ServiceAccount
+from rotator.edges.transport import direct
 
 HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 MAX_IDENTITY = 512  # characters; a pod's name has up to 253, and a uuid 36
@@ -58,7 +60,7 @@ class KubernetesLeases:
         name: str,
         namespace: str | None,
         clock: Clock,
-        transport: TransportFactory,
+        transport: TransportFactory = direct,
     ) -> None:
         """
         No request is made, and nothing is read yet.
@@ -66,6 +68,8 @@ class KubernetesLeases:
         api:       its root
         directory: the service account's, with `token`, `ca.crt` and `namespace`
         namespace: used instead of the one in there; None: that one
+        transport: carries the requests; by default without a proxy, since the API is inside the cluster
+            and a proxy is not, while NO_PROXY often does not name the API
         """
         self._api = api
         self._name = name
@@ -123,6 +127,8 @@ class KubernetesLeases:
             if answer.status != (HTTPStatus.CREATED if method == "POST" else HTTPStatus.OK):
                 raise self._refused(answer, method, account.namespace)
             self._object, found = _parse(answer)
+            if lease is not None and found.holder != lease.holder:
+                raise self._taken(answer)
         except RequestError as error:
             self._service_account.expire()
             if error.failure.code == UNTRUSTED:
@@ -148,6 +154,18 @@ class KubernetesLeases:
             return {**_KIND, "metadata": {"name": self._name, "namespace": namespace}, "spec": spec}
         metadata = {**self._object.get("metadata", {}), "resourceVersion": lease.version}
         return {**self._object, "metadata": metadata, "spec": spec}
+
+    def _taken(self, answer: Answer) -> RequestError:
+        """The error for a write that was answered as done, with somebody else as the holder."""
+        message = f"the Kubernetes API shows another holder of lease {self._name} than was written; it is read again"
+        return RequestError(
+            Failure(
+                kind=FailureKind.CONFLICT,
+                message=message,
+                status=answer.status,
+                client_request_id=answer.client_request_id,
+            )
+        )
 
     def _refused(self, answer: Answer, method: str, namespace: str) -> RequestError:
         verb = _VERBS[method]
@@ -198,7 +216,7 @@ _STATUSES = {
 
 def _parse(answer: Answer) -> tuple[Json, Lease]:
     try:
-        raw = json.loads(answer.body)
+        raw = parse_json(answer.body)
         spec = raw.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")

@@ -34,7 +34,7 @@ class EventLog:
     """Writes a line for each event."""
 
     def __init__(self, log: Logger, *, without_outcomes: bool = False) -> None:
-        """*without_outcomes*: a person at a terminal is spared the lines that a table repeats."""
+        """*without_outcomes*: a table has them; a bug's traceback is logged all the same."""
         self._log = log
         self._without_outcomes = without_outcomes
 
@@ -43,7 +43,7 @@ class EventLog:
         log = self._log
         match event:
             case Looked(outcome=outcome):
-                if not self._without_outcomes:
+                if not self._without_outcomes or (isinstance(outcome, Failed) and outcome.bug is not None):
                     _outcome(log, outcome)
             case RequestFinished():
                 _request(log, event)

@@ -8,13 +8,15 @@ without local variables, and the last step before a line is written redacts
 known secrets, tokens and private keys, whichever library logged them.
 """
 
+import json
 import logging
 import os
 import re
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -24,10 +26,13 @@ from rotator.core.text import printable
 REDACTED = "[secret]"
 MIN_LENGTH = 8  # characters; a shorter value would be found inside words
 MAX_RECENT = 1000
+MAX_MESSAGE = 500  # characters of `message` in a log line
+PIECE = 4  # characters; at most (MIN_LENGTH + 1) / 2, so that a value has as many pieces as are indexed
 _SHAPES = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"  # a JWT: token or assertion
+    r"eyJ[A-Za-z0-9_-]{8,}(?:(?:\.[A-Za-z0-9_-]*){2,4}|\.[A-Za-z0-9_-]{8,})"  # a JWT (token, assertion), 5 parts: JWE
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
 )
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"})  # as templates escape
 _FOREIGN = ("httpx", "httpcore", "apscheduler", "msal", "urllib3")
 
 Event = MutableMapping[str, Any]
@@ -35,14 +40,41 @@ Event = MutableMapping[str, Any]
 Logger = FilteringBoundLogger
 
 
+class LogStream(Protocol):
+    """Where log lines go, such as stderr."""
+
+    def write(self, text: str, /) -> object:
+        """Write *text*."""
+        ...
+
+    def flush(self) -> None:
+        """Have it read what was written."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        ...
+
+
 class Redactor:
-    """Replaces secrets in text. Values are registered when they are read; tokens and private keys go by their shape."""
+    """
+    Replaces secrets in text. Values are registered when they are read; tokens and private keys go by their shape.
+
+    The cost of a text does not depend on how many values are known. Each value is indexed by
+    its last pieces: the `PIECE` characters before its end, and those before each of the
+    `PIECE` - 1 places to the left of it. Wherever the value stands, one of these begins at a
+    multiple of `PIECE`, so that only these places of a text are looked up. Its end and not its
+    beginning is used, since the first characters of all tokens are alike.
+    """
 
     def __init__(self) -> None:
         """No value is registered."""
         self._lock = threading.Lock()
-        self._permanent: tuple[str, ...] = ()
-        self._recent: tuple[str, ...] = ()
+        self._recent: deque[str] = deque()
+        self._known: set[str] = set()
+        # By piece: the forms of values, and how far behind the piece each of them ends. Entries are replaced
+        # and never changed, since `redact` reads them without the lock.
+        self._index: dict[str, tuple[tuple[str, int], ...]] = {}
 
     def register(self, value: str, *, permanent: bool) -> None:
         """
@@ -52,19 +84,55 @@ class Redactor:
             which the last thousand are remembered
         """
         with self._lock:
-            if len(value) < MIN_LENGTH or value in self._permanent or value in self._recent:
+            if len(value) < MIN_LENGTH or value in self._known:
                 return
-            if permanent:
-                self._permanent = (*self._permanent, value)
-            else:
-                self._recent = (*self._recent[1 - MAX_RECENT :], value)
+            self._known.add(value)
+            for form in _forms(value):
+                for piece, behind in _pieces(form):
+                    self._index[piece] = (*self._index.get(piece, ()), (form, behind))
+            if not permanent:
+                self._recent.append(value)
+            if len(self._recent) > MAX_RECENT:
+                self._forget(self._recent.popleft())
+
+    def _forget(self, value: str) -> None:
+        self._known.discard(value)
+        for form in _forms(value):
+            for piece, behind in _pieces(form):
+                others = tuple(entry for entry in self._index[piece] if entry != (form, behind))
+                if others:
+                    self._index[piece] = others
+                else:
+                    del self._index[piece]
 
     def redact(self, text: str) -> str:
-        """*text* with `REDACTED` in place of each secret."""
-        for value in (*self._permanent, *self._recent):
-            if len(value) <= len(text):
-                text = text.replace(value, REDACTED)
-        return _SHAPES.sub(REDACTED, text)
+        """*text* with `REDACTED` in place of each secret; secrets that overlap are replaced as one."""
+        parts, done = [], 0
+        for begin, end in self._found(text):
+            parts += [text[done:begin], REDACTED]
+            done = end
+        if done:
+            text = "".join((*parts, text[done:]))
+        has_shape = "eyJ" in text or "-----BEGIN" in text  # much faster than the expression, which finds nothing else
+        return _SHAPES.sub(REDACTED, text) if has_shape else text
+
+    def _found(self, text: str) -> list[tuple[int, int]]:
+        """Where values stand in *text*: the stretches in their order, none of which overlap."""
+        index = self._index
+        spans = [
+            (place + PIECE + behind - len(form), place + PIECE + behind)
+            for place in range(0, len(text) - PIECE + 1, PIECE)
+            if (piece := text[place : place + PIECE]) in index
+            for form, behind in index.get(piece, ())
+            if place + PIECE + behind >= len(form) and text.startswith(form, place + PIECE + behind - len(form))
+        ]
+        joined: list[tuple[int, int]] = []
+        for begin, end in sorted(spans):
+            if joined and begin < joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            else:
+                joined.append((begin, end))
+        return joined
 
     def __call__(self, logger: object, name: str, event: Event) -> Event:
         """Redact every value of a log line, as a processor of structlog."""
@@ -81,7 +149,17 @@ class Redactor:
         return self.redact(str(value))
 
 
-def logger(level: str, style: str, redactor: Redactor, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
+def _forms(value: str) -> set[str]:
+    """*value* as it stands in a text, in a page, and in JSON: the last step before the output sees all of these."""
+    return {value, value.translate(_ESCAPES), json.dumps(value)[1:-1]}
+
+
+def _pieces(form: str) -> list[tuple[str, int]]:
+    """The pieces by which *form* is found, each with the number of characters from its end to that of *form*."""
+    return [(form[len(form) - PIECE - behind : len(form) - behind], behind) for behind in range(PIECE)]
+
+
+def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.stderr) -> FilteringBoundLogger:
     """
     The program's logger; also takes over what libraries log.
 
@@ -97,6 +175,7 @@ def logger(level: str, style: str, redactor: Redactor, stream: TextIO = sys.stde
     render: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         redactor,
+        _bounded,
         _one_line if console else _in_order,
         structlog.dev.ConsoleRenderer(colors=terminal and not os.environ.get("NO_COLOR"), sort_keys=False)
         if console
@@ -133,6 +212,15 @@ def log_crashes(log: FilteringBoundLogger) -> None:
 
     sys.excepthook = crashed
     threading.excepthook = lambda found: crashed(found.exc_type, found.exc_value, found.exc_traceback)
+
+
+def _bounded(logger: object, name: str, event: Event) -> Event:
+    """A message of bounded length; after the redaction, which would not find a secret that was cut."""
+    del logger, name
+    message = event.get("message")
+    if isinstance(message, str) and len(message) > MAX_MESSAGE:
+        event["message"] = f"{message[: MAX_MESSAGE - 3]}..."
+    return event
 
 
 def _in_order(logger: object, name: str, event: Event) -> Event:

@@ -39,7 +39,7 @@ from rotator.core.events import (
 from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.status import Name
-from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, Instruments, SweepOutcome
+from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments, SweepOutcome
 from rotator.edges.proof_metrics import ProofMetrics
 from rotator.edges.proof_series import proof_series
 from rotator.edges.series import keyset_series
@@ -94,14 +94,29 @@ class Metrics:
             for tenant, keyset in self._counted - configured:
                 for outcome in ROTATIONS:
                     self._instruments.rotations.remove(tenant, keyset, outcome)
-            tenants = {tenant for tenant, _ in configured}
-            gone, self._tenants = self._tenants - tenants, tenants
             self._counted = set(configured)
-            self._proof.follow(frozenset(tenants))
-            for tenant in gone:
-                self._instruments.skew.remove(tenant)
+            self._follow_tenants({tenant for tenant, _ in configured})
+            self._proof.follow(frozenset(self._tenants))
             for tenant in tuple(self._expiries):
                 self._show_expiry(tenant)
+
+    def _follow_tenants(self, tenants: set[str]) -> None:
+        """
+        Have the counters of *tenants*; those of other tenants are removed.
+
+        A counter of failures begins with the first failure: a series for each tenant and kind would be many.
+        """
+        has, gone = self._instruments, self._tenants - tenants
+        for tenant in tenants - self._tenants:
+            for outcome in TOKENS:
+                has.tenant_tokens.labels(tenant, outcome)
+        for tenant in gone:
+            has.skew.remove(tenant)
+            for outcome in TOKENS:
+                has.tenant_tokens.remove(tenant, outcome)
+            for kind in FailureKind:
+                has.tenant_failures.remove(tenant, kind.value)
+        self._tenants = tenants
 
     def _show_expiry(self, tenant: str) -> None:
         expires = self._expiries[tenant] if tenant in self._tenants else None
@@ -130,8 +145,8 @@ class Metrics:
                 self._request(event)
             case RequestRetried(kind=kind):
                 has.retries.labels(kind.value).inc()
-            case TokenRequested(is_granted=is_granted):
-                has.tokens.labels("granted" if is_granted else "failed").inc()
+            case TokenRequested():
+                self._token(event)
             case CredentialRead(tenant=tenant, expires=expires, is_canary=True):
                 self._proof.read_canary(tenant, expires)
             case CredentialRead(tenant=tenant, expires=expires):
@@ -190,6 +205,8 @@ class Metrics:
                     has.rotations.labels(*labels, "rotated").inc()
                 case Failed(failure=failure, spec=spec):
                     has.failures.labels(failure.kind.value).inc()
+                    if outcome.observation.tenant in self._tenants:
+                        has.tenant_failures.labels(outcome.observation.tenant, failure.kind.value).inc()
                     if spec is not None and labels in self._counted:
                         has.rotations.labels(*labels, "failed").inc()
                 case Held() | Planned() | Rotated():
@@ -217,6 +234,14 @@ class Metrics:
         has.requests.labels(exchange.operation, code).inc()
         exemplar = {"client_request_id": exchange.client_request_id}
         has.request_seconds.labels(exchange.operation).observe(exchange.seconds, exemplar)
+
+    def _token(self, event: TokenRequested) -> None:
+        """Count a request for a token; a tenant that has left the configuration meanwhile gets no series."""
+        outcome = "granted" if event.is_granted else "failed"
+        self._instruments.tokens.labels(outcome).inc()
+        with self._naming:
+            if event.tenant in self._tenants:
+                self._instruments.tenant_tokens.labels(event.tenant, outcome).inc()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""

@@ -2,20 +2,30 @@
 MSAL's requests over our own `Http`, so that time, size, TLS and proxies are bounded in one place.
 
 What MSAL would misread, repeat from memory or raise in its own way (429, 5xx, a redirect, what
-is not JSON) is raised here as a `RequestError` before MSAL sees it.
+is not JSON) is raised here as a `RequestError` before MSAL sees it. Of an answer only the members
+that are used are handed on, each of them checked: MSAL acts on many more, such as `id_token` and
+`client_info`, and fails in its own ways where they are not what it expects.
+
+Sources: RFC 6749, sections 5.1 and 5.2; "Microsoft identity platform and the OAuth 2.0 client
+credentials flow"; OpenID Connect Discovery 1.0, section 3.
 """
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.edges.http import Answer, Http
+from rotator.edges.json_text import parse_json
 
+MAX_ELEMENTS = 1_000  # values and members of an answer; those of Entra have about 50
 _ENDPOINT = re.compile(r"https://\S{1,2000}")
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+_ERROR = re.compile(r"[A-Za-z0-9_.-]{1,80}")  # RFC 6749, section 5.2, allows more; Entra uses these
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")  # what Entra calls a trace id or a correlation id
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750, section 2.1
 
 
@@ -32,11 +42,17 @@ class MsalResponse:
 
 
 class MsalHttp:
-    """Our `Http` in the shape that MSAL calls; `answer` is the last one, for what MSAL drops: ids, and `refresh_in`."""
+    """
+    Our `Http` in the shape that MSAL calls.
+
+    answer:  the last one, for its status and ids
+    content: the checked members of it
+    """
 
     def __init__(self, http: Http) -> None:
         self._http = http
         self.answer: Answer | None = None
+        self.content: Mapping[str, Any] = {}
 
     def get(
         self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: object
@@ -57,41 +73,38 @@ class MsalHttp:
     def close(self) -> None:
         """Nothing: the `Http` is closed by its owner."""
 
-    def refresh_in(self) -> float | None:
-        """In how many seconds the service wants the token of the last answer renewed; None where it does not say."""
-        found = json.loads(self.answer.body).get("refresh_in") if self.answer is not None else None
-        return None if found is None else float(found)
-
     def _send(
         self, operation: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> MsalResponse:
         ours = {name: value for name, value in headers.items() if name.lower() != "client-request-id"}
-        self.answer = None
-        self.answer = answer = self._http.send(operation, method, url, headers=ours, content=content)
-        _check(answer, operation, urlsplit(url).hostname or url)
-        return MsalResponse(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
+        self.answer, self.content = None, {}
+        answer = self._http.send(operation, method, url, headers=ours, content=content)
+        self.answer = replace(answer, body=b"")  # which is kept for long
+        self.content = _checked(answer, operation, urlsplit(url).hostname or url)
+        return MsalResponse(answer.status, json.dumps(self.content), answer.headers)
 
 
 def _with(url: str, params: Mapping[str, str] | None) -> str:
     return f"{url}?{urlencode(params)}" if params else url
 
 
-def _check(answer: Answer, operation: str, host: str) -> None:
-    """Raise for what MSAL would misread, repeat from memory, or raise in its own way."""
+def _checked(answer: Answer, operation: str, host: str) -> Mapping[str, Any]:
+    """The members that are used; raise for what MSAL would misread, repeat from memory, or raise in its own way."""
+    content = None
     if answer.status == 429:
         kind, what = FailureKind.THROTTLED, "too many requests; it is tried again later"
     elif answer.status >= 500:
         kind, what = FailureKind.SERVICE, "the login host has a problem; it is tried again later"
-    elif (answer.status == 200 and is_usable_answer(answer.body, operation)) or (
-        answer.status >= 400 and is_usable_answer(answer.body, "refusal")
-    ):
-        return
     else:
         kind, what = FailureKind.UNREADABLE, "not a documented answer; check `cloud`, and any proxy in between"
-    message = f"{host} answered {answer.status} to {operation}: {what}"
+        content = usable(answer.body, operation if answer.status == 200 else "refusal" if answer.status >= 400 else "")
+    if content is not None and content.get("error") in _PASSING:
+        kind, what = FailureKind.SERVICE, f"{content['error']}; it is tried again later"
+    elif content is not None:
+        return content
     failure = Failure(
         kind=kind,
-        message=message,
+        message=f"{host} answered {answer.status} to {operation}: {what}",
         status=answer.status,
         client_request_id=answer.client_request_id,
         retry_after=answer.retry_after,
@@ -99,24 +112,64 @@ def _check(answer: Answer, operation: str, host: str) -> None:
     raise RequestError(failure)
 
 
-def is_usable_answer(body: bytes, what: str) -> bool:
-    """Whether *body* is a JSON object with what MSAL takes for granted in it: discovery, a token, or a refusal."""
+_PASSING = ("temporarily_unavailable", "server_error")
+"""OAuth's errors that say nothing about the app: RFC 6749, section 4.1.2.1, and Entra with status 400."""
+
+
+def usable(body: bytes | bytearray, what: str) -> dict[str, Any] | None:
+    """
+    The members of the JSON object *body* that are used; None where what is taken for granted is not there.
+
+    what: discovery, token or refusal; for anything else there is nothing
+    """
+    read = _READERS.get(what)
     try:
-        content = json.loads(body)
+        content = parse_json(body, MAX_ELEMENTS) if read is not None else None
     except (ValueError, RecursionError):
-        return False
-    if not isinstance(content, dict):
-        return False
-    match what:
-        case "discovery":
-            endpoints = (content.get("authorization_endpoint"), content.get("token_endpoint"))
-            return all(isinstance(each, str) and _ENDPOINT.fullmatch(each) for each in endpoints)
-        case "token":
-            token, spans = content.get("access_token"), (content.get("expires_in"), content.get("refresh_in", 0))
-            return (
-                isinstance(token, str)
-                and _TOKEN.fullmatch(token) is not None
-                and all(_SECONDS.fullmatch(str(span)) for span in spans)
-            )
-        case _:
-            return "access_token" not in content
+        return None
+    return read(content) if read is not None and isinstance(content, dict) else None
+
+
+def _discovery(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = {name: content.get(name) for name in ("authorization_endpoint", "token_endpoint")}
+    is_whole = all(isinstance(each, str) and _ENDPOINT.fullmatch(each) for each in found.values())
+    return found if is_whole else None
+
+
+def _token(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    token, kind = content.get("access_token"), content.get("token_type", "Bearer")
+    spans = {name: content[name] for name in ("expires_in", "refresh_in") if name in content}
+    if (
+        not isinstance(token, str)
+        or not _TOKEN.fullmatch(token)
+        or not isinstance(kind, str)
+        or kind.lower() != "bearer"
+        or "expires_in" not in spans
+        or not all(_SECONDS.fullmatch(str(span)) for span in spans.values())
+    ):
+        return None
+    return {"access_token": token, "token_type": "Bearer", **{name: int(span) for name, span in spans.items()}}
+
+
+def _refusal(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    if "access_token" in content:
+        return None
+    found: dict[str, Any] = {"error": "no reason"}
+    for name, shape in (("error", _ERROR), ("correlation_id", _ID), ("trace_id", _ID)):
+        value = content.get(name)
+        if isinstance(value, str) and shape.fullmatch(value):
+            found[name] = value
+    numbers = content.get("error_codes")
+    if isinstance(numbers, list) and numbers and type(numbers[0]) is int and 0 < numbers[0] < 10**9:
+        found["error_codes"] = [numbers[0]]
+    if policy := _POLICY_CODE.match(str(content.get("error_description", ""))[:80]):
+        found["policy_code"] = policy[0]
+    return found
+
+
+_POLICY_CODE = re.compile(r"AADB2C\d{5}")  # "Error codes: Azure Active Directory B2C"; they stand only in the text
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
+    "discovery": _discovery,
+    "token": _token,
+    "refusal": _refusal,
+}

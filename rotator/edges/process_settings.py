@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rotator.edges.setting_types import Section, SomeSpan, Switch
+from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
 
 class LogLevel(StrEnum):
@@ -43,9 +43,12 @@ class LogSettings(Section):
 class HttpSettings(Section):
     """Where metrics, health and status are served while it runs as a daemon."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a pod is scraped from outside
+    host: Host = "0.0.0.0"  # noqa: S104 - a pod is scraped from outside
     port: int = Field(
         default=9464, ge=0, le=65535, description="0: any free port; the one in use stands in rotator.started"
+    )
+    runbook_url: WebAddress | None = Field(
+        default=None, description="where people find deploy/runbook.md; the status page links to its sections"
     )
 
 
@@ -66,7 +69,7 @@ class LeaderElectionSettings(Section):
         default=timedelta(seconds=40), description="how long a leader that cannot renew goes on"
     )
     retry_period: SomeSpan = Field(default=timedelta(seconds=10), description="how often a leader renews, at least")
-    service_account_directory: Path = Field(
+    service_account_directory: FilePath = Field(
         default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
         description="where the pod's token, ca.crt and namespace are mounted",
     )

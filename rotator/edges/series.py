@@ -80,6 +80,12 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
         "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
         _outcomes(known),
     )
+    yield from family(
+        "hold_until_timestamp_seconds",
+        "When the hold ends; absent where there is none, or it is over.",
+        _holds(known, now),
+    )
+    yield from _calendars(prefix, entries.values(), now)
     yield from family("consecutive_failures", "How many looks in a row have failed.", _failures(known))
 
 
@@ -124,6 +130,21 @@ def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[s
         if entry.effective_outcome is not None:
             outcome, reason = entry.effective_outcome.name, reason_name(entry.effective_outcome)
             yield f'{keyset},outcome="{outcome}",reason="{reason}",{tenant}', 1
+
+
+def _holds(known: Iterable[tuple[_Labels, KeysetStatus]], now: datetime) -> Iterator[tuple[str, float]]:
+    for labels, entry in known:
+        if entry.policy.hold is not None and entry.policy.hold.lasts(now):
+            yield ",".join(labels), entry.policy.hold.ends.timestamp()
+
+
+def _calendars(prefix: str, entries: Iterable[KeysetStatus], now: datetime) -> Iterator[str]:
+    """Whether each calendar that a keyset uses is open."""
+    full = f"{prefix}calendar_open"
+    yield f"# HELP {full} 1 where keys may take over now, by the calendar; 0 where not.\n# TYPE {full} gauge\n"
+    calendars = {entry.policy.calendar.name: entry.policy.calendar for entry in entries if entry.policy.calendar}
+    for name, calendar in sorted(calendars.items()):
+        yield f'{full}{{calendar="{escaped(name)}"}} {float(calendar.is_open(now))!r}\n'
 
 
 def _failures(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:

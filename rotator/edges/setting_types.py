@@ -4,18 +4,26 @@ The types of single settings: what a value must look like, and its part of the J
 Messages never repeat a value, since one of them could be a secret in the wrong place.
 """
 
+import ipaddress
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from rotator.core.text import NOT_A_SPAN, parse_span
+from rotator.core.text import NOT_A_SPAN, format_span, parse_span
 
 KEYSET_ID_PATTERN = r"^B2C_1A_[A-Za-z0-9_.-]{1,200}$"
 TENANT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
+HTTPS_PORT = 443
+MAX_LABEL = 63  # characters between two dots of a host name (RFC 1035, section 2.3.4)
+_ROOT = re.compile(
+    r"https://(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::(?P<port>\d{1,5}))?/?",
+    re.ASCII | re.IGNORECASE,
+)
 NOT_A_TENANT = ("common", "organizations", "consumers")  # what Entra's authorities can name in place of a tenant
 
 
@@ -44,24 +52,47 @@ def _some_span(value: object) -> object:
 
 
 def _root(value: str) -> str:
-    parts = urlsplit(value)
-    if (
-        not _is_port(parts)
-        or parts.scheme != "https"
-        or not parts.hostname
-        or parts.path not in ("", "/")
-        or parts.query
-        or parts.username
-    ):
+    """The one spelling of a root: lower case, without a trailing dot, the default port and a slash at the end."""
+    match = _ROOT.fullmatch(value)
+    port = int(match["port"] or HTTPS_PORT) if match else 0
+    if match is None or not 0 < port < 1 << 16 or not _is_host(match["host"]):
         raise PydanticCustomError("root", "must be an https root without a path, such as https://localhost:8443")
-    return value.rstrip("/")
+    host = match["host"].lower().removesuffix(".")
+    return f"https://{host}" if port == HTTPS_PORT else f"https://{host}:{port}"
 
 
-def _is_port(parts: SplitResult) -> bool:
+def _is_host(host: str) -> bool:
+    """Whether *host* is a name or an address that a URL can have (RFC 3986, section 3.2.2)."""
+    if host.startswith("["):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            return False
+        return True
+    return all(host.removesuffix(".").split("."))
+
+
+def _path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise PydanticCustomError("path", "must be a file name, which has no NUL character")
+    return value
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", value) or any(len(label) > MAX_LABEL for label in value.split(".")):
+        raise PydanticCustomError("host", "must be a host name or an address, such as 0.0.0.0 or ::")
+    return value
+
+
+def _web_address(value: str) -> str:
     try:
-        return parts.port is None or parts.port > 0
+        parts = urlsplit(value)
+        is_valid = parts.port != 0 and parts.scheme in ("https", "http") and bool(parts.hostname) and not parts.fragment
     except ValueError:
-        return False
+        is_valid = False
+    if not is_valid:
+        raise PydanticCustomError("web_address", "must be an http or https address without a fragment")
+    return value
 
 
 def _keyset_id(value: str) -> str:
@@ -75,9 +106,10 @@ def _keyset_id(value: str) -> str:
 
 
 def _tenant_id(value: str) -> str:
-    if value.lower() in NOT_A_TENANT or not re.fullmatch(TENANT_ID_PATTERN, value):
+    tenant_id = value.removesuffix(".")  # another spelling of the same domain
+    if tenant_id.lower() in NOT_A_TENANT or not re.fullmatch(TENANT_ID_PATTERN, value) or "" in tenant_id.split("."):
         raise PydanticCustomError("tenant_id", "must be the tenant's GUID or one of its domains")
-    return value
+    return tenant_id
 
 
 def _switch(value: object) -> object:
@@ -105,9 +137,13 @@ _TENANT_ID = {
     "not": {"enum": list(NOT_A_TENANT)},
     "examples": ["contoso.onmicrosoft.com"],
 }
-Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema(_SCHEMA)]
-SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), WithJsonSchema(_SOME)]
+_WRITTEN = PlainSerializer(format_span, return_type=str, when_used="json")  # for the defaults in the schema
+Span = Annotated[timedelta, BeforeValidator(_span), _WRITTEN, WithJsonSchema(_SCHEMA)]
+SomeSpan = Annotated[timedelta, BeforeValidator(_some_span), _WRITTEN, WithJsonSchema(_SOME)]
 KeysetId = Annotated[str, AfterValidator(_keyset_id), WithJsonSchema(_KEYSET_ID)]
 TenantId = Annotated[str, AfterValidator(_tenant_id), WithJsonSchema(_TENANT_ID)]
 Root = Annotated[str, AfterValidator(_root)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+Host = Annotated[str, AfterValidator(_host)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Switch = Annotated[Literal["auto"] | bool, BeforeValidator(_switch), WithJsonSchema({"enum": ["auto", True, False]})]

@@ -5,19 +5,28 @@ Names, units and defaults are part of the interface. Messages never repeat a
 value, since one of them could be a secret in the wrong place.
 """
 
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from rotator.core.policy import Mode, RotationPolicy
+from rotator.core.calendar import Calendar
+from rotator.core.policy import Mode, PolicyError, RotationPolicy
 from rotator.core.text import format_span
+from rotator.edges.calendar_settings import (
+    CALENDAR_NAME_PATTERN,
+    CalendarSettings,
+    HoldSettings,
+    advice_on_calendars,
+    advice_on_hold,
+    build_calendars,
+)
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
-from rotator.edges.setting_types import KeysetId, Root, Section, SomeSpan, Span, TenantId
+from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
 from rotator.edges.sign_in_settings import SignInSettings, sign_in_url
 
 PREFIX = "ROTATOR_"
@@ -42,6 +51,8 @@ class PolicySettings(Section):
     accept_unreadable_secret: bool = Field(
         default=False, description="lets kty oct be rotated: nobody can read the generated secret"
     )
+    calendar: str | None = Field(default=None, description="a name of calendars; null: keys may take over at any time")
+    hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
 
 
 class KeysetSettings(Section):
@@ -57,20 +68,43 @@ class KeysetSettings(Section):
     renewal_window: SomeSpan | None = None
     minimum_lead: Span | None = None
     accept_unreadable_secret: bool | None = None
+    calendar: str | None = Field(default=None, description="null: at any time, whatever defaults say")
+    hold: HoldSettings | None = Field(default=None, description="null: no hold, whatever the tenant or defaults say")
 
-    def policy(self, defaults: PolicySettings) -> RotationPolicy:
+    def policy(
+        self,
+        defaults: PolicySettings,
+        *,
+        calendars: Mapping[str, Calendar] | None = None,
+        tenant: "TenantSettings | None" = None,
+    ) -> RotationPolicy:
         """
         The rotation policy of this keyset.
 
+        calendars: those that it may name
+        tenant:    whose hold applies where the keyset does not say anything of a hold
+
         Raises:
-            PolicyError: its numbers collide.
+            PolicyError: its numbers collide, or it names an unknown calendar.
 
         """
-        own = self.model_dump(exclude={"id", "use"}, exclude_none=True)
-        values = defaults.model_dump() | own
+        chosen = {"calendar", "hold"}  # null is a value of its own for these two
+        own = self.model_dump(exclude={"id", "use", *chosen}, exclude_none=True)
+        values = defaults.model_dump(exclude=chosen) | own
         if values["overlap"] is None:
             values["overlap"] = OVERLAPS[self.use]
-        return RotationPolicy(keyset_id=self.id, use=self.use, **values)
+        name = self.calendar if "calendar" in self.model_fields_set else defaults.calendar
+        if name is not None and name not in (calendars or {}):
+            raise PolicyError("calendar must be a name of calendars")
+        sources = (self, tenant, defaults)
+        hold = next((each.hold for each in sources if each is not None and "hold" in each.model_fields_set), None)
+        return RotationPolicy(
+            keyset_id=self.id,
+            use=self.use,
+            **values,
+            calendar=None if name is None else (calendars or {})[name],
+            hold=None if hold is None else hold.hold(),
+        )
 
 
 OVERLAPS = {"sig": timedelta(hours=25), "enc": timedelta(days=15)}
@@ -110,6 +144,7 @@ class TenantSettings(Section):
     sign_in: SignInSettings | None = Field(
         default=None, description="where relying parties look for the keys; not given: nothing is probed"
     )
+    hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
     keysets: tuple[KeysetSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -153,10 +188,13 @@ class Settings(BaseSettings):
         default=timedelta(seconds=30), description="for one request to Graph or to the login host"
     )
     dry_run: bool = Field(default=False, description="never write, whatever else is set")
-    ca_file: Path | None = Field(default=None, description="a PEM bundle to trust in addition")
+    ca_file: FilePath | None = Field(default=None, description="a PEM bundle to trust in addition")
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     leader_election: LeaderElectionSettings = LeaderElectionSettings()
+    calendars: dict[Annotated[str, Field(pattern=CALENDAR_NAME_PATTERN)], CalendarSettings] = Field(
+        default={}, description="when keys may take over, by name"
+    )
     defaults: PolicySettings = PolicySettings()
     tenants: tuple[TenantSettings, ...] = Field(min_length=1)
 
@@ -186,6 +224,16 @@ class Settings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
+    def advice(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """The path and the text of each warning: settings that are valid, and hardly meant."""
+        yield from advice_on_calendars(self.calendars)
+        yield from advice_on_hold("defaults", self.defaults.hold, now)
+        for t, tenant in enumerate(self.tenants):
+            yield from advice_on_hold(f"tenants[{t}]", tenant.hold, now)
+            for k, keyset in enumerate(tenant.keysets):
+                yield from advice_on_hold(f"tenants[{t}].keysets[{k}]", keyset.hold, now)
+
     def policies(self, tenant: TenantSettings) -> tuple[RotationPolicy, ...]:
         """The rotation policies of *tenant*, in the order of the file."""
-        return tuple(keyset.policy(self.defaults) for keyset in tenant.keysets)
+        calendars = build_calendars(self.calendars)
+        return tuple(keyset.policy(self.defaults, calendars=calendars, tenant=tenant) for keyset in tenant.keysets)

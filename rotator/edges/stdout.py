@@ -11,13 +11,15 @@ def say(text: str) -> None:
     """
     Print *text*; a reader that has seen enough is no fault.
 
+    A character that the encoding of stdout does not have is printed as an escape.
     Where it can't be written, that is said on stderr, and the program ends with 1.
     """
     out: TextIO | None = sys.stdout  # None where the program was started without one
     if out is None:
         _fail("there is no stdout")
+    shown = text.encode(out.encoding or "utf-8", "backslashreplace").decode(out.encoding or "utf-8")
     try:
-        print(text, file=out, flush=True)
+        print(shown, file=out, flush=True)
     except BrokenPipeError:
         _drop(out)
     except OSError as error:

@@ -19,9 +19,9 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 
 from rotator.edges.web_clients import Clients
-from rotator.edges.web_handler import Handler, Page, Route
+from rotator.edges.web_handler import Handler, Page, Request, Route
 
-__all__ = ["Page", "Route", "Server"]
+__all__ = ["Page", "Request", "Route", "Server"]
 
 MAX_CONNECTIONS = 64
 MAX_DESCRIPTOR_SHARE = 0.25  # of the process's descriptors; the rest is for requests to Graph

@@ -49,8 +49,16 @@ class Page:
         return gzip.compress(self.body, 5, mtime=0)
 
 
-Route = Callable[[str], Page]
-"""Makes a page; is given the Accept header."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a page may depend on: the Accept header, and the query of the address, without its question mark."""
+
+    accept: str = ""
+    query: str = ""
+
+
+Route = Callable[[Request], Page]
+"""Makes a page."""
 
 
 class Site(Protocol):
@@ -140,9 +148,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _page(self) -> Page:
         try:
-            path = urlsplit(self.path).path
+            address = urlsplit(self.path)
         except ValueError:
             return Page(b"the target of the request is not valid\n", status=HTTPStatus.BAD_REQUEST)
+        path = address.path
         route = self._site.routes.get(path)
         if route is None:
             return Page(b"not found\n", status=HTTPStatus.NOT_FOUND)
@@ -150,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
             return Page(b"not served to pages of other sites\n", status=HTTPStatus.FORBIDDEN)
         self._site.clients.set_waiting(self.connection, is_waiting=False)
         try:
-            return route(self.headers.get("Accept", ""))
+            return route(Request(self.headers.get("Accept", ""), address.query))
         except Exception as error:  # noqa: BLE001 - a page's bug is logged, and costs this request alone
             self._site.on_bug(error)
             return Page(b"a bug; see the log\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)

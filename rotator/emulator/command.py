@@ -2,7 +2,8 @@
 `rotator emulator`: serve until a signal, and print how to use it.
 
 Into its directory it writes what the daemon needs to run against the emulator: the CA,
-the secret of each app in a file of its own (0600), and a ready ``rotator.yaml``.
+the secret of each app in a file of its own (0600), and a ready ``rotator.yaml``. Neither the
+directory nor a file in it may be a symbolic link: the directory could be one that others write to.
 """
 
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from rotator.emulator.files import write_file
 from rotator.emulator.model.keysets import Keyset
 from rotator.emulator.model.seed import SeedError, demo_seed
 from rotator.emulator.model.seed_file import load_seed
@@ -91,7 +93,7 @@ def write_configuration(emulator: Emulator, folder: Path, settings: Mapping[str,
             tenants.append({**known, "keysets": keysets})
     configuration = folder / CONFIGURATION
     data = {"ca_file": str(emulator.ca_file.absolute()), **(settings or {}), "tenants": tenants}
-    configuration.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    write_file(configuration, yaml.safe_dump(data, sort_keys=False))
     return configuration
 
 
@@ -100,9 +102,7 @@ def _credential(tenant: Tenant, folder: Path) -> dict[str, str] | None:
     for app in tenant.apps.values():
         for secret in app.secrets:
             file = _secret_file(tenant, folder)
-            file.unlink(missing_ok=True)
-            file.touch(mode=0o600)
-            file.write_text(secret.value, encoding="utf-8")
+            write_file(file, secret.value, mode=0o600)
             return {"client_id": app.client_id, "client_secret_file": str(file.absolute())}
     return None
 
@@ -124,7 +124,7 @@ def _greeting(emulator: Emulator, configuration: Path) -> str:
     lines = [
         f"The emulated tenants are at  {emulator.url}",
         f"Trust its CA                 {emulator.ca_file}",
-        f"Requests, faults, switches   {emulator.url}/_emulator/",
+        f"Requests, faults, switches   {emulator.url}/_emulator/ (in a browser, or with curl)",
         "",
     ]
     for tenant in emulator.tenants:

@@ -5,17 +5,21 @@ JSON over the same HTTPS, below ``/_emulator``; `_ENDPOINTS` at the end of the m
 what there is.
 
 Instants are epoch seconds; a request may use every spelling of validation.py.
-Whoever reaches the port may do all of this: there is nothing real to protect.
+Whoever reaches the port may do all of this: there is nothing real to protect. But no web page that a
+browser on the same machine shows may: a body must be declared as JSON, which a page of another
+origin cannot send unasked, and a foreign Origin is refused.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from rotator.emulator.control_page import Page
 from rotator.emulator.faults.fault import Fault, FaultError, FaultTable, Injected
 from rotator.emulator.http.answers import Answer, RefusedError, Request, json_answer
 from rotator.emulator.http.routes import CONTROL_ROOT, Operation
@@ -30,6 +34,7 @@ from rotator.emulator.validation import STRICT, Count, Instant, InvalidError, Js
 Arguments = Mapping[str, Any]
 T = TypeVar("T")
 _MAX_WAIT_SECONDS = 60.0
+MAX_INSTANT = 253_370_764_799  # epoch seconds: the end of 9998, so that a day more is still a date
 
 
 @pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -72,12 +77,17 @@ class Control:
     directory: Directory
     faults: FaultTable
     journal: Journal
+    ca_file: Path
 
     def __call__(self, request: Request) -> Answer:
         """Answer *request*. Raises: RefusedError, with one line that says what is wrong."""
         path = request.path.removeprefix(CONTROL_ROOT) or "/"
+        _check_client(request)
         try:
             handler, arguments = _MAP.match(path, request.method)
+            if handler is Control.overview and "text/html" in request.headers.get("accept", ""):
+                page = Page(url=request.origin, ca_file=self.ca_file, tenants=self.directory.tenants)
+                return page.answer(self.faults.active)
             return json_answer(handler(self, request, arguments))
         except MethodNotAllowed:
             raise _refused(405, f"{request.method} is not allowed at {request.path}") from None
@@ -142,11 +152,12 @@ class Control:
         return {"now": self.directory.now(), "offset": self.directory.offset}
 
     def set_clock(self, request: Request, arguments: Arguments) -> object:
-        wanted = _CLOCK.read(request.body or b"{}", Source(now=self.directory.now()))
-        if wanted.offset is not None:
-            self.directory.offset = wanted.offset
-        if wanted.now is not None:
-            self.directory.offset += wanted.now - self.directory.now()
+        now, before = self.directory.now(), self.directory.offset
+        wanted = _CLOCK.read(request.body or b"{}", Source(now=now))
+        offset = before + wanted.now - now if wanted.now is not None else wanted.offset or 0.0
+        if not 0 <= now - before + offset <= MAX_INSTANT:
+            raise InvalidError(f"{'now' if wanted.offset is None else 'offset'}: the clock would leave 1970 to 9998")
+        self.directory.offset = offset
         self.directory.on_commit()
         return self.clock(request, arguments)
 
@@ -197,6 +208,14 @@ class Control:
         return {"id": keyset.id, "exists": keyset.exists, "active_kid": active_kid, "keys": keys}
 
 
+def _check_client(request: Request) -> None:
+    origin, kind = request.headers.get("origin"), request.headers.get("content-type", "")
+    if origin is not None and origin != request.origin:
+        raise _refused(403, "requests from a page of another origin are refused")
+    if request.body and kind.partition(";")[0].strip().lower() != "application/json":
+        raise _refused(415, "the body must be JSON; send the header Content-Type: application/json")
+
+
 def _refused(status: int, message: str) -> RefusedError:
     return RefusedError(status, "EmulatorControl", message)
 
@@ -214,7 +233,7 @@ def _injected_body(injected: Injected) -> dict[str, Any]:
 _TENANT = "/tenants/<tenant>"
 _KEYSET = f"{_TENANT}/keysets/<path:keyset>"
 _ENDPOINTS = (
-    ("GET", "/", Control.overview),  # where everything is, the time, the tenants
+    ("GET", "/", Control.overview),  # where everything is, the time, the tenants; a page where HTML is accepted
     ("GET", "/faults", Control.list_faults),  # the active faults
     ("POST", "/faults", Control.inject),  # inject one: the members of `Fault`
     ("DELETE", "/faults", Control.remove_faults),

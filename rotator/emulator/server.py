@@ -22,6 +22,7 @@ from typing import Self
 from rotator.emulator.control import Control
 from rotator.emulator.entra.login import Tokens
 from rotator.emulator.faults.fault import Fault, FaultTable, Injected
+from rotator.emulator.files import write_file
 from rotator.emulator.http.certificates import LOOPBACK_NAMES, Origins, is_loopback, make_authority, server_context
 from rotator.emulator.http.http_server import TlsServer
 from rotator.emulator.http.routes import Operation
@@ -102,11 +103,13 @@ class Emulator:
     def _begin(self, stack: ExitStack) -> None:
         given = self._directory_given
         folder = given or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emulator-")))
+        if folder.is_symlink():
+            raise EmulatorError(f"{folder} is a symbolic link; name the directory itself")
         folder.mkdir(parents=True, exist_ok=True)
         identity = self._identity()
+        self.ca_file = (folder / CA_FILE).absolute()
         self._listen(stack, identity)  # first: an emulator that has the port may have its CA file there
-        self.ca_file = folder / CA_FILE
-        self.ca_file.write_text(identity.authority.certificate_pem)
+        write_file(self.ca_file, identity.authority.certificate_pem)
 
     def _identity(self) -> Identity:
         """The CA and the tokens' key; with them the tenants come from the state file, or from the seed."""
@@ -127,7 +130,7 @@ class Emulator:
             tokens=Tokens(identity.signing, self._login_clock),
             faults=self.faults,
             journal=self.journal,
-            control=Control(self.directory, self.faults, self.journal),
+            control=Control(self.directory, self.faults, self.journal, self.ca_file),
             is_ours=lambda origin: self._origins.includes(origin),  # noqa: PLW0108 - known once the port is
             closing=self._closing,
         )

@@ -24,6 +24,7 @@ from rotator.service.health import LookProgress
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked
 from rotator.service.pages import Pages, Shown
 from rotator.service.probes import prober
+from rotator.service.process_store import ProcessStore
 from rotator.service.reload import Origin, facts, reread, restart_needed
 from rotator.shell.jobs import Recurring
 from rotator.shell.loop import Loop, Pools, thread_pool
@@ -57,6 +58,7 @@ class Daemon:
         self.inbox = Inbox()
         is_elected = program.settings.leader_election.is_on
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
+        self._process = ProcessStore(program.clock.now, program.path)
         self._store = StatusStore(program.tell)
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
@@ -64,7 +66,7 @@ class Daemon:
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
         self._progress = LookProgress()
         self._prober = prober(program, self._scheduler, self._store, pools)
-        consumers = (self._store, self.metrics, self._prober, self._progress)
+        consumers = (self._store, self._process, self.metrics, self._prober, self._progress)
         for consumer in (*(each.on_event for each in consumers), self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
@@ -94,6 +96,7 @@ class Daemon:
         pages = Pages(
             lambda: self._shown,
             store=self._store,
+            process=self._process,
             metrics=self.metrics,
             now=program.clock.now,
             seconds_since_heartbeat=self._scheduler.seconds_since_heartbeat,
@@ -200,7 +203,7 @@ class Daemon:
         candidate = Candidate(
             self._program,
             max_write_seconds=self.max_write_seconds,
-            is_confirming=self._is_confirming,
+            is_confirming=lambda: self._loop.is_confirming(),  # noqa: PLW0108 - the loop comes later
         )
         self.metrics.set_leader_probe(lambda: candidate.is_leading)
         self._program.stream.add(candidate.on_event)
@@ -209,9 +212,6 @@ class Daemon:
     def max_write_seconds(self) -> float:
         """How long a request to Graph may take, as configured now."""
         return self.settings.request_timeout.total_seconds()
-
-    def _is_confirming(self) -> bool:
-        return self._loop.is_confirming()
 
     def _guarded(self, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
         return tenants if self._candidate is None else self._candidate.guarded(tenants)

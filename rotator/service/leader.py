@@ -51,7 +51,6 @@ class Candidate:
             name=settings.lease_name,
             namespace=settings.namespace,
             clock=program.clock,
-            transport=program.transport,
         )
         self._elector = Elector(
             self._leases,

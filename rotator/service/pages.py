@@ -16,12 +16,15 @@ from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.settings import PREFIX, Settings
-from rotator.edges.web import Page, Server
+from rotator.edges.web import Page, Request, Server
 from rotator.service.health import LookProgress, is_exhausted
+from rotator.service.process_store import ProcessStore, place
 from rotator.service.rendered import Rendered
 from rotator.shell.status_store import StatusStore
-from rotator.views.page import ProcessStatus, page
+from rotator.views.page import page
+from rotator.views.process import ProcessStatus
 from rotator.views.report_json import document
+from rotator.views.selection import parse_query
 from rotator.views.style import POLICY
 from rotator.wiring import Program
 
@@ -76,6 +79,7 @@ class Pages:
         shown: Callable[[], Shown],
         *,
         store: StatusStore,
+        process: ProcessStore,
         metrics: Metrics,
         now: Callable[[], datetime],
         seconds_since_heartbeat: Callable[[], float],
@@ -86,6 +90,7 @@ class Pages:
         """*seconds_since_heartbeat*: the scheduler's."""
         self._shown = shown
         self._store = store
+        self._process = process
         self._metrics = metrics
         self._now = now
         self._seconds_since_heartbeat = seconds_since_heartbeat
@@ -93,9 +98,9 @@ class Pages:
         self._leadership = leadership
         self._progress = progress
         self._looks = 0  # only ever compared, so it does not matter that two threads may count one look
-        rendering = threading.Lock()
-        self._page = Rendered(self._status_page, self._version, rendering)
-        self._json = Rendered(self._status_json, self._version, rendering)
+        self._rendering = threading.Lock()  # one page at a time: looks need the processor, too
+        self._page = Rendered(lambda: self._status_page(""), self._version, self._rendering)
+        self._json = Rendered(self._status_json, self._version, self._rendering)
         self._exposing = threading.Lock()  # apart from the pages: a scrape must not wait for one
 
     def on_event(self, event: Event) -> None:
@@ -103,24 +108,31 @@ class Pages:
         if isinstance(event, Looked):
             self._looks += 1
 
-    def routes(self) -> Mapping[str, Callable[[str], Page]]:
-        """What answers each path; each takes the Accept header."""
+    def routes(self) -> Mapping[str, Callable[[Request], Page]]:
+        """What answers each path."""
         return {
             "/metrics": self._exposition,
             "/healthz": lambda _: self._health(),
             "/readyz": lambda _: self._ready(),
             STATUS_JSON: lambda _: self._json.get(),
-            "/": lambda _: self._page.get(),
+            "/": self._whole_or_selected,
         }
 
     def _version(self) -> object:
         """What the pages show, but for the time."""
         leader = None if self._leadership is None else self._leadership.line()
-        return self._shown(), self._looks, leader
+        return self._shown(), self._looks, leader, self._process.refused
 
-    def _exposition(self, accept: str) -> Page:
+    def _whole_or_selected(self, request: Request) -> Page:
+        """The page; a selection of it is rendered for each request."""
+        if not request.query:
+            return self._page.get()
+        with self._rendering:
+            return self._status_page(request.query)
+
+    def _exposition(self, request: Request) -> Page:
         with self._exposing:
-            return Page(*self._metrics.render(accept))
+            return Page(*self._metrics.render(request.accept))
 
     def _health(self) -> Page:
         silence = self._seconds_since_heartbeat()
@@ -146,25 +158,34 @@ class Pages:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
 
-    def _status_page(self) -> Page:
-        text = page(self._store.statuses(), self._now(), self._about(self._shown()))
+    def _status_page(self, query: str) -> Page:
+        text = page(self._store.statuses(), self._now(), self._about(self._shown()), parse_query(query))
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
     def _about(self, shown: Shown) -> ProcessStatus:
         silence, leadership = self._seconds_since_heartbeat(), self._leadership
         check_interval = shown.settings.check_interval
+        tenants = [tenant.name for tenant in shown.settings.tenants] if shown.is_active else []
         return ProcessStatus(
             version=__version__,
             refresh=max(5, min(60, int(check_interval.total_seconds()))),
             stale=check_interval * STALE,
             began=shown.began,
             swept=shown.swept,
+            check_interval=check_interval,
+            settle=shown.settings.settle,
             silence=timedelta(seconds=silence) if silence > MAX_SILENCE else None,
             dry_run=shown.settings.dry_run,
             is_idle=not shown.is_active,
             leader=leadership.leader() if leadership is not None else None,
             election=leadership.line() if leadership is not None else None,
             election_variables=election_variables(os.environ),
+            place=place(),
+            config=str(self._process.config),
+            refused=self._process.refused,
+            expiries=self._process.expiries(tenants),
+            skews=self._process.skews(tenants),
+            runbook_url=shown.settings.http.runbook_url,
         )
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:

@@ -1,9 +1,11 @@
 """Reading the configuration again, and what is said of one."""
 
+import os
 from dataclasses import dataclass
 
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.text import format_span
+from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import Settings
 from rotator.wiring import Program
 
@@ -46,13 +48,15 @@ def reread(program: Program, *, is_elected: bool) -> Settings:
 
 
 def facts(program: Program, settings: Settings) -> dict[str, object]:
-    """What is logged of a configuration."""
+    """What is logged of a configuration, and of the proxies: without user and password."""
+    proxies = {scheme: str(proxy) for scheme, proxy in read_proxies(os.environ).by_scheme.items()}
     return {
         "config": str(program.path),
         "tenants": len(settings.tenants),
         "keysets": sum(len(tenant.keysets) for tenant in settings.tenants),
         "check_interval": format_span(settings.check_interval),
         "dry_run": settings.dry_run,
+        **({"proxies": proxies} if proxies else {}),
     }
 
 

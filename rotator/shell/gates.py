@@ -37,6 +37,21 @@ def guarded(gates: Sequence[Gate]) -> Writing:
     return writing
 
 
+def also(gate: Gate, writing: Writing) -> Writing:
+    """*writing*, where *gate* has no objection either."""
+
+    @contextmanager
+    def writing_where_it_passes(planned: Planned) -> Iterator[Objection | None]:
+        objection = gate(planned)
+        if objection is not None:
+            yield objection
+        else:
+            with writing(planned) as other:
+                yield other
+
+    return writing_where_it_passes
+
+
 class Lead(Protocol):
     """The lead over other replicas."""
 

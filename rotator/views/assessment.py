@@ -10,20 +10,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.core.keyset import Keyset
-from rotator.core.outcome import Failed
+from rotator.core.outcome import Failed, Held, Planned
+from rotator.core.policy import Mode
+from rotator.core.reasons import Refusal
+from rotator.core.retry import next_look
 from rotator.core.rotation import Decision, decide
 from rotator.core.status import KeysetStatus, Name
 from rotator.views.conditions import Condition, Level, all_clear, conditions
 from rotator.views.phrases import (
+    CALENDAR,
     COVERED_UNTIL,
     DUE,
     FALLS_SHORT,
+    LOCAL_TIME,
     PUBLISH_BY,
     TAKES_OVER,
     describe,
     falls_short,
+    is_open_now,
     remaining,
     rounded,
+    takes_over,
 )
 from rotator.views.timeline import has_window
 
@@ -64,13 +71,16 @@ class KeysetAssessment:
 
     @property
     def label(self) -> str:
-        """The labels of the most serious conditions."""
+        """The labels of what is in trouble or, where nothing is, of the most serious conditions."""
         return ", ".join(condition.label for condition in self.most_serious)
 
     @property
     def most_serious(self) -> tuple[Condition, ...]:
-        """The conditions of the highest level."""
-        return tuple(condition for condition in self.conditions if condition.level is self.level)
+        """The conditions that are trouble, the worst first or, where none is, those of the highest level."""
+        if not self.level.is_trouble:
+            return tuple(condition for condition in self.conditions if condition.level is self.level)
+        found = [each for each in self.conditions if each.level.is_trouble]
+        return tuple(sorted(found, key=lambda each: _LEVELS.index(each.level)))
 
     @property
     def kind(self) -> str:
@@ -119,6 +129,11 @@ class KeysetAssessment:
             yield self._instant(DUE, plan.renewal_due)
             yield self._instant(PUBLISH_BY, plan.publish_by)
             yield self._instant(TAKES_OVER, plan.activation)
+            local = takes_over(plan.activation, plan, self.entry.policy)
+            if local:
+                yield Fact(label=LOCAL_TIME, text=local)
+        if (calendar := self.entry.policy.calendar) is not None:
+            yield Fact(label=CALENDAR, text=f"{calendar.name}: {is_open_now(calendar, self.now)}")
         if assessment.shortfall:
             yield Fact(label=FALLS_SHORT, text=falls_short(assessment.shortfall))
 
@@ -127,13 +142,54 @@ class KeysetAssessment:
         if self.entry.observation is not None:
             yield self._instant("last seen", self.entry.observation.now)
 
-    def notes(self) -> Iterator[str]:
-        """What the last outcome says and no condition does."""
+    def failing(self, check_interval: timedelta, next_sweep: datetime | None) -> Iterator[Fact]:
+        """
+        Since when it fails, how often, when it is looked at again, and the ids for a support case.
+
+        next_sweep: when the next sweep begins; None where nobody knows
+        """
         outcome = self.entry.effective_outcome
-        if outcome is None:
+        if not isinstance(outcome, Failed):
             return
-        said = {condition.sentence for condition in self.conditions}
-        yield from (text for text in describe(outcome) if text not in said)
+        failure, tried = outcome.failure, outcome.observation.now
+        if self.entry.failing_since is not None:
+            yield self._instant("failing since", self.entry.failing_since)
+        yield Fact(label="tries", text=str(max(self.entry.failures, 1)))
+        pause = next_look(failure, max(self.entry.failures, 1), self._cover_left_at(tried), check_interval)
+        again = next_sweep if pause is None else tried + pause
+        if again is not None and outcome is self.entry.outcome:
+            yield self._instant("next look", max(again, self.now))
+        ids = (("request id", failure.request_id), ("client request id", failure.client_request_id))
+        yield from (Fact(label=label, text=text) for label, text in ids if text)
+
+    def second_look(self, settle: timedelta) -> Iterator[Fact]:
+        """When the look may take place that leads to a request, *settle* after the one that called for it."""
+        if isinstance(self.entry.outcome, Planned):
+            yield self._instant("second look at", self.entry.outcome.observation.now + settle)
+
+    def _cover_left_at(self, instant: datetime) -> timedelta | None:
+        return None if self.cover_left is None else self.cover_left + (self.now - instant)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the next key will be generated as far as anybody knows: nothing holds the keyset, or fails."""
+        match self.entry.effective_outcome:
+            case Failed() | Held(reason=Refusal.RUNAWAY_GUARD):
+                return False
+            case _:
+                return self.entry.policy.mode is Mode.ROTATE
+
+    def said(self) -> Iterator[str]:
+        """What the last outcome says of keys and no condition does."""
+        outcome = self.entry.effective_outcome
+        if outcome is not None:
+            told = {condition.sentence for condition in self.conditions}
+            yield from (text for text in describe(outcome) if text not in told)
+
+    def notes(self) -> Iterator[str]:
+        """What the last outcome says and no condition does, with the ids of a failure."""
+        yield from self.said()
+        outcome = self.entry.effective_outcome
         if isinstance(outcome, Failed) and outcome.failure.request_id:
             yield f"request-id {outcome.failure.request_id}"
         if self.entry.failures > 1:
@@ -161,10 +217,11 @@ def assess(entry: KeysetStatus, now: datetime, stale: timedelta, *, dry_run: boo
 _LEVELS = tuple(Level)
 
 
-def urgency(assessment: KeysetAssessment) -> tuple[bool, timedelta]:
-    """A sort key: no valid key first, then by the cover that is left; what is unknown is last."""
+def urgency(assessment: KeysetAssessment) -> tuple[int, bool, timedelta]:
+    """A sort key: by level, no valid key first, then by the cover that is left; what is unknown is last."""
     left = assessment.cover_left
-    return not assessment.has_no_valid_key, timedelta.max if left is None else left
+    level = _LEVELS.index(assessment.level)
+    return level, not assessment.has_no_valid_key, timedelta.max if left is None else left
 
 
 def in_trouble(assessments: Mapping[Name, KeysetAssessment]) -> list[list[Name]]:
@@ -174,7 +231,7 @@ def in_trouble(assessments: Mapping[Name, KeysetAssessment]) -> list[list[Name]]
     Keysets of one tenant that have the same most serious conditions are one group.
     """
     groups: dict[tuple[str, tuple[Condition, ...]], list[Name]] = {}
-    bad = [name for name, assessment in assessments.items() if assessment.level is Level.BAD]
+    bad = [name for name, assessment in assessments.items() if assessment.level.is_trouble]
     for name in sorted(bad, key=lambda name: urgency(assessments[name])):
         groups.setdefault((name[0], assessments[name].most_serious), []).append(name)
     return list(groups.values())

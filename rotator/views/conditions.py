@@ -3,7 +3,7 @@ The conditions of a keyset: what there is to know of it, and what to do about it
 
 A keyset can have several conditions: that nobody can sign in is not hidden by the failure
 that causes it. The thresholds are those of deploy/prometheus/rules.yaml: while an alert
-fires there, no keyset is fine here.
+fires there, no keyset is fine here, and the level is the severity of that alert.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,24 +12,31 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.core.assessment import Assessment, Note, NoteKind
+from rotator.core.errors import FailureKind
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Held, Outcome, Rotated
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
 from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.core.status import KeysetStatus
-from rotator.views.phrases import AT_RISK, NOTES, remaining, rounded
+from rotator.views.phrases import AT_RISK, FAILED, NOTES, held_until, remaining, rounded
 from rotator.views.timeline import has_window
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
 
 
 class Level(StrEnum):
-    """How serious a condition is; the most serious first."""
+    """How serious a condition is, as the alerts have it; the most serious first."""
 
-    BAD = "bad"
-    DUE = "due"
-    GOOD = "good"
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFORMATION = "information"
+    FINE = "fine"
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody must act: today where it is critical, else on the next working day."""
+        return self in (Level.CRITICAL, Level.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +77,12 @@ def conditions(
         yield _no_valid_key(keyset, now, _remedy(entry.policy, outcome, decision, dry_run=dry_run))
     match outcome:
         case Failed(failure=failure):
-            yield Condition(level=Level.BAD, label="failed", sentence=failure.message, runbook="B2CRotationFailing")
+            yield Condition(
+                level=Level.CRITICAL if failure.kind is FailureKind.MISMATCH else Level.WARNING,
+                label=FAILED,
+                sentence=failure.message,
+                runbook=_FAILURE_RUNBOOKS.get(failure.kind, "B2CRotationFailing"),
+            )
         case Held(reason=Refusal.RUNAWAY_GUARD):
             yield _GUARDED
         case None:
@@ -94,18 +106,20 @@ def all_clear(entry: KeysetStatus, now: datetime) -> Condition:
             label, sentence = "rotated", f"the next key was generated {remaining(observation.now, now)}"
         case _ if entry.policy.mode is Mode.OBSERVE:
             label, sentence = "observed", "mode observe: rotator only reads it"
+        case _ if _is_held(entry.policy, now):
+            label, sentence = "on hold", _hold(entry.policy)
         case _:
             label, sentence = "fine", "nothing is due"
-    return Condition(level=Level.GOOD, label=label, sentence=sentence)
+    return Condition(level=Level.FINE, label=label, sentence=sentence)
 
 
 def _no_valid_key(keyset: Keyset, now: datetime, remedy: str) -> Condition:
     upcoming = next(keyset.upcoming(now), None)
     then = f"; the next key takes over {remaining(upcoming.activates, now)}" if upcoming else ""
     return Condition(
-        level=Level.BAD,
+        level=Level.CRITICAL,
         label="no valid key",
-        sentence=f"nobody can sign in through policies that use this keyset{then}",
+        sentence=f"nobody can sign in through policies that use it{then}",
         remedy=remedy,
         runbook="B2CKeysetWithoutValidKey",
     )
@@ -113,7 +127,7 @@ def _no_valid_key(keyset: Keyset, now: datetime, remedy: str) -> Condition:
 
 def _not_seen_for(age: timedelta) -> Condition:
     return Condition(
-        level=Level.BAD,
+        level=Level.WARNING,
         label=f"not seen for {rounded(age)}",
         sentence="its state is shown as it was then",
         remedy="check why rotator cannot read it, and whether sweeps still finish",
@@ -127,18 +141,24 @@ def _cover(assessment: Assessment, now: datetime, remedy: str) -> Iterator[Condi
     window = 2 * (plan.activation - plan.renewal_due)
     if end is not None:
         window = min(end - plan.renewal_due, window)
-    sentence = "when the cover ends, nobody can sign in through policies that use this keyset"
+    sentence = "when the cover ends, nobody can sign in through policies that use it"
     if end is not None and end - now < ENDING * window:
         yield Condition(
-            level=Level.BAD, label="cover is ending", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverEnding"
+            level=Level.CRITICAL,
+            label="cover is ending",
+            sentence=sentence,
+            remedy=remedy,
+            runbook="B2CKeysetCoverEnding",
         )
         remedy = ""
     elif end is not None and end - now < LOW * window:
         yield Condition(
-            level=Level.DUE, label="cover is low", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverLow"
+            level=Level.WARNING, label="cover is low", sentence=sentence, remedy=remedy, runbook="B2CKeysetCoverLow"
         )
     if assessment.at_risk:
-        yield Condition(level=Level.BAD, label="overdue", sentence=AT_RISK, remedy=remedy, runbook="B2CRotationOverdue")
+        yield Condition(
+            level=Level.WARNING, label="overdue", sentence=AT_RISK, remedy=remedy, runbook="B2CRotationOverdue"
+        )
 
 
 def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: bool) -> Iterator[Condition]:
@@ -150,14 +170,19 @@ def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: boo
             missing = "expiry, so nothing replaces it" if is_endless else "known age"
             sentence = f"the active key has no {missing}; {sentence}"
         if dry_run:
-            yield Condition(level=Level.DUE, label="due", sentence=f"{sentence}, but a dry run does not generate it")
+            yield Condition(
+                level=Level.INFORMATION, label="due", sentence=f"{sentence}, but a dry run does not generate it"
+            )
         elif isinstance(entry.effective_outcome, Held) and entry.effective_outcome.reason in _WAITING:
             waiting = f"{sentence}, but {MEANINGS[entry.effective_outcome.reason]}"
-            yield Condition(level=Level.DUE, label="waiting", sentence=waiting)
+            yield Condition(level=Level.INFORMATION, label="waiting", sentence=waiting)
         else:
-            yield Condition(level=Level.DUE, label="due", sentence=f"{sentence}, and rotator will generate it")
+            yield Condition(level=Level.INFORMATION, label="due", sentence=f"{sentence}, and rotator will generate it")
     elif entry.policy.mode is Mode.OBSERVE and has_window(plan) and plan.renewal_due <= now:
-        yield Condition(level=Level.DUE, label="due", sentence="the next key is due", remedy=_OBSERVES)
+        yield Condition(level=Level.INFORMATION, label="due", sentence="the next key is due", remedy=_OBSERVES)
+    elif isinstance(decision, Hold) and decision.reason is Reason.ON_HOLD and decision.spec is not None:
+        sentence = f"the next key is due, but {_hold(entry.policy)}"
+        yield Condition(level=Level.INFORMATION, label="on hold", sentence=sentence, runbook="B2CHoldOutlivesWindow")
 
 
 def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *, dry_run: bool) -> str:
@@ -165,8 +190,8 @@ def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision,
     blocked = _blocked(decision) if isinstance(decision, Hold) else ""
     if blocked or policy.mode is Mode.OBSERVE:
         return blocked or _OBSERVES
-    if dry_run:
-        return "dry run: rotator does not generate keys; end the dry run, or generate a key by hand"
+    if decision.reason is Reason.ON_HOLD or dry_run:
+        return f"{_hold(policy)}: {_HELD}" if decision.reason is Reason.ON_HOLD else _DRY_RUN
     if isinstance(outcome, Failed):
         return "rotator generates the key once the failure is resolved; if that takes too long, generate one by hand"
     if isinstance(outcome, Held) and outcome.reason is Refusal.RUNAWAY_GUARD:
@@ -174,6 +199,26 @@ def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision,
     if isinstance(decision, Hold):
         return "no key that is generated now would take over sooner than the upcoming one"
     return "rotator generates a key at its second look; if it does not, check its log"
+
+
+def _is_held(policy: RotationPolicy, now: datetime) -> bool:
+    return policy.hold is not None and policy.hold.lasts(now)
+
+
+def _hold(policy: RotationPolicy) -> str:
+    return held_until(policy.hold) if policy.hold is not None else ""
+
+
+def _window_missed(notes: Sequence[Note]) -> Condition:
+    kids = ", ".join(note.kid for note in notes if note.kid)
+    which = f"upcoming key {kids}" if kids else "the next key"
+    return Condition(
+        level=Level.WARNING,
+        label="window missed",
+        sentence=f"{which} {NOTES[NoteKind.WINDOW_MISSED]}",
+        remedy="prepare for a change outside of the calendar",
+        runbook="B2CActivationOutsideWindow",
+    )
 
 
 def _blocked(held: Hold) -> str:
@@ -188,23 +233,34 @@ def _blocked(held: Hold) -> str:
 def _ineffective_keys(notes: Sequence[Note]) -> Iterator[Condition]:
     """The upcoming keys that will not take over as somebody may expect: a condition for each kind."""
     for kind in dict.fromkeys(note.kind for note in notes):
+        if kind is NoteKind.WINDOW_MISSED:
+            yield _window_missed([note for note in notes if note.kind is kind])
+            continue
         label, remedy = _INEFFECTIVE[kind]
         kids = ", ".join(note.kid or "-" for note in notes if note.kind is kind)
         sentence, runbook = f"upcoming key {kids}: {NOTES[kind]}; rotator does not rely on it", "B2CKeyToComeUseless"
         if kind.is_mismatch:
             sentence, runbook = f"key {kids} {NOTES[kind]}; rotator generates none", "B2CKeysetMismatch"
-        yield Condition(level=Level.DUE, label=label, sentence=sentence, remedy=remedy, runbook=runbook)
+        yield Condition(level=Level.WARNING, label=label, sentence=sentence, remedy=remedy, runbook=runbook)
 
 
+_DRY_RUN = "dry run: rotator does not generate keys; end the dry run, or generate a key by hand"
+_HELD = "rotator does not generate keys; end the hold, or generate a key by hand"
 _OBSERVES = "mode observe: rotator does not generate keys; generate a key by hand"
-_NOT_SEEN_YET = Condition(level=Level.DUE, label="not seen yet", sentence="rotator has not looked at it yet")
+_NOT_SEEN_YET = Condition(level=Level.INFORMATION, label="not seen yet", sentence="rotator has not looked at it yet")
 _GUARDED = Condition(
-    level=Level.BAD,
+    level=Level.WARNING,
     label="guarded",
     sentence="it needs yet another key although rotator generated enough of them; no more are generated",
     remedy="find out what removes, hides or disables its keys",
     runbook="B2CRunawayGuard",
 )
+_FAILURE_RUNBOOKS = {
+    FailureKind.AUTH: "B2CRotatorAuthFailing",
+    FailureKind.THROTTLED: "B2CRotatorThrottled",
+    FailureKind.CLOCK_SKEW: "B2CRotatorClockSkewed",
+    FailureKind.MISMATCH: "B2CKeyMismatch",
+}
 _WAITING = frozenset(Refusal) - NEEDS_A_PERSON
 _INEFFECTIVE = {
     NoteKind.DISABLED: ("successor disabled", "enable it if it is meant to be used"),

@@ -3,19 +3,19 @@ The status page: one HTML document, without a script and without anything from e
 
 For whoever is on call: what is in trouble comes first, the most urgent at the top, with
 how long is left and what to do. For everybody else: each keyset's keys against time, a
-year ahead. Keysets are assessed when the page is requested, and it says how old the looks
-are that it is based on.
+year ahead, folded away by tenant. Many keysets come in parts, and can be filtered. Keysets
+are assessed when the page is requested, and it says how old the looks are that it is based on.
 
-The markup is in templates/page.html. Whatever it writes is escaped, except what has the
+The markup is in templates. Whatever it writes is escaped, except what has the
 type of markup: the drawings.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
-from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -25,51 +25,45 @@ from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import KeysetAssessment, assess, in_trouble
 from rotator.views.conditions import Condition, Level
-from rotator.views.phrases import count, full_name, remaining, rounded
-from rotator.views.style import HATCHINGS, STYLE, SWATCHES
+from rotator.views.phrases import count, full_name, remaining
+from rotator.views.process import ProcessStatus, process_conditions
+from rotator.views.selection import PAGE, Query, Selection, count_states, select
+from rotator.views.style import HATCHINGS, ICONS, STYLE, SWATCHES
 from rotator.views.svg import render
 from rotator.views.timeline import Timeline, draw
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MAX_NAMES = 3  # keysets of one trouble that are named at once; of more, the names are folded away
+MAX_OPEN = 3  # keysets of one trouble that are shown at once, and keysets of which no tenant is folded away
+MAX_TENANTS = 1000  # that the filter lists
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+_JOINT = re.compile(r"(?<=[^_\-/][_\-/])(?=[^_\-/])")  # where a name may be broken
 _MARKS = {
-    Level.GOOD: "\N{CHECK MARK}",
-    Level.DUE: "\N{BLACK RIGHT-POINTING TRIANGLE}",
-    Level.BAD: "\N{MULTIPLICATION X}",
+    Level.CRITICAL: "\N{MULTIPLICATION X}",
+    Level.WARNING: "\N{BLACK UP-POINTING TRIANGLE}",
+    Level.INFORMATION: "\N{BLACK RIGHT-POINTING TRIANGLE}",
+    Level.FINE: "\N{CHECK MARK}",
 }
+_LEVELS = tuple(Level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessStatus:
+class TenantPart:
     """
-    The process at one instant.
+    What one page shows of a tenant.
 
-    refresh:  seconds after which a browser reloads the page
-    stale:    how old the last look at a keyset, or the last sweep, may be
-    began:    since when it looks at keysets
-    swept:    when the last sweep finished; None before that
-    silence:  the time since the last heartbeat of its scheduler; None while that is no reason to worry
-    dry_run:  whether it never generates a key
-    is_idle:  whether it is on standby: with leader election, only the leader looks at keysets
-    leader:   the leader's identity, where there is an election; None where there is no leader
-    election: how it takes part, as a phrase; None where there is no election
-    election_variables: variables that override the election's settings, and that its deployment does not set
+    level:    the worst of all its keysets
+    summary:  how many of all its keysets are in which state
+    others:   its keysets on this page that are not in trouble
+    troubles: those that are, which stand further up
     """
 
-    version: str
-    refresh: int
-    stale: timedelta
-    began: datetime
-    swept: datetime | None = None
-    silence: timedelta | None = None
-    dry_run: bool = False
-    is_idle: bool = False
-    leader: str | None = None
-    election: str | None = None
-    election_variables: tuple[str, ...] = ()
+    name: str
+    level: Level
+    summary: str
+    others: tuple[Name, ...]
+    troubles: tuple[Name, ...]
 
 
 @cache
@@ -92,12 +86,15 @@ def environment() -> "Environment":
         "full_name": full_name,
         "in_full": _in_full,
         "instant": format_instant,
+        "parts": _JOINT.split,
         "pieces": _INSTANT.split,
+        "section": _section,
     }
     found.globals |= {
         "hatchings": HATCHINGS,
+        "icons": ICONS,
         "marks": _MARKS,
-        "max_names": MAX_NAMES,
+        "max_open": MAX_OPEN,
         "style": STYLE,
         "swatches": SWATCHES,
     }
@@ -108,68 +105,109 @@ def _printable(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def page(entries: Mapping[Name, KeysetStatus], now: datetime, process: ProcessStatus) -> str:
-    """The whole document."""
+def page(
+    entries: Mapping[Name, KeysetStatus], now: datetime, process: ProcessStatus, query: Query | None = None
+) -> str:
+    """The document, with the keysets that *query* asks for, a part of them at a time; by default all."""
+    query = query or Query()
     assessments = {name: assess(entry, now, process.stale, dry_run=process.dry_run) for name, entry in entries.items()}
-    wrong = list(faults(process, now))
+    of_process = process_conditions(process, now)
+    selection = select(assessments, query)
+    troubles = in_trouble({name: assessments[name] for name in selection.shown})
+
+    def timeline(assessment: KeysetAssessment) -> Timeline | None:
+        keyset, is_written = assessment.keyset, assessment.is_written and not process.dry_run
+        if keyset is None or not keyset.keys:
+            return None
+        return draw(assessment.entry.policy, keyset, now, is_written=is_written)
+
     return (
         environment()
         .get_template("page.html")
         .render(
             process=process,
             now=now,
-            title=_title(list(assessments.values()), process, is_wrong=bool(wrong)),
-            faults=wrong,
-            notices=list(notices(process)),
+            level=_worst([*(each.level for each in of_process), *(each.level for each in assessments.values())]),
+            title=_title(assessments.values(), process, of_process),
+            heading=_heading(assessments.values(), process, of_process),
+            of_process=of_process,
             last_sweep=_last_sweep(process, now),
-            troubles=in_trouble(assessments),
+            query=query,
+            states=count_states(assessments),
+            names=list(dict.fromkeys(tenant for tenant, _ in assessments))[:MAX_TENANTS],
+            selection=selection,
+            part=_part(selection, query),
+            troubles=troubles,
             assessments=assessments,
-            tenants=groupby(assessments, lambda name: name[0]),
-            timeline=_timeline,
+            tenants=_tenants(assessments, selection),
+            timeline=timeline,
             render=render,
         )
     )
 
 
-def notices(process: ProcessStatus) -> Iterator[str]:
-    """What somebody should know of the process before anything else."""
-    if process.dry_run:
-        yield "Dry run: rotator never generates a key, whatever is due."
-    for name in process.election_variables:
-        yield (
-            f"{name} is set on this pod by hand and overrides the values of the chart; no upgrade removes it. "
-            "Runbook: Change it in the cluster"
-        )
-    if process.election is not None and not process.is_idle:  # otherwise the heading says so
-        yield process.election
+def _worst(levels: Iterable[Level]) -> Level:
+    return min(levels, key=_LEVELS.index, default=Level.FINE)
 
 
-def faults(process: ProcessStatus, now: datetime) -> Iterator[str]:
-    """What is wrong with the process: if it cannot see, the page must not say that all is well."""
-    if process.silence is not None:
-        yield f"No heartbeat from the scheduler for {rounded(process.silence)}: restart rotator."
-    if process.is_idle:
-        if process.leader is None:
-            yield "There is no leader: no replica looks at keysets. Runbook: B2CRotatorNoLeader"
-        return
-    age = now - (process.swept or process.began)
-    if age > process.stale:
-        yield f"No sweep has finished for {rounded(age)}: this page is out of date. Runbook: B2CRotatorStalled"
+def _title(assessments: Iterable[KeysetAssessment], process: ProcessStatus, of_process: Sequence[Condition]) -> str:
+    """What a tab has room for: how bad it is, and what is concerned."""
+    levels = [each.level for each in assessments]
+    worst = _worst([*levels, *(each.level for each in of_process)])
+    if not worst.is_trouble:
+        return f"Standby; leader: {process.leader}" if process.is_idle else f"{count(len(levels))}: none in trouble"
+    number = levels.count(worst)
+    what = f"{number} of {count(len(levels))}" if number else "rotator itself"
+    return f"{worst.value.capitalize()}: {what}"
 
 
-def _title(assessments: Sequence[KeysetAssessment], process: ProcessStatus, *, is_wrong: bool) -> str:
+def _heading(assessments: Iterable[KeysetAssessment], process: ProcessStatus, of_process: Sequence[Condition]) -> str:
     if process.is_idle:
         return f"Standby; leader: {process.leader or 'none'}"
-    keysets = count(len(assessments))
-    bad = sum(each.level is Level.BAD for each in assessments)
-    unseen = sum(each.entry.outcome is None for each in assessments)
-    parts = [f"{bad} of {keysets} in trouble"] if bad else [keysets]
-    if unseen:
-        parts.append("not seen yet" if unseen == len(assessments) == 1 else f"{unseen} not seen yet")
-    elif not bad:
-        parts.append("none in trouble")
-    text = ", ".join(parts)
-    return f"rotator itself is in trouble; as last seen: {text}" if is_wrong else text
+    text = _counts(assessments)
+    is_blind = any(condition.level is Level.CRITICAL for condition in of_process)
+    return f"rotator itself is in trouble; as last seen: {text}" if is_blind else text
+
+
+def _counts(assessments: Iterable[KeysetAssessment]) -> str:
+    """How many keysets are in which state, the most serious first; each counts once."""
+    ordered = sorted(assessments, key=lambda each: _LEVELS.index(each.level))
+    states = Counter(
+        each.conditions[0].label if each.level is Level.INFORMATION else each.level.value for each in ordered
+    )
+    parts = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"{count(len(ordered))}: {parts}" if parts else count(0)
+
+
+def _part(selection: Selection, query: Query) -> str:
+    """Which of the keysets a page shows; empty where it shows all that there are."""
+    if not query.is_filter and selection.pages == 1:
+        return ""
+    first = (selection.page - 1) * PAGE
+    which = f"{count(len(selection.matches))}{' match the filter' if query.is_filter else ''}"
+    if selection.pages == 1:
+        return which
+    return f"{which}; {first + 1} to {first + len(selection.shown)} are shown, those in trouble first"
+
+
+def _tenants(assessments: Mapping[Name, KeysetAssessment], selection: Selection) -> list[TenantPart]:
+    everything: dict[str, list[KeysetAssessment]] = {}
+    for name, assessment in assessments.items():
+        everything.setdefault(name[0], []).append(assessment)
+    shown: dict[str, list[Name]] = {}
+    for name in selection.shown:
+        shown.setdefault(name[0], []).append(name)
+    found = [
+        TenantPart(
+            name=tenant,
+            level=_worst(each.level for each in everything[tenant]),
+            summary=_counts(everything[tenant]),
+            others=tuple(name for name in names if not assessments[name].level.is_trouble),
+            troubles=tuple(name for name in names if assessments[name].level.is_trouble),
+        )
+        for tenant, names in shown.items()
+    ]
+    return sorted(found, key=lambda part: _LEVELS.index(part.level))
 
 
 def _last_sweep(process: ProcessStatus, now: datetime) -> str:
@@ -181,17 +219,16 @@ def _last_sweep(process: ProcessStatus, now: datetime) -> str:
 
 
 def _in_full(condition: Condition) -> str:
-    """A condition as sentences: what it means, what to do, and where to read more."""
+    """A condition as sentences: what it means, and what to do."""
     texts = [f"{text[0].upper()}{text[1:]}." for text in (condition.sentence, condition.remedy) if text]
-    texts += [f"Runbook: {condition.runbook}"] if condition.runbook else []
     return " ".join(texts)
-
-
-def _timeline(assessment: KeysetAssessment) -> Timeline | None:
-    keyset = assessment.keyset
-    return draw(assessment.entry.policy, keyset, assessment.now) if keyset is not None and keyset.keys else None
 
 
 def _anchor(name: Name) -> str:
     """What identifies *name*, and no other, in an address."""
     return "/".join(quote(part, safe="") for part in name)
+
+
+def _section(runbook: str) -> str:
+    """The anchor of a section of the runbook, as Markdown is rendered."""
+    return quote(runbook.lower().replace(" ", "-"))

@@ -1,22 +1,33 @@
 """Phrases that the table, the status and the page share, so that all of them say the same in the same words."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Shortfall
+from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Plan, Shortfall
+from rotator.core.calendar import LAST_ASKED, Calendar
+from rotator.core.hold import PolicyHold
 from rotator.core.keyset import ALWAYS, NEVER
-from rotator.core.outcome import Failed, Held, Outcome, OutcomeName, Planned, Rotated
+from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.reasons import MEANINGS, Reason
-from rotator.core.text import format_instant, format_span
+from rotator.core.text import format_instant, format_span, printable
 
 COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER = "covered until", "due", "publish by", "takes over"
 """The labels of the instants of a keyset."""
 
+NEXT_TAKES_OVER, NEXT_DUE = "next takes over", "next due"
+"""The labels of when a key that is there already takes over, and when the one after it is due."""
+
+FAILED = "failed"
+"""The label of what could not be looked at or rotated."""
+
 FALLS_SHORT = "falls short"
 """The label of what the next key will have too little of."""
 
+LOCAL_TIME, CALENDAR = "local time", "calendar"
+"""The labels of when the next key takes over by the clock of its calendar, and of that calendar."""
+
+MAX_CLOSED = timedelta(days=730)  # how far ahead the next opening is looked for
 AT_RISK = "its publication lead, overlap or cover is or will be too short"
 NOTES = {
     NoteKind.DISABLED: "is disabled, and will not take over",
@@ -24,6 +35,7 @@ NOTES = {
     NoteKind.BEHIND_GAP: "becomes active only after the cover has ended",
     NoteKind.USE_DIFFERS: "has another use than configured, so the service would refuse the next key",
     NoteKind.KTY_DIFFERS: "has another kty than configured, so the service would refuse the next key",
+    NoteKind.WINDOW_MISSED: "takes over while its calendar is closed",
 }
 
 
@@ -54,6 +66,35 @@ def covered(assessment: Assessment, now: datetime) -> str:
     return "no valid key" if assessment.cover is Cover.NONE else "no end"
 
 
+def in_zone(instant: datetime, calendar: Calendar) -> str:
+    """*instant* by the wall clock of a calendar's time zone, such as Tue 12 Jan 10:00 Europe/Berlin."""
+    local = instant.astimezone(calendar.zone)
+    return f"{local:%a} {local.day} {local:%b %H:%M} {calendar.zone_name}"
+
+
+def is_open_now(calendar: Calendar, now: datetime) -> str:
+    """Whether a calendar is open, and when it opens again where it is not."""
+    if calendar.is_open(now):
+        return "open now"
+    opens = calendar.next_open_at_or_after(now, now + MAX_CLOSED)
+    return f"closed now, opens {in_zone(opens, calendar)}" if opens else "closed now"
+
+
+def takes_over(activation: datetime, plan: Plan, policy: RotationPolicy) -> str:
+    """When a key takes over, by the wall clock of its calendar; empty where it has none."""
+    calendar = policy.calendar
+    if calendar is None or activation > LAST_ASKED:
+        return ""
+    pulled = f", {rounded(plan.pulled_by)} earlier for the calendar" if plan.pulled_by else ""
+    return f"{in_zone(activation, calendar)}{pulled}"
+
+
+def held_until(hold: PolicyHold) -> str:
+    """Until when a hold lasts, and who wants it."""
+    more = ", ".join(printable(text) for text in (hold.by, hold.reason) if text)
+    return f"on hold until the end of {hold.until} UTC{f' ({more})' if more else ''}"
+
+
 def falls_short(shortfall: Shortfall) -> str:
     """What falls short if the next key is generated now, and by how much; empty where nothing does."""
     spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
@@ -62,6 +103,8 @@ def falls_short(shortfall: Shortfall) -> str:
 
 def which_key(note: Note) -> str:
     """The key that *note* is about."""
+    if note.kid is None and note.kind is NoteKind.WINDOW_MISSED:
+        return "next key"
     return f"{'key' if note.kind.is_mismatch else 'upcoming key'} {note.kid or '-'}"
 
 
@@ -90,9 +133,12 @@ def details(outcome: Outcome) -> Iterator[str]:
     assessment = outcome.observation.assessment
     if assessment is None:
         return
+    if assessment.active is None and not isinstance(outcome, Rotated):
+        yield MEANINGS[Reason.NO_VALID_KEY]
     if assessment.at_risk and not isinstance(outcome, Rotated):
         short = falls_short(assessment.shortfall)
-        yield f"falls short: {short}" if short else AT_RISK
+        if short or assessment.active is not None:
+            yield f"{FALLS_SHORT}: {short}" if short else AT_RISK
     if isinstance(outcome, Held) and Reason.CERTIFICATE in (outcome.reason, outcome.would):
         yield MEANINGS[Reason.CERTIFICATE]
     for note in assessment.notes:
@@ -108,24 +154,19 @@ def full_name(name: tuple[str, str]) -> str:
     return "/".join(name)
 
 
+def about(tenant: str, names: Sequence[str], *, of: int) -> str:
+    """
+    The keysets *names* of *tenant* as a subject: by its name where it is one, and by their number where it is each.
+
+    of: how many keysets the tenant has here
+    """
+    if len(names) == 1:
+        return full_name((tenant, names[0]))
+    if len(names) == of:
+        return f"{tenant}, all {of} keysets"
+    return f"{full_name((tenant, names[0]))} and {len(names) - 1} more"
+
+
 def count(number: int, noun: str = "keyset") -> str:
     """*number* of *noun*, such as 1 keyset, 2 keysets."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def summary(labels: Iterable[str]) -> str:
-    """
-    How many keysets have which label, such as 3 keysets: 1 failed, 2 held.
-
-    labels: one for each keyset; they are listed in the order in which they first appear
-    """
-    counts = Counter(labels)
-    return f"{count(counts.total())}: {', '.join(f'{number} {label}' for label, number in counts.items())}"
-
-
-def by_outcome(outcomes: Iterable[Outcome]) -> list[str]:
-    """The names of outcomes in the order in which a summary lists them."""
-    return sorted((outcome.name for outcome in outcomes), key=_ORDER.index)
-
-
-_ORDER = (OutcomeName.FAILED, OutcomeName.ROTATED, OutcomeName.PLANNED, OutcomeName.HELD)

@@ -24,6 +24,12 @@ def document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool) -> Js
     }
 
 
+def status_document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool) -> Json:
+    """The whole report, each row with the keys of the keyset; *dry_run*: as configured, since it only reads anyway."""
+    found = document(outcomes, now, dry_run=dry_run)
+    return {**found, "keysets": [{**row(outcome), "keys": _keys(outcome, now)} for outcome in outcomes]}
+
+
 def row(outcome: Outcome) -> Json:
     """One keyset; every member is there, null where it does not apply."""
     observation = outcome.observation
@@ -45,10 +51,36 @@ def row(outcome: Outcome) -> Json:
         "renewal_due": format_instant(plan.renewal_due) if plan else None,
         "publish_by": format_instant(plan.publish_by) if plan else None,
         "activation": format_instant(plan.activation) if plan else None,
+        "calendar": observation.policy.calendar.name if observation.policy.calendar else None,
+        "activation_pulled_by_seconds": int(plan.pulled_by.total_seconds())
+        if plan and observation.policy.calendar
+        else None,
         "key": _key(outcome),
         "error": _error(outcome.failure) if isinstance(outcome, Failed) else None,
         "notes": [_note(note) for note in assessment.notes] if assessment and assessment.notes else None,
     }
+
+
+def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
+    """Each key, in the order in which they become active; None where the keyset was not seen."""
+    keyset, assessment = outcome.observation.keyset, outcome.observation.assessment
+    if keyset is None or assessment is None:
+        return None
+    return [
+        {
+            "kid": key.kid,
+            "state": state.value,
+            "nbf": format_instant(key.nbf) if key.nbf else None,
+            "exp": format_instant(key.exp) if key.exp else None,
+            "enabled": key.enabled,
+            "use": key.use,
+            "kty": key.kty,
+            "certificate": key.has_certificate,
+            "published": None,  # nobody has looked at the JWKS
+            "notes": [note.kind.value for note in assessment.notes if note.kid == key.kid],
+        }
+        for key, state in sorted(keyset.states(now), key=lambda pair: pair[0].activates)
+    ]
 
 
 def _covered(assessment: Assessment | None) -> str | None:

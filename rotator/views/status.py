@@ -8,20 +8,23 @@ Each keyset with its keys, what happens next, and a timeline; plain text that fi
 
 `=` active, `-` valid; `+` and `:` the same of keys that are only planned; `|` now; `w`, `l` and
 `o` the renewal window, the publication lead and overlaps. What is in trouble comes last, since
-the end is what stays on the screen.
+the end is what stays on the screen. Keysets of a tenant that were not seen for one and the same
+reason have one block.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import groupby
 
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import Outcome
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.status import Name
 from rotator.core.text import format_instant, printable
-from rotator.views.assessment import Fact, KeysetAssessment, assess, in_trouble, urgency
+from rotator.views.assessment import Fact, KeysetAssessment, in_trouble
+from rotator.views.columns import shortened, wrapped
 from rotator.views.conditions import Condition, Level
-from rotator.views.phrases import by_outcome, full_name, summary
-from rotator.views.table import wrapped
+from rotator.views.phrases import about, full_name
+from rotator.views.standing import assessed, problems, standing, totals
 from rotator.views.timeline import Band, Bar, Timeline, draw, ticks
 
 LEGEND = (
@@ -30,55 +33,88 @@ LEGEND = (
 )
 LABEL = 14  # columns of a kid, cut short
 TICK = 12  # columns for the text of a tick and a gap
-WIDE, NARROW = 100, 72  # columns from which whole kids have room, and below which whole instants have none
-_COLOURS = {Level.GOOD: "\033[32m", Level.DUE: "\033[33m", Level.BAD: "\033[31m"}
+NARROW = 72  # columns below which whole instants have no room
+_COLOURS = {
+    Level.FINE: "\033[32m",
+    Level.INFORMATION: "\033[33m",
+    Level.WARNING: "\033[33m",
+    Level.CRITICAL: "\033[31m",
+}
 _GLYPHS = {Band.OVERLAP: "o", Band.WINDOW: "w", Band.LEAD: "l"}
 
 
-def status(outcomes: Sequence[Outcome], now: datetime, width: int | None, *, colour: bool) -> str:
+def status(outcomes: Sequence[Outcome], now: datetime, width: int, *, colour: bool, only_problems: bool = False) -> str:
     """
-    A block for each keyset, what is in trouble, and a summary.
+    A block for each keyset, what is in trouble, and how many of all keysets stand where.
 
-    width: the columns of the terminal; None for a pipe, where nothing is wrapped and kids are whole
+    width:         columns that lines may have; names that are longer still are wrapped
+    only_problems: leave out the blocks of keysets that have none
     """
-    assessments = {outcome.observation.name: _assess(outcome, now) for outcome in outcomes}
-    blocks = ["\n".join(_block(name, each, width, colour=colour)) for name, each in assessments.items()]
-    end = [*LEGEND, *_trouble(assessments, width), *wrapped(_summary(outcomes, assessments), width)]
+    assessments = {outcome.observation.name: assessed(outcome, now) for outcome in outcomes}
+    shown = problems(outcomes, now) if only_problems else outcomes
+    blocks = ["\n".join(block) for block in _blocks(shown, assessments, width, colour=colour)]
+    counted = totals(map(standing, assessments.values()))
+    legend = LEGEND if any(assessments[outcome.observation.name].keyset for outcome in shown) else ()
+    end = [*legend, *_trouble(assessments, width), *wrapped(counted, width)]
     return "\n\n".join([*blocks, "\n".join(end)])
 
 
-def _assess(outcome: Outcome, now: datetime) -> KeysetAssessment:
-    observation = outcome.observation if outcome.observation.keyset is not None else None
-    entry = KeysetStatus(
-        policy=outcome.observation.policy, outcome=outcome, effective_outcome=outcome, observation=observation
-    )
-    return assess(entry, now, timedelta.max, dry_run=False)
+def _blocks(
+    outcomes: Sequence[Outcome], assessments: Mapping[Name, KeysetAssessment], width: int, *, colour: bool
+) -> Iterator[Iterator[str]]:
+    """The block of each keyset; those of a tenant that were not seen for the same reason have one together."""
+
+    def in_common(outcome: Outcome) -> object:
+        name = outcome.observation.name
+        return (name[0], assessments[name].most_serious) if assessments[name].keyset is None else name
+
+    for _, group in groupby(outcomes, in_common):
+        names = [outcome.observation.name for outcome in group]
+        if len(names) == 1:
+            yield _block(names[0], assessments[names[0]], width, colour=colour)
+        else:
+            yield _unseen(names, assessments[names[0]], width, colour=colour)
 
 
-def _block(name: Name, assessment: KeysetAssessment, width: int | None, *, colour: bool) -> Iterator[str]:
+def _unseen(names: Sequence[Name], first: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
+    """Keysets that could not be looked at; why is said once, where trouble is."""
+    label = _coloured(first.label, first.level, colour=colour)
+    yield f"{printable(names[0][0])}, {len(names)} keysets  {label}"
+    for line in wrapped(", ".join(keyset for _, keyset in names), width - 2):
+        yield f"  {line}"
+
+
+def _block(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
     yield from _head(name, assessment, width, colour=colour)
     yield from (f"  {_fact(fact)}" for fact in assessment.facts())
-    found = [each for each in assessment.conditions if each.level is not Level.GOOD]
+    found = [each for each in assessment.conditions if each.level is not Level.FINE]
     for text in (*(f"{each.label}: {each.sentence}" for each in found), *assessment.notes()):
-        yield from (f"  {line}" for line in wrapped(text, width and width - 2))
+        yield from (f"  {line}" for line in wrapped(text, width - 2))
     if assessment.keyset is not None:
         yield from (f"  {line}" for line in _keys(assessment, width))
         timeline = draw(assessment.entry.policy, assessment.keyset, assessment.now)
         if timeline.bars:
-            yield from (f"  {line}" for line in _chart(timeline, (width or 80) - 2))
+            yield from (f"  {line}" for line in _chart(timeline, width - 2))
 
 
-def _head(name: Name, assessment: KeysetAssessment, width: int | None, *, colour: bool) -> Iterator[str]:
+def _head(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
     """The name and its state, on one line where there is room for both."""
     shown, label = printable(full_name(name)), assessment.label
-    fits = width is None or len(f"{shown}  {assessment.kind}: {label}") <= width
-    if colour:
-        label = f"{_COLOURS[assessment.level]}{label}\033[0m"
+    is_short = len(f"  {assessment.kind}: {label}") <= width
+    fits = len(f"{shown}  {assessment.kind}: {label}") <= width
+    coloured = _coloured(label, assessment.level, colour=colour)
     if fits:
-        yield f"{shown}  {assessment.kind}: {label}"
+        yield f"{shown}  {assessment.kind}: {coloured}"
+        return
+    yield from wrapped(shown, width)
+    if is_short:
+        yield f"  {assessment.kind}: {coloured}"
     else:
-        yield from wrapped(shown, width)
-        yield f"  {assessment.kind}: {label}"
+        yield from (f"  {line}" for line in wrapped(f"{assessment.kind}: {label}", width - 2))
+
+
+def _coloured(label: str, level: Level, *, colour: bool) -> str:
+    return f"{_COLOURS[level]}{label}\033[0m" if colour else label
 
 
 def _fact(fact: Fact) -> str:
@@ -86,7 +122,7 @@ def _fact(fact: Fact) -> str:
     return f"{fact.label:{LABEL}} {text}"
 
 
-def _trouble(assessments: Mapping[Name, KeysetAssessment], width: int | None) -> Iterator[str]:
+def _trouble(assessments: Mapping[Name, KeysetAssessment], width: int) -> Iterator[str]:
     """What is in trouble, the most urgent first, each with what is left and what to do."""
     groups = in_trouble(assessments)
     if groups:
@@ -94,9 +130,10 @@ def _trouble(assessments: Mapping[Name, KeysetAssessment], width: int | None) ->
         yield "In trouble:"
     for names in groups:
         first = assessments[names[0]]
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        tenant, of = names[0][0], sum(name[0] == names[0][0] for name in assessments)
         text = ". ".join(map(_in_full, first.most_serious))
-        yield from wrapped(f"{full_name(names[0])}{more} ({first.time_left()}): {text}", width)
+        subject = about(tenant, [keyset for _, keyset in names], of=of)
+        yield from wrapped(f"{subject} ({first.time_left()}): {text}", width)
     if groups:
         yield ""
 
@@ -105,27 +142,19 @@ def _in_full(condition: Condition) -> str:
     return f"{condition.label}: {condition.sentence}" + (f"; {condition.remedy}" if condition.remedy else "")
 
 
-def _summary(outcomes: Sequence[Outcome], assessments: Mapping[Name, KeysetAssessment]) -> str:
-    """How many keysets are in which trouble, and the outcomes of the others."""
-    bad = [each for each in assessments.values() if each.level is Level.BAD]
-    others = [outcome for outcome in outcomes if assessments[outcome.observation.name].level is not Level.BAD]
-    troubles = [each.conditions[0].label for each in sorted(bad, key=urgency)]
-    return summary([*troubles, *by_outcome(others)])
-
-
-def _keys(assessment: KeysetAssessment, width: int | None) -> Iterator[str]:
+def _keys(assessment: KeysetAssessment, width: int) -> Iterator[str]:
     keyset = assessment.keyset
     if keyset is None or not keyset.keys:
         yield "no keys"
         return
-    is_narrow = width is not None and width < NARROW
-    form, dates, room = (_minute, 17, LABEL - 4) if is_narrow else (format_instant, 21, LABEL)
-    if width is None or width >= WIDE:
-        room = max(LABEL, *(len(printable(key.kid or "-")) for key in keyset.keys))
+    is_narrow = width < NARROW
+    form, dates = (_minute, 17) if is_narrow else (format_instant, 20)
+    longest = max(LABEL, *(len(printable(key.kid or "-")) for key in keyset.keys))
+    room = min(longest, width - 2 - len(f" {'STATE':9} ") - 2 * dates - 1)
     yield f"{'KID':{room}} {'STATE':9} {'ACTIVE FROM':{dates}} EXPIRES"
     for key, state in sorted(keyset.states(assessment.now), key=lambda pair: pair[0].activates):
         nbf, exp = (form(date) if date else "-" for date in (key.nbf, key.exp))
-        yield f"{_short(key.kid, room):{room}} {state.value:9} {nbf:{dates}} {exp}"
+        yield f"{shortened(key.kid or '-', room):{room}} {state.value:9} {nbf:{dates}} {exp}"
 
 
 def _minute(instant: datetime) -> str:
@@ -136,7 +165,7 @@ def _chart(timeline: Timeline, width: int) -> Iterator[str]:
     columns = max(width - LABEL - 1, 20)
     yield _row("", _axis(timeline, columns))
     for bars in timeline.rows():
-        label = "planned" if bars[0].state is None else _short(bars[0].key.kid, LABEL)
+        label = "planned" if bars[0].state is None else shortened(bars[0].key.kid or "-", LABEL)
         cells = _cells(timeline, columns)
         for bar in bars:
             _draw(cells, timeline, bar)
@@ -189,8 +218,3 @@ def _fill(cells: list[str], timeline: Timeline, begin: datetime, finish: datetim
 
 def _column(timeline: Timeline, instant: datetime, columns: int) -> int:
     return min(int(timeline.position(instant) * columns), columns - 1)
-
-
-def _short(kid: str | None, room: int) -> str:
-    shown = printable(kid or "-")
-    return shown if len(shown) <= room else shown[: room - 3] + "..."

@@ -6,7 +6,7 @@ stretched; heights are pixels. Colours and patterns are classes of the page that
 stands in. How wide it will be is not known here: a text is taken to need `LABEL` of
 the width, as it does on a phone, and where it has no room it is left out.
 
-Drawn from back to front: bands, ticks, bars, now, and texts.
+Drawn from back to front: gaps, bands, ticks, bars, now, and texts.
 
 Markup has a type of its own here, `_Shape`: a text becomes a part of it only through `_text`,
 which escapes it. Attributes are numbers and constants, which their formats and types ensure.
@@ -23,14 +23,15 @@ from markupsafe import Markup, escape
 from rotator.core.forecast import Span
 from rotator.core.keyset import KeyState
 from rotator.core.text import format_instant, printable
-from rotator.views.timeline import Band, Bar, Timeline, ticks
+from rotator.views.scale import Scale, scale
+from rotator.views.timeline import Band, Bar, Timeline
 
 ROW, BAR, TOP = 18, 12, 16  # pixels: a row, the bar in it, the axis above all
 LABEL = 18.0  # percent of the width that eight letters need
 GAP = 3  # pixels between a tick and what is written beside it
 KID = 8  # characters of a kid that have room
 
-Kind: TypeAlias = Literal["active", "valid", "off", "plan", "planvalid", "overlap", "window", "lead"]
+Kind: TypeAlias = Literal["active", "valid", "off", "plan", "planvalid", "overlap", "window", "lead", "gap"]
 """A class of the page."""
 
 _Shape = NewType("_Shape", str)  # unlike `Markup` it costs nothing, and a page has ten thousands of them
@@ -47,33 +48,46 @@ class Drawing:
 
 def render(timeline: Timeline) -> Drawing:
     """The drawing of *timeline*."""
+    axis = scale(timeline)
     rows = [(TOP + ROW * number, bars) for number, bars in enumerate(timeline.rows())]
     height = TOP + ROW * len(rows) + 2
     shapes = [
-        *_bands(timeline, height),
-        *_ticks(timeline, height),
-        *(_bar(timeline, bar, y) for y, bars in rows for bar in bars),
-        _now(timeline, height),
-        *(_label(timeline, bars, y) for y, bars in rows),
+        *_gaps(timeline, axis, height),
+        *_bands(timeline, axis, height),
+        *_ticks(axis, height),
+        *(_bar(axis, bar, y) for y, bars in rows for bar in bars),
+        _now(axis, height),
+        *(_label(axis, bars, y) for y, bars in rows),
     ]
     return Drawing(height=height, content=Markup("".join(shapes)))  # noqa: S704 - every text in it is escaped
 
 
-def _bands(timeline: Timeline, height: int) -> Iterator[_Shape]:
+def _gaps(timeline: Timeline, axis: Scale, height: int) -> Iterator[_Shape]:
+    for span in timeline.gaps:
+        until = "" if span[1] >= timeline.end else f" until {format_instant(span[1])}"
+        text = f"no valid key from {format_instant(span[0])}{until}"
+        yield _titled(text, _rect(axis, span, "gap", TOP + 1, height - TOP - 2))
+
+
+def _bands(timeline: Timeline, axis: Scale, height: int) -> Iterator[_Shape]:
     for band, spans in groupby(timeline.bands(), key=itemgetter(0)):
-        shapes = [_rect(timeline, span, _BANDS[band], TOP + 1, height - TOP - 2) for _, span in spans]
+        shapes = [_rect(axis, span, _BANDS[band], TOP + 1, height - TOP - 2) for _, span in spans]
         yield _titled(band.value, *shapes)
 
 
-def _ticks(timeline: Timeline, height: int) -> Iterator[_Shape]:
-    for instant, text in ticks(timeline.start, timeline.end):
-        x = 100 * timeline.position(instant)
-        yield _Shape(f'<line class="tick" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{height:d}"/>')
-        if x <= 100 - LABEL:
-            yield _Shape(f'<text class="axis" x="{x:.2f}%" dx="{GAP:d}" y="11">{_text(text)}</text>')
+def _ticks(axis: Scale, height: int) -> Iterator[_Shape]:
+    if not axis.is_even:
+        near = axis.place(axis.near)
+        yield _Shape(f'<line class="near" x1="{near:.2f}%" x2="{near:.2f}%" y1="0" y2="{height:d}"/>')
+    for tick in axis.ticks(LABEL):
+        yield _Shape(f'<line class="tick" x1="{tick.place:.2f}%" x2="{tick.place:.2f}%" y1="0" y2="{height:d}"/>')
+        if tick.label is None:
+            continue
+        where = f'dx="{GAP:d}"' if tick.label >= tick.place else f'dx="-{GAP:d}" text-anchor="end"'
+        yield _Shape(f'<text class="axis" x="{tick.place:.2f}%" {where} y="11">{_text(tick.text)}</text>')
 
 
-def _bar(timeline: Timeline, bar: Bar, y: int) -> _Shape:
+def _bar(axis: Scale, bar: Bar, y: int) -> _Shape:
     active: Kind = "active"
     valid: Kind = "valid"
     if bar.state is None:
@@ -82,22 +96,22 @@ def _bar(timeline: Timeline, bar: Bar, y: int) -> _Shape:
         name = f"{bar.key.kid or '-'}: {bar.state.value}"
         valid = "off" if bar.state is KeyState.DISABLED else "valid"
     nbf, exp = (format_instant(date) if date else "none" for date in (bar.key.nbf, bar.key.exp))
-    shapes = [_rect(timeline, (bar.key.activates, bar.key.expires), valid, y, BAR)]
-    shapes += [_rect(timeline, span, active, y, BAR) for span in bar.active]
+    shapes = [_rect(axis, (bar.key.activates, bar.key.expires), valid, y, BAR)]
+    shapes += [_rect(axis, span, active, y, BAR) for span in bar.active]
     return _titled(f"{name}, nbf {nbf}, exp {exp}", *shapes)
 
 
-def _now(timeline: Timeline, height: int) -> _Shape:
-    x = 100 * timeline.position(timeline.now)
+def _now(axis: Scale, height: int) -> _Shape:
+    x = axis.place(axis.now)
     line = _Shape(f'<line class="now" x1="{x:.2f}%" x2="{x:.2f}%" y1="{TOP - 2:d}" y2="{height:d}"/>')
-    return _titled(f"now, {format_instant(timeline.now)}", line)
+    return _titled(f"now, {format_instant(axis.now)}", line)
 
 
-def _label(timeline: Timeline, bars: Sequence[Bar], y: int) -> _Shape:
+def _label(axis: Scale, bars: Sequence[Bar], y: int) -> _Shape:
     """What a row is: behind its bar or before it, and on it only where neither has room."""
     key, is_planned = bars[0].key, bars[0].state is None
     text = _text("planned" if is_planned else printable(key.kid or "-")[:KID])
-    begin, finish = 100 * timeline.position(key.activates), 100 * timeline.position(bars[-1].key.expires)
+    begin, finish = axis.place(key.activates), axis.place(bars[-1].key.expires)
     if not is_planned and finish <= 100 - LABEL:
         return _Shape(f'<text x="{finish:.2f}%" dx="{GAP:d}" y="{y + 10:d}">{text}</text>')
     if is_planned or begin >= LABEL:  # what is planned begins after now, which has room before it
@@ -111,9 +125,9 @@ def _titled(text: str, *shapes: _Shape) -> _Shape:
     return _Shape(f"<g><title>{_text(text)}</title>{drawn}</g>" if drawn else "")
 
 
-def _rect(timeline: Timeline, span: Span, kind: Kind, y: int, height: int) -> _Shape:
+def _rect(axis: Scale, span: Span, kind: Kind, y: int, height: int) -> _Shape:
     """However short it is, it is seen: its outline, which the page draws, is as wide as it must be for that."""
-    begin, finish = (100 * timeline.position(instant) for instant in span)
+    begin, finish = (axis.place(instant) for instant in span)
     if finish <= begin:
         return _Shape("")
     width = max(finish - begin, 0.1)

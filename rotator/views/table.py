@@ -1,54 +1,108 @@
-"""The report as a table, for people; fit for a terminal and for a pipe."""
+"""
+The report as a table, for people: a line for each keyset below its tenant, what needs more words, and totals.
 
-import textwrap
-from collections.abc import Iterator, Sequence
+It fits a terminal of 60 columns and a pipe. What several keysets of a tenant have in common, such as why
+none of them could be looked at, is said once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from rotator.core.outcome import Outcome, Planned, reason_name
+from rotator.core.outcome import Failed, Held, Outcome, reason_name
+from rotator.core.reasons import Reason
 from rotator.core.text import printable
-from rotator.views.phrases import COVERED_UNTIL, TAKES_OVER, by_outcome, covered, details, full_name, remaining, summary
+from rotator.views.columns import Cells, columns, wrapped
+from rotator.views.phrases import (
+    COVERED_UNTIL,
+    NEXT_DUE,
+    NEXT_TAKES_OVER,
+    about,
+    covered,
+    details,
+    remaining,
+)
+from rotator.views.standing import Standing, assessed, problems, standing, totals
 
-MIN_WIDTH = 40  # columns: what is narrower is left to the terminal to wrap
-_HEADER = ("KEYSET", "OUTCOME", "REASON", COVERED_UNTIL.upper(), TAKES_OVER.upper())
+_HEADER = ("KEYSET", "OUTCOME", "REASON", *(label.upper() for label in (COVERED_UNTIL, NEXT_TAKES_OVER, NEXT_DUE)))
+_BRIEF_HEADER = ("KEYSET", "STATE", COVERED_UNTIL.upper(), NEXT_DUE.upper())
 
 
-def table(outcomes: Sequence[Outcome], now: datetime, width: int | None) -> str:
+def table(outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
     """
-    A line for each keyset below its tenant, then details, then a summary.
+    A line for each keyset below its tenant, then details, then how many keysets stand where.
 
-    width: the columns to wrap the details to; None where they are not to be wrapped
+    width: columns that lines may have; ids that are longer still are shortened in the middle
     """
-    cells = [_cells(outcome, now) for outcome in outcomes]
-    lines = []
-    for tenant, block in _blocks([_HEADER, *cells], outcomes):
-        lines += [tenant, *block, ""]
-    for outcome in outcomes:
-        name = full_name(outcome.observation.name)
-        lines += [line for text in details(outcome) for line in wrapped(f"{name}: {text}", width)]
-    return "\n".join([*lines, summary(by_outcome(outcomes))])
+    lines = list(_blocks(_HEADER, outcomes, lambda outcome: _cells(outcome, now), width))
+    lines += [line for text in _details(outcomes) for line in wrapped(text, width)]
+    return "\n".join([*lines, *wrapped(_totals(outcomes, now), width)])
 
 
-def _cells(outcome: Outcome, now: datetime) -> tuple[str, ...]:
-    assessment = outcome.observation.assessment
-    cover = covered(assessment, now) if assessment else "-"
-    activation = (
-        outcome.spec.nbf if isinstance(outcome, Planned) else assessment.plan.activation if assessment else None
-    )
-    takes_over = remaining(activation, now) if activation else "-"
-    return (outcome.observation.policy.keyset_id, outcome.name, reason_name(outcome), cover, takes_over)
+def brief(outcomes: Sequence[Outcome], now: datetime, width: int, *, only_problems: bool = False) -> str:
+    """
+    A line for each keyset below its tenant, and how many of all keysets stand where; *width* as of `table`.
+
+    only_problems: leave out the lines of keysets that have none
+    """
+
+    def cells(outcome: Outcome) -> Cells:
+        assessment, of_now = outcome.observation.assessment, assessed(outcome, now)
+        return (
+            outcome.observation.policy.keyset_id,
+            Standing.UNKNOWN if standing(of_now) is Standing.UNKNOWN else of_now.label,
+            covered(assessment, now) if assessment else "-",
+            remaining(assessment.plan.renewal_due, now) if assessment else "-",
+        )
+
+    shown = problems(outcomes, now) if only_problems else outcomes
+    return "\n".join([*_blocks(_BRIEF_HEADER, shown, cells, width), *wrapped(_totals(outcomes, now), width)])
 
 
-def _blocks(rows: list[tuple[str, ...]], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    head, *body = ("  " + "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows)
-    for tenant, group in groupby(zip(outcomes, body, strict=True), lambda pair: pair[0].observation.tenant):
-        yield tenant, [head, *(line for _, line in group)]
+def _totals(outcomes: Sequence[Outcome], now: datetime) -> str:
+    return totals(standing(assessed(outcome, now)) for outcome in outcomes)
 
 
-def wrapped(text: str, width: int | None) -> list[str]:
-    """*text* as lines of at most *width* columns; as one line where there is no *width*."""
-    text = printable(text)
-    if not width:
-        return [text]
-    return textwrap.wrap(text, max(width, MIN_WIDTH), subsequent_indent="  ", break_on_hyphens=False)
+def _cells(outcome: Outcome, now: datetime) -> Cells:
+    """
+    The cells of a line.
+
+    *Next takes over* is about a key that is there already, *next due* about the one to be generated after it.
+    """
+    observation, assessment = outcome.observation, outcome.observation.assessment
+    name, reason = observation.policy.keyset_id, reason_name(outcome)
+    if assessment is None or observation.keyset is None:
+        return (name, outcome.name, reason, "-", "-", "-")
+    if isinstance(outcome, Held) and outcome.would not in (None, Reason.NOT_DUE):
+        reason = f"{reason} ({outcome.would})"
+    upcoming = next(observation.keyset.upcoming(now), None)
+    takes_over = remaining(upcoming.activates, now) if upcoming else "-"
+    due = remaining(assessment.plan.renewal_due, now)
+    return (name, outcome.name, reason, covered(assessment, now), takes_over, due)
+
+
+def _blocks(header: Cells, outcomes: Sequence[Outcome], cells: Callable[[Outcome], Cells], width: int) -> Iterator[str]:
+    """The lines of each tenant, and an empty one after it."""
+    rows = [(outcome.observation.tenant, tuple(map(printable, cells(outcome)))) for outcome in outcomes]
+    layout = columns(header, [row for _, row in rows], width)
+    for tenant, group in groupby(rows, lambda row: row[0]):
+        yield printable(tenant)
+        yield from layout.head()
+        for _, row in group:
+            yield from layout.row(row)
+        yield ""
+
+
+def _details(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """What the lines have no room for; why several keysets of a tenant failed is said once."""
+    for tenant, group in groupby(outcomes, lambda outcome: outcome.observation.tenant):
+        of_tenant = list(group)
+        failed: dict[str, list[str]] = {}
+        for outcome in of_tenant:
+            if isinstance(outcome, Failed):
+                failed.setdefault(outcome.failure.message, []).append(outcome.observation.policy.keyset_id)
+        for outcome in of_tenant:
+            for text in details(outcome):
+                names = failed.get(text, [outcome.observation.policy.keyset_id])
+                if outcome.observation.policy.keyset_id == names[0]:
+                    yield f"{about(tenant, names, of=len(of_tenant))}: {text}"

@@ -60,6 +60,7 @@ class Timeline:
 
     plan:     of the next key
     overlaps: when a key is still valid although its successor is active
+    gaps:     when no key is active, as far as they last beyond now
     left_out: how many keys there is no room for
     """
 
@@ -69,6 +70,7 @@ class Timeline:
     bars: tuple[Bar, ...]
     plan: Plan
     overlaps: tuple[Span, ...]
+    gaps: tuple[Span, ...]
     left_out: int
 
     def position(self, instant: datetime) -> float:
@@ -112,14 +114,19 @@ def has_window(plan: Plan) -> bool:
     return plan.renewal_due < plan.publish_by
 
 
-def draw(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Timeline:
-    """The timeline of *keyset*: at most a year ahead, `MAX_ROTATIONS` where those take less, and a sixth of it back."""
+def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: bool = True) -> Timeline:
+    """
+    The timeline of *keyset*: at most a year ahead, `MAX_ROTATIONS` where those take less, and a sixth of it back.
+
+    is_written: keys that are due will be generated; otherwise none is planned
+    """
     ahead = min(MAX_AHEAD, policy.rotate_every * MAX_ROTATIONS)
     start, end = now - ahead / 6, now + ahead
     shown = [key for key in keyset.keys if key.activates < end and key.expires > start]
     shown.sort(key=lambda key: key.activates)
     kept = shown[-MAX_BARS:]
-    planned = [key for key in forecast(policy, keyset, now, end) if key.activates < end]
+    forecasts = forecast(policy, keyset, now, end) if is_written else ()
+    planned = [key for key in forecasts if key.activates < end]
     spans = active_spans(Keyset(id=keyset.id, keys=(*kept, *planned)), start, end)
     states = {id(key): state for key, state in keyset.states(now)}
     bars = [Bar(key=key, state=states[id(key)], active=_joined(spans, key)) for key in kept]
@@ -131,8 +138,22 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime) -> Timeline:
         bars=tuple(bars),
         plan=decide(policy, keyset, now).assessment.plan,
         overlaps=tuple(_overlaps(spans)),
+        gaps=tuple(_gaps(spans, now, end)),
         left_out=len(shown) - len(kept),
     )
+
+
+def soonest(timeline: Timeline) -> datetime:
+    """The next instant after now at which anything changes; the end where nothing does."""
+    plan = timeline.plan
+    changes = [*(date for bar in timeline.bars for date in (bar.key.activates, bar.key.expires)), *plan_instants(plan)]
+    changes += [date for gap in timeline.gaps for date in gap]
+    return min((date for date in changes if date > timeline.now), default=timeline.end)
+
+
+def plan_instants(plan: Plan) -> tuple[datetime, ...]:
+    """The instants of *plan* in their order."""
+    return plan.renewal_due, plan.publish_by, plan.activation
 
 
 def ticks(start: datetime, end: datetime, limit: int = MAX_TICKS) -> Iterator[tuple[datetime, str]]:
@@ -181,3 +202,18 @@ def _overlaps(spans: Sequence[tuple[Key, Span]]) -> Iterator[Span]:
     for (before, _), (after, (begin, _)) in pairwise(spans):
         if after is not before and before.is_dated and before.expires > begin:
             yield begin, before.expires
+
+
+def _gaps(spans: Sequence[tuple[Key, Span]], now: datetime, end: datetime) -> Iterator[Span]:
+    """From the end of each cover, or from now where there was none, to the next active key."""
+    done: datetime | None = None
+    for _, (begin, finish) in spans:
+        if done is None and begin > now:
+            yield now, begin
+        elif done is not None and done < begin and begin > now:
+            yield done, begin
+        done = finish
+    if done is None:
+        yield now, end
+    elif done < end:
+        yield done, end

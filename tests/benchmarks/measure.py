@@ -5,8 +5,10 @@ Times are those of whole processes: the least and the median of several, since a
 machine is never quiet. Nothing is asserted here; run it before and after a change.
 """
 
+import io
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -14,16 +16,29 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Self
 
+from rotator.core.keyset import Key, Keyset
+from rotator.core.outcome import Held, Observation
+from rotator.core.policy import RotationPolicy
+from rotator.core.reasons import Reason
+from rotator.core.rotation import decide
+from rotator.core.status import KeysetStatus, Name
+from rotator.core.tenant import TenantId
+from rotator.edges.logs import Redactor, logger
+from rotator.edges.settings import PolicySettings
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
+from rotator.views.page import page
+from rotator.views.process import ProcessStatus
 
 RUNS = 15
 TENANTS, KEYSETS = 200, 20
+MANY = 1000  # tenants with a keyset each, on one page
 DAY = 86_400
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"  # what Prometheus asks for
 
@@ -32,6 +47,7 @@ def main() -> None:
     """Measure, and print a line for each figure."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
+        _redaction()
         with Emulator(_seed(1, 3), directory=directory / "one") as emulator:
             config = _write_config(directory / "one", emulator, 1, 3)
             _starts(config)
@@ -40,6 +56,50 @@ def main() -> None:
             _pages(_write_config(directory / "many", emulator, 15, KEYSETS), 15 * KEYSETS, {"/": "the status page"})
             _pages(_write_config(directory / "many", emulator, 50, KEYSETS), 50 * KEYSETS, {"/metrics": "a scrape"})
             _large_sweep(_write_config(directory / "many", emulator, TENANTS, KEYSETS), emulator)
+
+
+def _redaction() -> None:
+    """What a log line and a page cost with the secrets and the tokens of `MANY` tenants."""
+    redactor = Redactor()
+    for _ in range(MANY):
+        redactor.register(secrets.token_urlsafe(30), permanent=True)
+        redactor.register(f"eyJ0eXAiOiJKV1QiLCJhbGciOi{secrets.token_urlsafe(1100)}", permanent=False)
+    log = logger("info", "json", redactor, io.StringIO())
+    data = {"tenant": "contoso", "keyset": "B2C_1A_TokenSigningKeyContainer", "reason": "not_due"}
+    taken = [_timed(partial(log.info, "keyset.held", **data, due="2030-01-01T00:00:00Z")) for _ in range(1000)]
+    _say(f"a log line with {MANY} tenants' secrets", f"{statistics.median(taken) * 1000:.3f} ms median")
+    entries, process = _statuses()
+    pages = [_timed(lambda: redactor.redact(page(entries, process.began, process))) for _ in range(RUNS)]
+    size = len(page(entries, process.began, process)) / 1000
+    _say(f"the status page of {MANY} keysets with them", f"{_ms(statistics.median(pages))} median, {size:.0f} kB")
+
+
+def _statuses() -> tuple[dict[Name, KeysetStatus], ProcessStatus]:
+    now = datetime.now(UTC)
+    found: dict[Name, KeysetStatus] = {}
+    for number in range(MANY):
+        values = PolicySettings().model_dump()
+        policy = RotationPolicy(
+            keyset_id=f"B2C_1A_Keyset{number}", use="sig", **{**values, "overlap": timedelta(days=1)}
+        )
+        begin = now - timedelta(days=number % 100)  # some are due, some are late
+        key = Key(kid=secrets.token_urlsafe(32), nbf=begin, exp=begin + timedelta(days=91), use="sig", kty=policy.kty)
+        keyset = Keyset(id=policy.keyset_id, keys=(key,))
+        decision = decide(policy, keyset, now)
+        where = TenantId(graph="https://graph", login="https://login", directory=f"tenant{number}")
+        seen = Observation(
+            tenant=f"tenant{number}",
+            tenant_id=where,
+            policy=policy,
+            now=now,
+            keyset=keyset,
+            assessment=decision.assessment,
+        )
+        held = Held(observation=seen, reason=Reason.NOT_DUE)
+        status = KeysetStatus(policy=policy, outcome=held, effective_outcome=held, observation=seen)
+        found[seen.name] = status
+    stale = timedelta(hours=2)
+    return found, ProcessStatus(version="0", refresh=60, stale=stale, began=now, swept=now)
 
 
 def _seed(tenants: int, keysets: int) -> Seed:

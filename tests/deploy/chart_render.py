@@ -15,7 +15,7 @@ from typing import Any
 import helm_python as helm
 import yaml
 
-from rotator.edges import config
+from rotator.edges import config_schema
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "rotator"
@@ -110,7 +110,8 @@ def schema() -> str:
 
 def _definitions() -> Json:
     """The program's schema as every Helm understands it, less what the chart itself sees to."""
-    whole = config.schema()
+    whole = config_schema.schema()
+    del whole["$id"]  # it would be the base of the references
     definitions = {**whole.pop("$defs"), "Settings": whole}
     election = definitions["LeaderElectionSettings"]["properties"]
     for name in ("lease_name", "namespace", "service_account_directory"):

@@ -793,12 +793,13 @@ def test_dashboard_keeps_the_labels_that_are_wanted(labels: list[str]) -> None:
     objects = render(example("monitoring", monitoring={"clusterLabels": labels}))
     dashboard = json.loads(only(objects, "ConfigMap", "rotator-dashboard")["data"]["rotator.json"])
     variables = {each["name"]: each for each in dashboard["templating"]["list"]}
-    assert list(variables) == ["datasource", *labels, "tenant", "keyset"]
+    assert list(variables) == ["datasource", *labels, "job", "tenant", "keyset"]
     for label in labels:
         assert variables[label]["definition"] == f"label_values(b2c_rotator_build_info, {label})"
         assert variables[label]["query"]["query"] == variables[label]["definition"]
     asked = "{" + ",".join(f'{label}=~"${label}"' for label in labels)
-    for target in (target for panel in dashboard["panels"] for target in panel.get("targets", [])):
+    panels = [each for panel in dashboard["panels"] for each in (panel, *panel.get("panels", []))]
+    for target in (target for panel in panels for target in panel.get("targets", [])):
         assert target["expr"].count(asked) >= len(re.findall(r"\bb2c_rotator_\w+", target["expr"])), target["expr"]
         assert all(kept.startswith(", ".join(labels)) for kept in re.findall(r"by \(([^)]*)\)", target["expr"]))
         assert ("$cluster" in target["expr"]) is ("cluster" in labels), target["expr"]
@@ -829,9 +830,10 @@ def test_alerts_are_those_of_the_rule_file() -> None:
 
 
 def test_dashboard_is_the_one_that_is_tested() -> None:
-    """The ConfigMap for Grafana's sidecar holds deploy/grafana/dashboard.json, word for word."""
+    """The ConfigMap for Grafana's sidecar holds deploy/grafana/dashboard.json, but for where its links lead."""
     told = only(render(example("monitoring")), "ConfigMap", "rotator-dashboard")
     text = (ROOT / "deploy" / "grafana" / "dashboard.json").read_text(encoding="utf-8")
+    text = text.replace("https://runbook.example.com/rotator/runbook.md", "https://wiki.example.com/rotator")
     assert told["data"]["rotator.json"].strip() == text.strip()
     assert json.loads(told["data"]["rotator.json"]) == json.loads(text)
     assert told["metadata"]["labels"]["grafana_dashboard"] == "1"

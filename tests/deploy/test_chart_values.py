@@ -137,6 +137,16 @@ def test_schema_refuses(changes: Json, told: str) -> None:
             "config.tenants[0].credential: needs exactly one of",
             id="two credentials",
         ),
+        pytest.param(
+            {"config": _tenant(certificate_file=SECRET, private_key_file="/tmp/tls.key")},
+            "/tmp/tls.key is not in the pod",
+            id="a key elsewhere",
+        ),
+        pytest.param(
+            {"config": _tenant(certificate_file=SECRET, certificate_password_file="/tmp/password")},
+            "/tmp/password is not in the pod",
+            id="a passphrase elsewhere",
+        ),
         pytest.param({"config": _tenant(client_secret_env="NO")}, "env has no variable NO", id="no variable"),
         pytest.param(
             {"config": _tenant(federated_token_file="/var/run/secrets/rotator/federated-token")},

@@ -35,12 +35,13 @@ def _of_phrases() -> Iterator[str]:
 
 def _of_conditions() -> Iterator[str]:
     yield from _labels(VIEWS / "conditions.py")
+    yield from _labels(VIEWS / "process.py")
     yield from (label for label, _ in vars(conditions)["_INEFFECTIVE"].values())
 
 
 def _of_facts() -> Iterator[str]:
     yield from _labels(VIEWS / "assessment.py")
-    template = (VIEWS / "templates" / "page.html").read_text(encoding="utf-8")
+    template = "".join(path.read_text(encoding="utf-8") for path in (VIEWS / "templates").iterdir())
     yield from re.findall(r'entry\("([^"]+)"', template)
     yield from re.findall(r"<dt>(\w[^<]*)</dt>", template)
 
@@ -85,7 +86,7 @@ def _of_legends() -> Iterator[str]:
 
 
 def _of_words() -> Iterator[str]:
-    words: tuple[type[StrEnum], ...] = (KeyState, OutcomeName, Mode, Band)
+    words: tuple[type[StrEnum], ...] = (KeyState, OutcomeName, Mode, Band, conditions.Level)
     yield from (word.value for each in words for word in each)
 
 

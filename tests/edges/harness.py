@@ -11,7 +11,8 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
-from rotator.edges.http import Http, trust
+from rotator.edges.http import Http
+from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport
 from rotator.emulator.http.routes import Operation
@@ -91,7 +92,12 @@ class Line:
         return ClientSecret(file=file)
 
     def tokens(
-        self, credential: Credential | None = None, *, client_id: str = DEMO_CLIENT_ID, tenant: str = TENANT
+        self,
+        credential: Credential | None = None,
+        *,
+        client_id: str = DEMO_CLIENT_ID,
+        tenant: str = TENANT,
+        on_directory: Callable[[str], None] = lambda _: None,
     ) -> Tokens:
         """Tokens for the tenant, which live by `clock`."""
         return Tokens(
@@ -104,6 +110,7 @@ class Line:
             on_attempt=self.attempts.append,
             on_secret=self._on_secret,
             on_expiry=self.expiries.append,
+            on_directory=on_directory,
         )
 
     def graph(self, *, tokens: Tokens | None = None) -> GraphKeysets:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from pydantic import BaseModel
 
 from rotator.core.errors import ConfigError
 from rotator.core.policy import Mode
-from rotator.edges import config
+from rotator.edges import config, config_schema
 from rotator.edges.process_settings import HttpSettings, LogSettings
 from rotator.edges.settings import CLOUDS, PREFIX, PolicySettings, Settings
 
@@ -137,6 +139,27 @@ def test_cloud_by_hand(tmp_path: Path) -> None:
         "",
         "https://[::1",
         "https://a:99999",
+        "https://a:0",
+        "https://@a",
+        "https://u@a",
+        "https://a?",
+        "https://a#",
+        "https://a#b",
+        "https://a/..",
+        "https://a/../",
+        "https://a..b",
+        "https://.",
+        "https://a b",
+        " https://a",
+        "https://a\t",
+        "https://a\n",
+        "https://a\x00",
+        "https://a\u202e",
+        "https://a\\b",
+        "https://a\\",
+        "https:\\\\a",
+        "https://%61",
+        "https://[::g]",
         7,
     ],
 )
@@ -210,13 +233,13 @@ def test_environment_file_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     ("name", "value", "problem"),
     [
         ("ROTATOR_SETTLE", "5", "settle: "),
-        ("ROTATOR_DRY_RUN", "maybe", "dry_run: input should be a valid boolean"),
-        ("ROTATOR_HTTP__PORT", "-1", "http.port: input should be greater than or equal to 0"),
+        ("ROTATOR_DRY_RUN", "maybe", "dry_run: must be true or false"),
+        ("ROTATOR_HTTP__PORT", "-1", "http.port: must be at least 0"),
         ("ROTATOR_LOG__LEVL", "debug", "log.levl: unknown key; did you mean level?"),
-        ("ROTATOR_DEFAULTS__KTY", "EC", "defaults.kty: input should be 'RSA' or 'oct'"),
+        ("ROTATOR_DEFAULTS__KTY", "EC", "defaults.kty: must be RSA or oct"),
         ("ROTATOR_SETTEL", "5s", "ROTATOR_SETTEL: unknown environment variable"),
         ("ROTATOR_", "x", "ROTATOR_: unknown environment variable"),
-        ("ROTATOR_LOG", "{", "environment: "),
+        ("ROTATOR_LOG", "{", "ROTATOR_LOG: is not valid JSON"),
         ("ROTATOR_TENANTS__0__NAME", "x", "tenants"),
     ],
 )
@@ -237,7 +260,139 @@ def test_environment_fault_says_where_it_comes_from(tmp_path: Path, monkeypatch:
     assert problem.endswith(" (from ROTATOR_DRY_RUN)")
 
 
+@pytest.mark.parametrize(
+    ("root", "normal"),
+    [
+        ("HTTPS://LOCALHOST", "https://localhost"),
+        ("https://Localhost./", "https://localhost"),
+        ("https://localhost:443", "https://localhost"),
+        ("https://localhost.:0443/", "https://localhost"),
+        ("https://localhost:8443/", "https://localhost:8443"),
+        ("https://[::1]:443", "https://[::1]"),
+        ("https://[FE80::A]:8443", "https://[fe80::a]:8443"),
+        ("https://10.0.0.1", "https://10.0.0.1"),
+    ],
+)
+def test_cloud_root_has_one_spelling(tmp_path: Path, root: str, normal: str) -> None:
+    """Spellings of one root are the same root, so that no directory counts as two."""
+    content = minimal()
+    content["tenants"][0]["cloud"] = {"graph": root, "login": root}
+    roots = load(tmp_path, content).tenants[0].roots
+    assert (roots.graph, roots.login) == (normal, normal)
+    content["tenants"] += [{**content["tenants"][0], "name": "again", "cloud": {"graph": normal, "login": normal}}]
+    assert any("duplicate keyset" in each for each in problems(tmp_path, content))
+
+
+def test_tenant_id_has_one_spelling(tmp_path: Path) -> None:
+    """A dot at the end of a domain makes it no other domain; two dots make it none."""
+    content = minimal()
+    content["tenants"][0]["tenant_id"] = "Contoso.onmicrosoft.com."
+    assert load(tmp_path, content).tenants[0].tenant_id == "Contoso.onmicrosoft.com"
+    content["tenants"][0]["tenant_id"] = "contoso..onmicrosoft.com"
+    assert problems(tmp_path, content)[0].startswith("tenants[0].tenant_id: must be the tenant's GUID")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("ca_file", "a\0b"),
+        ("tenants.0.credential.client_secret_file", "a\0b"),
+        ("http.host", "a\0b"),
+        ("http.host", "a" * 64),
+        ("http.host", ""),
+        ("leader_election.service_account_directory", "a\0b"),
+        ("settle", "9" * 5000 + "s"),
+        ("settle", 10**4299),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_value_that_no_system_call_takes(tmp_path: Path, path: str, value: object) -> None:
+    """A NUL in the name of a file or a host, a label that is too long, a number without end: a problem in one line."""
+    content = minimal()
+    place: Any = content
+    *parents, last = path.split(".")
+    for each in parents:
+        place = place[int(each)] if each.isdigit() else place.setdefault(each, {})
+    place[last] = value
+    (problem,) = problems(tmp_path, content)
+    assert problem.startswith(path.replace(".0", "[0]") + ": ")
+    assert len(problem) < 200
+
+
+def test_span_of_any_length(tmp_path: Path) -> None:
+    """Zeros in front change nothing; more digits than a hundred years have are too many."""
+    assert load(tmp_path, minimal(settle="0" * 5000 + "7s")).settle == timedelta(seconds=7)
+    assert problems(tmp_path, minimal(settle="9" * 5000 + "s")) == ["settle: is longer than a hundred years"]
+
+
+def test_environment_that_is_nested_too_deeply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON of any depth in a variable is a problem, and not a traceback."""
+    monkeypatch.setenv("ROTATOR_TENANTS", "[" * 60_000)
+    (problem,) = problems(tmp_path, minimal())
+    assert problem == "environment: a variable holds JSON that is nested too deeply"
+
+
+def test_names_are_printed_without_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of keys, variables and files cannot make a terminal do something."""
+    nasty = "\x1b[31m\u202e\x9b"
+    monkeypatch.setenv(f"ROTATOR_{nasty}", "x")
+    found = problems(tmp_path, minimal(**{nasty: 1}))
+    assert len(found) == 2
+    found += problems(tmp_path, '"\\e\\u202e": 1\n"\\e\\u202e": 1\n')
+    assert all(each.isprintable() and "\\u202e" in each for each in found), found
+    with pytest.raises(ConfigError) as error:
+        config.load(tmp_path / "\x1b[31m")
+    assert str(error.value).isprintable()
+
+
 # --- the file
+
+
+def test_file_of_aliases_that_stand_for_too_much(tmp_path: Path) -> None:
+    """Aliases of aliases are counted before anything is built of them."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (problem,) = problems(tmp_path, "\n".join(lines))
+    assert problem == "line 1, column 1: with its aliases it has more than 250000 values"
+    merges = ["m0: &m0 {a: 1, b: 2}"]
+    merges += [f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    (problem,) = problems(tmp_path, "\n".join(merges))
+    assert "more than 250000 values" in problem
+
+
+def test_file_that_is_too_large(tmp_path: Path) -> None:
+    """A file of more than 1 MiB is refused, as is a device without end."""
+    text = yaml.safe_dump(minimal())
+    assert problems(tmp_path, text + "#" * (1 << 20)) == ["cannot be read: larger than 1 MiB"]
+    with pytest.raises(ConfigError, match="cannot be read: larger than 1 MiB"):
+        config.load(Path("/dev/zero"))
+
+
+def test_file_that_is_a_pipe(tmp_path: Path) -> None:
+    """A pipe is read once; a reload says why it cannot be read again, and no look waits for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    sources = config.Sources(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(yaml.safe_dump(minimal())))
+    writer.start()
+    assert sources.load().tenants[0].name == "contoso"
+    writer.join()
+    assert not sources.have_changed()
+    with pytest.raises(ConfigError, match="is a pipe or a device, which can be read only once"):
+        sources.load()
+
+
+def test_file_that_changes_between_reads(tmp_path: Path) -> None:
+    """What was read is what is compared, and a file that was read can be read again."""
+    file = tmp_path / "rotator.yaml"
+    file.write_text(yaml.safe_dump(minimal()))
+    sources = config.Sources(file)
+    for _ in range(2):
+        sources.load()
+        assert not sources.have_changed()
+    file.write_text(yaml.safe_dump(minimal(settle="3m")))
+    assert sources.have_changed()
+    assert sources.load().settle == timedelta(minutes=3)
 
 
 def test_file_with_anchors_and_merges(tmp_path: Path) -> None:
@@ -319,6 +474,7 @@ def test_fault_never_repeats_a_value(tmp_path: Path, path: tuple[str | int, ...]
         at[path[-1]] = wrong
         found = "\n".join(problems(tmp_path, content))
         assert f"{SECRET}" not in found.replace(f".{SECRET}: unknown key", "")
+        assert not re.search(r"nput should|valid (string|integer|boolean|dictionary|tuple|list)|Error", found)
 
 
 def test_fault_for_each_mistake(tmp_path: Path) -> None:
@@ -370,9 +526,72 @@ def test_unreadable_secret_that_is_allowed(tmp_path: Path, policy: dict[str, obj
     assert problems(tmp_path, content) == []
 
 
+def test_fault_names_its_line(tmp_path: Path) -> None:
+    """Each fault has the line of the value, or of the nearest part of the file that there is."""
+    text = """\
+settle: 5
+defaults: &slow {rotate_every: 180d}
+tenants:
+  - name: contoso
+    tenant_id: contoso.onmicrosoft.com
+    credential:
+      client_id: app
+      client_secret: x
+    keysets:
+      - {<<: *slow, id: B2C_1A_X, use: both}
+      - id: B2C_1A_Y
+        use: sig
+        publication_lead: 170d
+  - name: contoso
+    tenant_id: other.onmicrosoft.com
+    credential: {client_id: app, client_secret_env: X}
+    keysets: [{id: B2C_1A_X, use: sig}]
+"""
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    lines = {problem.path: problem.line for problem in raised.value.problems}
+    assert lines == {
+        "settle": 1,
+        "tenants[0].credential.client_secret": 8,
+        "tenants[0].keysets[0].use": 10,
+    }
+    assert f"{tmp_path / 'rotator.yaml'}:8: tenants[0].credential.client_secret: unknown key" in str(raised.value)
+    fixed = text.replace("settle: 5\n", "").replace("client_secret: x", "client_secret_env: X").replace("both", "sig")
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, fixed)
+    lines = {problem.path: problem.line for problem in raised.value.problems}
+    assert lines == {"tenants[0].keysets[1]": 10, "tenants[1].name": 13}
+
+
+def test_fault_of_a_variable_has_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that comes from the environment is not in the file."""
+    monkeypatch.setenv("ROTATOR_SETTLE", "5")
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, minimal(settle="2m"))
+    assert [problem.line for problem in raised.value.problems] == [None]
+
+
+def test_schema_has_defaults_that_are_valid() -> None:
+    """Every default of a text matches the pattern of its property, also in the defaults of sections."""
+    schema = config_schema.schema()
+    assert schema["$id"]
+    checked = 0
+    for properties in (each["properties"] for each in (schema, *schema["$defs"].values()) if "properties" in each):
+        for name, each in properties.items():
+            if isinstance(each.get("default"), str) and "pattern" in each:
+                assert re.search(each["pattern"], each["default"]), name
+                checked += 1
+            section = schema["$defs"].get(each.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+            for inner, value in (each.get("default") or {}).items() if section else ():
+                if isinstance(value, str) and "pattern" in section[inner]:
+                    assert re.search(section[inner]["pattern"], value), inner
+                    checked += 1
+    assert checked >= 10
+
+
 def test_schema_knows_every_key() -> None:
     """The schema is JSON, refuses unknown keys, and its durations are texts with a pattern."""
-    schema = json.loads(json.dumps(config.schema()))
+    schema = json.loads(json.dumps(config_schema.schema()))
     assert set(schema["properties"]) == set(Settings.model_fields)
     sections = [each for each in (schema, *schema["$defs"].values()) if "properties" in each]
     assert {False} == {each["additionalProperties"] for each in sections}

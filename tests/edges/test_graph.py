@@ -9,18 +9,18 @@ from email.utils import format_datetime
 import pytest
 from edges.harness import Line, ManualClock, failure, refused
 
-from rotator.core.errors import Effect, FailureKind
-from rotator.core.keyset import Key
+from rotator.core.errors import Effect, FailureKind, RequestError
+from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
 from rotator.edges.answers import (
     MAX_DATE,
     parse_keyset,
     parse_object,
-    parse_page,
     render_spec,
     unwrapped,
 )
 from rotator.edges.http import Answer
+from rotator.edges.listing import Listing, parse_page
 from rotator.edges.refusals import classify
 from rotator.edges.refusals import refused as refusal
 from rotator.emulator.faults.fault import Fault, Kind, Moment
@@ -162,7 +162,13 @@ SENT = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
         (format_datetime(SENT - timedelta(seconds=90), usegmt=True), 0),
         ("", None),
         ("-1", None),
-        ("1.5", None),
+        ("1.5", 2),
+        ("3,120", 3),
+        ("3, 120", 3),
+        ("4.249", 5),
+        ("120, soon", 120),
+        ("3 120", None),
+        ("1e3", None),
         ("soon", None),
         ("99999999999", None),
         ("١٢", None),
@@ -521,6 +527,54 @@ def test_token_refused_again(line: Line) -> None:
     assert (line.count(LIST), line.count(Operation.TOKEN)) == (2, 2)
 
 
+FORBIDDEN = pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(what=Kind.STATUS, status=403), id="403"),
+        pytest.param(Fault(what=Kind.STATUS, status=400, code="AADB2C99007"), id="400 with a code that says the same"),
+    ],
+)
+WHILE = 600.0  # seconds, of the hour that a token lives
+
+
+@FORBIDDEN
+def test_token_whose_permission_was_granted_later(line: Line, fault: Fault) -> None:
+    """A token has the permissions that it was issued with: the same look goes on with a fresh one."""
+    graph = line.graph()
+    graph.list_keysets([])
+    line.clock.move(600)
+    line.emulator.inject(replace(fault, where=LIST, times=1))
+    graph.list_keysets([])
+    assert (line.count(LIST), line.count(Operation.TOKEN), line.clock.pauses) == (3, 2, [])
+
+
+@FORBIDDEN
+def test_token_whose_permission_is_never_granted(line: Line, fault: Fault) -> None:
+    """However many requests are refused, one look costs at most one more token, and one that is new costs none."""
+    graph = line.graph()
+    line.emulator.inject(replace(fault, where=LIST))
+    line.emulator.inject(replace(fault, where=Operation.GET_KEYSET))
+    for looks in range(1, 6):
+        for _ in range(5):
+            assert failure(lambda: graph.list_keysets([])).kind is K.FORBIDDEN
+            assert failure(lambda: graph.fetch("B2C_1A_X")).kind is K.FORBIDDEN
+        assert line.count(Operation.TOKEN) == looks
+        line.clock.move(WHILE)
+    assert (line.count(LIST), line.count(Operation.GET_KEYSET)) == (25 + 4, 25)
+
+
+def test_token_without_the_permission_to_write(line: Line) -> None:
+    """A write is never sent again by itself; the next one has a fresh token."""
+    graph = line.graph()
+    graph.prepare()
+    line.clock.move(600)
+    line.emulator.inject(Fault(what=Kind.STATUS, status=403, where=GENERATE, times=1))
+    assert failure(lambda: graph.generate("B2C_1A_X", SPEC)).kind is K.FORBIDDEN
+    assert (line.count(GENERATE), line.count(Operation.TOKEN)) == (1, 1)
+    graph.generate("B2C_1A_X", SPEC)
+    assert (line.count(GENERATE), line.count(Operation.TOKEN)) == (2, 2)
+
+
 # --- writing
 
 
@@ -586,3 +640,106 @@ def test_enable_one_key(line: Line, *, answers_key: bool) -> None:
     assert [key.status for key in tenant.keyset("B2C_1A_X").keys] == [Status.ENABLED, Status.DISABLED]
     (seen,) = line.emulator.seen(Operation.UPDATE_KEY)
     assert json.loads(seen.body or "") == {"status": "enabled"}
+
+
+# --- answers that are hostile, or odd
+
+
+def test_list_ends_at_an_empty_link(line: Line) -> None:
+    """An empty `@odata.nextLink` is as good as none."""
+    body = json.dumps({"value": [{"id": "B2C_1A_X", "keys": []}], "@odata.nextLink": ""})
+    line.emulator.inject(Fault(what=Kind.BODY, body=body, where=LIST))
+    assert set(line.graph().list_keysets(["B2C_1A_X"])) == {"B2C_1A_X"}
+    assert line.count(LIST) == 1
+
+
+@pytest.mark.parametrize(
+    ("ids", "taken"),
+    [
+        (["b2c_1a_x"], 0),
+        (["B2C_1A_X", "b2c_1a_x"], 0),
+        (["b2c_1a_x", "B2C_1A_X", "B2C_1A_x"], 1),
+        (["b2c_1a_x", "B2C_1A_x"], None),
+        (["B2C_1A_X", "B2C_1A_X"], None),
+    ],
+)
+def test_list_takes_the_exact_id_first(line: Line, ids: list[str], taken: int | None) -> None:
+    """A keyset in another case does not hide the exact one; several of equal right are unreadable."""
+    entries = [{"id": each, "keys": [{"kid": f"k{n}"}]} for n, each in enumerate(ids)]
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"value": entries}), where=LIST))
+    found = line.graph().list_keysets(["B2C_1A_X"])["B2C_1A_X"]
+    if taken is None:
+        assert isinstance(found, RequestError)
+        assert (found.failure.kind, "several of that name" in found.failure.message) == (K.UNREADABLE, True)
+    else:
+        assert isinstance(found, Keyset)
+        assert [key.kid for key in found.keys] == [f"k{taken}"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "readable"), [("B2C_1A_X", True), ("b2c_1a_x", True), ("B2C_1A_Y", False), ("", False), (None, False)]
+)
+def test_fetch_holds_the_id_to_what_was_asked(line: Line, listed: str | None, *, readable: bool) -> None:
+    """The answer with another keyset is unreadable, so that nothing is decided by it."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"id": listed, "keys": []}), where=GET))
+    if readable:
+        assert line.graph().fetch("B2C_1A_X").keys == ()
+    else:
+        assert failure(lambda: line.graph().fetch("B2C_1A_X")).kind is K.UNREADABLE
+
+
+@pytest.mark.parametrize("kid", ["", ".", ".."])
+def test_enable_never_builds_another_path(line: Line, kid: str) -> None:
+    """A kid that would name another address is refused before anything is sent."""
+    error = refused(lambda: line.graph().enable("B2C_1A_X", kid))
+    assert (error.failure.kind, error.effect) == (K.UNREADABLE, Effect.NONE)
+    assert not line.emulator.requests
+
+
+def test_parse_object_after_a_byte_order_mark() -> None:
+    """A byte order mark before the JSON is left out; another encoding is not JSON."""
+    assert parse_object(answer(body=b'\xef\xbb\xbf{"a": 1}')) == {"a": 1}
+    assert failure(lambda: parse_object(answer(body='{"a": 1}'.encode("utf-16")))).kind is K.UNREADABLE
+
+
+@pytest.mark.parametrize(("dense", "count"), [(b"[],", 2), (b"{},", 2), (b"1,", 1), (b'{"":{}},', 3)])
+def test_parse_object_of_too_many_elements(dense: bytes, count: int) -> None:
+    """An answer with more than 100,000 elements is unreadable, and nothing is built of it."""
+    body = b'{"value": [' + dense * (100_000 // count) + b"0]}"
+    assert failure(lambda: parse_object(answer(body=body))).kind is K.UNREADABLE
+    few = b'{"value": [' + dense * 10_000 + b"0]}"
+    assert len(parse_object(answer(body=few))["value"]) == 10_001
+
+
+def test_parse_keyset_of_too_many_keys() -> None:
+    """A keyset has at most 1,000 keys, a list 10,000 keysets, and 25,000 keys of those that are wanted."""
+    keys = [{"kid": f"k{n}"} for n in range(1001)]
+    assert len(keys_of(*keys[:1000])) == 1000
+    assert failure(lambda: keys_of(*keys)).kind is K.UNREADABLE
+    listing = Listing([])
+    for _ in range(10):
+        listing.add({"value": [{"id": "B2C_1A_X"}] * 1000})
+    assert failure(lambda: listing.add({"value": [{"id": "B2C_1A_X"}]})).kind is K.UNREADABLE
+    wanted = [f"B2C_1A_{n}" for n in range(26)]
+    page = {"value": [{"id": each, "keys": keys[:1000]} for each in wanted]}
+    assert failure(lambda: Listing(wanted).add(page)).kind is K.UNREADABLE
+    assert len(Listing(wanted[:25]).found()) == 0
+
+
+def test_errors_hold_nothing_of_an_answer(line: Line) -> None:
+    """An error that is kept has no traceback whose frames would keep a large answer in memory."""
+    line.emulator.inject(Fault(what=Kind.BODY, body='{"value": [{"id": "B2C_1A_X"}]}', where=LIST))
+    found = line.graph().list_keysets(["B2C_1A_X"])["B2C_1A_X"]
+    assert isinstance(found, RequestError)
+    assert (found.__traceback__, found.__context__, found.__cause__) == (None, None, None)
+    line.emulator.faults.clear()
+    line.emulator.inject(Fault(what=Kind.BODY, body="[", where=LIST))
+    error = refused(lambda: line.graph().list_keysets(["B2C_1A_X"]))
+    assert (error.__context__, error.__cause__) == (None, None)
+
+
+def test_refused_content_type_is_not_cut() -> None:
+    """What is not a media type is not shown, not even a part of it, which redaction could not find."""
+    long = "s3cret-" * 30
+    found = failure(lambda: parse_object(answer(body=b"<", content_type=long)))
+    assert found.message == "Graph's answer is not JSON (Content-Type not valid)"

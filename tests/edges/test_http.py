@@ -1,5 +1,6 @@
 """Requests: bounded in time and size, verified, never redirected, and errors that say what may have been done."""
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -13,10 +14,14 @@ import pytest
 from edges.harness import Line, failure, refused
 
 from rotator.core.errors import Effect, FailureKind
-from rotator.edges.http import MAX_ANSWER_BYTES, trust
+from rotator.edges.answer_memory import MAX_ANSWER_BYTES, MAX_BYTES, SMALL_ANSWER, AnswerMemory
+from rotator.edges.http import Http
+from rotator.edges.tls import trust
+from rotator.edges.transport import transport
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.server import Emulator
+from rotator.shell.clock import SystemClock
 
 DISCOVERY = Operation.DISCOVERY
 
@@ -269,19 +274,26 @@ def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> Non
 
 
 def test_send_answer_as_long_as_may_be(line: Line) -> None:
-    """An answer of exactly the limit is taken."""
-    line.emulator.inject(Fault(what=Kind.HUGE, size=MAX_ANSWER_BYTES))
-    assert len(line.http().send("discovery", "GET", line.discovery, headers={}).body) == MAX_ANSWER_BYTES
+    """An answer of exactly the limit is taken, which is smaller where no large answer is expected."""
+    http = line.http()
+    for limit in (SMALL_ANSWER, MAX_ANSWER_BYTES):
+        line.emulator.faults.clear()
+        line.emulator.inject(Fault(what=Kind.HUGE, size=limit))
+        with http.large_answers() if limit > SMALL_ANSWER else contextlib.nullcontext():
+            assert len(http.send("discovery", "GET", line.discovery, headers={}).body) == limit
 
 
 def test_send_answer_that_is_too_long(line: Line) -> None:
     """A byte more, and the answer is dropped as unreadable; nobody reads it to the end."""
+    http = line.http()
     line.emulator.inject(Fault(what=Kind.HUGE, size=MAX_ANSWER_BYTES + 1, times=1))
-    line.emulator.inject(Fault(what=Kind.HUGE, size=2_000_000_000))
-    for _ in range(2):
-        error = refused(lambda: ask(line))
+    line.emulator.inject(Fault(what=Kind.HUGE, size=2_000_000_000, times=1))
+    line.emulator.inject(Fault(what=Kind.HUGE, size=SMALL_ANSWER + 1, times=1))
+    for limit in (8192, 8192, 256):
+        with http.large_answers() if limit > 256 else contextlib.nullcontext():
+            error = refused(lambda: http.send("discovery", "GET", line.discovery, headers={}))
         assert (error.failure.kind, error.effect, error.failure.status) == (FailureKind.UNREADABLE, Effect.UNKNOWN, 200)
-        assert error.failure.message == "localhost sent an answer of more than 8 MiB"
+        assert error.failure.message == f"localhost sent an answer of more than {limit} KiB"
 
 
 def test_send_compressed_answer(line: Line) -> None:
@@ -365,3 +377,67 @@ def test_send_deadline_is_of_one_thread(line: Line) -> None:
 def test_trust_always_verifies(line: Line) -> None:
     """The one context of a process requires a certificate and its name."""
     assert (line.context.verify_mode, line.context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+SECRET = "s3cret-token-of-the-answer"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{SECRET}\r\n",
+        f"{SECRET}\r\n\r\n",
+        f"HTTP/1.1 {SECRET}\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\n{SECRET}\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\nContent-Length: {SECRET}\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {SECRET}\r\n\r\n",
+    ],
+)
+def test_send_never_quotes_an_answer(line: Line, sent: str) -> None:
+    """What libraries say of an answer that breaks the protocol is not passed on: they quote it."""
+    with listener(sent.encode()) as port:
+        error = refused(lambda: ask(line, f"http://127.0.0.1:{port}/", "POST"))
+    assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.UNKNOWN)
+    assert error.failure.message == "the connection to 127.0.0.1 broke: RemoteProtocolError"
+
+
+def test_send_large_answers_of_many(line: Line) -> None:
+    """While large answers of others fill the memory for them, a large one waits, and a small one does not."""
+    memory = AnswerMemory()
+    http = Http(
+        transport(line.context),
+        clock=SystemClock(),
+        on_exchange=line.exchanges.append,
+        timeout=lambda: 0.5,
+        memory=memory,
+    )
+    line.emulator.inject(Fault(what=Kind.HUGE, size=SMALL_ANSWER, times=1))
+    line.emulator.inject(Fault(what=Kind.HUGE, size=SMALL_ANSWER + 1, times=2))
+    with contextlib.closing(http):
+        with memory.room() as others:
+            assert others.fits(MAX_BYTES, MAX_BYTES, time.monotonic())
+            with http.large_answers():
+                assert len(http.send("list", "GET", line.discovery, headers={}).body) == SMALL_ANSWER
+                error = refused(lambda: http.send("list", "GET", line.discovery, headers={}))
+                assert error.failure.kind is FailureKind.TIMEOUT
+                assert "found no room in memory" in error.failure.message
+        with http.large_answers():
+            assert len(http.send("list", "GET", line.discovery, headers={}).body) == SMALL_ANSWER + 1
+
+
+def test_room_is_given_back() -> None:
+    """Room is taken once for an answer, whatever it grows to, and given back at the end of the block."""
+    memory = AnswerMemory()
+    for _ in range(10):
+        with memory.room() as room:
+            for size in (1, SMALL_ANSWER, SMALL_ANSWER + 1, MAX_ANSWER_BYTES):
+                assert room.fits(size, MAX_ANSWER_BYTES, time.monotonic())
+            assert room.taken == MAX_ANSWER_BYTES
+
+
+def test_send_advice_where_ca_file_is_configured(line: Line) -> None:
+    """Who has named a CA is not advised to name one, but to look whether it is the right one."""
+    http = Http(transport(trust(None)), clock=SystemClock(), on_exchange=lambda _: None, has_ca_file=True)
+    message = failure(lambda: http.send("discovery", "GET", line.discovery, headers={})).message
+    http.close()
+    assert message.endswith("if that host is yours, see whether ca_file has the CA of that host")

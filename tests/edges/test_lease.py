@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from kubernetes.fake_api import MICRO_TIME, NAMESPACE, Fault, Kind, Kubernetes, Moment
 
@@ -17,6 +18,7 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.lease import Lease
 from rotator.edges import lease
 from rotator.edges.lease import KubernetesLeases
+from rotator.edges.proxies import Proxies
 from rotator.edges.transport import ProxiedTransport, transport
 from rotator.emulator.http.certificates import make_authority
 
@@ -46,14 +48,19 @@ class Recorded(ProxiedTransport):
     """A transport that remembers what it trusts, the headers that it sent, and whether it was closed."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(context, {})
+        super().__init__(context, Proxies())
         self.context = context
         self.sent: list[Any] = []
         self.is_closed = False
+        self.forged: tuple[bytes, bytes] | None = None  # what in answers to a PUT is replaced, and by what
 
     def handle_request(self, request: Any) -> Any:
         self.sent.append(request.headers)
-        return super().handle_request(request)
+        response = super().handle_request(request)
+        if request.method != "PUT" or self.forged is None:
+            return response
+        with closing(response):
+            return httpx.Response(200, stream=httpx.ByteStream(response.read().replace(*self.forged)))
 
     def close(self) -> None:
         self.is_closed = True
@@ -236,6 +243,18 @@ def test_namespace_that_is_configured(api: Kubernetes, account: Path, clock: Clo
         assert read(leases).holder == ""
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_api_is_asked_without_a_proxy(
+    api: Kubernetes, account: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """The API of the cluster is never asked through a proxy, whatever NO_PROXY says or leaves out."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "fe80::/10,192.0.2.0/24")
+    leases = KubernetesLeases(api.url, account, name="rotator", namespace=None, clock=clock)
+    with closing(leases):
+        assert read(leases).holder == ""
+
+
 # --- what goes wrong
 
 
@@ -354,6 +373,16 @@ def test_answer_without_a_version(api: Kubernetes, leases: KubernetesLeases, raw
     """What has no version can't be replaced by it."""
     api._objects[NAMESPACE, "rotator"] = raw  # noqa: SLF001 - as above
     assert failure(lambda: read(leases)).kind is FailureKind.UNREADABLE
+
+
+@pytest.mark.parametrize("holder", ["somebody-else", ""])
+def test_write_that_shows_another_holder(leases: KubernetesLeases, recorder: Recorder, holder: str) -> None:
+    """A write that is answered as done, with another holder, is a conflict: nothing was acquired."""
+    lease = replace(read(leases), holder="me", duration=60.0)
+    recorder.made[-1].forged = b'"me"', f'"{holder}"'.encode()
+    found = failure(lambda: leases.write(lease, 5.0))
+    assert (found.kind, found.status) == (FailureKind.CONFLICT, 200)
+    assert "shows another holder of lease rotator" in found.message
 
 
 # --- the service account

@@ -1,5 +1,6 @@
 """Log lines: one a line, in one order, and never with a secret, whoever logs and however it goes wrong."""
 
+import hashlib
 import io
 import json
 import logging
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from core.builders import tenant_id
@@ -23,6 +25,7 @@ from rotator.core.rotation import Rotate, decide
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import REDACTED, Redactor, logger
 from rotator.edges.settings import PolicySettings
+from rotator.views.page import environment
 
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJl"
@@ -255,6 +258,74 @@ def test_secrets_are_remembered_for_long(redactor: Redactor) -> None:
     assert f"{REDACTED} and {REDACTED}" == redactor.redact(f"{SECRET} and token-number-0999")
 
 
+def test_redact_forgets_the_oldest_tokens(redactor: Redactor) -> None:
+    """Of values that come and go the last thousand are known, each once, and what is in use for long is kept."""
+    for number in (*range(1001), 1000, 1):
+        redactor.register(f"token-number-{number:04}", permanent=False)
+    assert redactor.redact("token-number-0000") == "token-number-0000"
+    assert redactor.redact("token-number-0001") == REDACTED
+    assert redactor.redact(SECRET) == REDACTED
+
+
+@pytest.mark.parametrize("length", [8, 9, 10, 11, 12, 37, 1500])
+def test_redact_finds_a_value_at_any_place(length: int) -> None:
+    """Whatever stands before and behind it, also itself, and whatever else is known, a value is found."""
+    redactor = Redactor()
+    values = ["".join(chr(33 + (n * n * 7 + n + seed * 13) % 90) for n in range(length)) for seed in range(50)]
+    for value in values:
+        redactor.register(value, permanent=ord(value[0]) % 2 == 0)
+    for value in values:
+        for before in range(6):
+            for after in range(6):
+                text = f"{' ' * before}{value}{' ' * after}"
+                assert redactor.redact(text) == f"{' ' * before}{REDACTED}{' ' * after}"
+        assert redactor.redact(value + value) == REDACTED * 2
+        assert redactor.redact(value[:-1]) == value[:-1]
+        assert redactor.redact(value[1:]) == value[1:]
+
+
+def test_redact_what_overlaps_as_one() -> None:
+    """Where one value is a part of another one, or they share some characters, nothing of either is left."""
+    redactor = Redactor()
+    for value in ("inner-secret", "the-inner-secret-and-more", "and-more-of-it"):
+        redactor.register(value, permanent=True)
+    assert redactor.redact("<the-inner-secret-and-more-of-it>") == f"<{REDACTED}>"
+    assert redactor.redact("<inner-secret>") == f"<{REDACTED}>"
+
+
+@pytest.mark.parametrize("value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter"])
+def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
+    """A value is found in text that was escaped before, whatever its characters."""
+    redactor = Redactor()
+    redactor.register(value, permanent=True)
+    page = environment().from_string("<p>{{ value }}</p>").render(value=value.replace("\n", "").replace("\t", ""))
+    if value.isprintable():
+        assert redactor.redact(page) == f"<p>{REDACTED}</p>"
+    assert redactor.redact(json.dumps({"a": value})) == json.dumps({"a": REDACTED})
+    assert redactor.redact(f"({value})") == f"({REDACTED})"
+
+
+def test_redact_looks_up_no_more_where_more_is_known() -> None:
+    """The work for a text is the same whether one value is known or thousands."""
+
+    class Counting(str):
+        """A text that counts how often it is compared."""
+
+        __slots__ = ()
+        compared = 0
+
+        def startswith(self, *args: Any) -> bool:
+            Counting.compared += 1
+            return super().startswith(*args)
+
+    redactor = Redactor()
+    for number in range(3000):
+        redactor.register(f"eyJ0eXAi{hashlib.sha256(str(number).encode()).hexdigest()}", permanent=True)
+    text = Counting("keyset.held of contoso eyJ0eXAi " * 100 + hashlib.sha256(b"7").hexdigest())
+    redactor.redact(text)
+    assert Counting.compared <= 10
+
+
 def test_numbers_and_nothing_stay_what_they_are(log: FilteringBoundLogger, stream: io.StringIO) -> None:
     """JSON keeps numbers, truth and null; what it does not know is a text."""
     log.info(
@@ -366,3 +437,20 @@ def test_planned_key_that_falls_short_is_a_warning(
         shortfall,
         "dated",
     )
+
+
+JWE = "eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp2oja.48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT"
+
+
+@pytest.mark.parametrize("token", [JWE, "eyJhbGciOiJkaXIifQ..48V1_ALb6US04U3b.5eym8TW_c8SuK0lt.XFBoMYUZodetZdvT"])
+def test_encrypted_token_goes_by_its_shape(redactor: Redactor, token: str) -> None:
+    """A token of five parts is struck out in full, also where its key is empty."""
+    assert redactor.redact(f"said {token} here") == f"said {REDACTED} here"
+
+
+def test_message_is_bounded_after_redaction(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
+    """A message has at most 500 characters; a secret across the end is struck out before it is cut."""
+    redactor.register("echoed-secret-value", permanent=True)
+    log.error("keyset.failed", message="x" * 495 + "echoed-secret-value" + "y" * 100)
+    message = json.loads(stream.getvalue())["message"]
+    assert (len(message), message[-5:], "echo" in message) == (500, "[s...", False)

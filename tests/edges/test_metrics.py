@@ -1,66 +1,96 @@
-"""The formats of the exposition, whatever an Accept header asks for."""
+"""The counters by tenant: what they count, and that they follow the configuration."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import timedelta
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
+from core.builders import POLICY, T0, tenant_id
+from simulation.simulator import SimulatedClock, SimulatedTenant
 
+from rotator.core.errors import Failure, FailureKind
+from rotator.core.events import Looked, TokenRequested
+from rotator.core.outcome import Failed, Observation
 from rotator.edges.metrics import Metrics, Registry
+from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
-
-PLAIN = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
-PROMETHEUS = (
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-)
+from rotator.shell.tenant import Tenant
 
 
-def exposed() -> Metrics:
-    """The metrics of a daemon that has no keysets."""
-    metrics = Metrics(Registry(), StatusStore(lambda _: None), lambda: datetime(2030, 1, 1, tzinfo=UTC))
-    metrics.configure(timedelta(minutes=15), dry_run=False)
+def tenants(*names: str) -> list[Tenant]:
+    """Tenants with a keyset each."""
+    return [
+        Tenant(
+            name=name,
+            id=tenant_id(name),
+            policies=(POLICY,),
+            keysets=SimulatedTenant(SimulatedClock(T0), ()),
+            writing=guarded(()),
+        )
+        for name in names
+    ]
+
+
+@pytest.fixture
+def store() -> StatusStore:
+    return StatusStore(lambda _: None, tenants("contoso", "fabrikam"))
+
+
+@pytest.fixture
+def metrics(store: StatusStore) -> Metrics:
+    metrics = Metrics(Registry(), store, lambda: T0)
+    metrics.configure(timedelta(hours=1), dry_run=False)
     return metrics
 
 
-@pytest.mark.parametrize(
-    ("accept", "content_type"),
-    [
-        pytest.param("", PLAIN, id="none"),
-        pytest.param("*/*", PLAIN, id="anything"),
-        pytest.param("text/html,application/xhtml+xml", PLAIN, id="a browser"),
-        pytest.param("text/plain;version=0.0.4", PLAIN, id="text"),
-        pytest.param(
-            "application/openmetrics-text", OPENMETRICS.partition("; esc")[0], id="OpenMetrics of any version"
-        ),
-        pytest.param("application/openmetrics-text; version=1.0.0", OPENMETRICS, id="OpenMetrics"),
-        pytest.param(PROMETHEUS, OPENMETRICS.replace("underscores", "allow-utf-8"), id="Prometheus 3"),
-        *(
-            pytest.param(f"{format_};version={version}", PLAIN, id=f"{format_} {version!r}")
-            for format_ in ("text/plain", "application/openmetrics-text")
-            for version in (
-                "latest",
-                "1.x",
-                '"1.0.0"',
-                "9999.0.0",
-                "1.0.0+evil",
-                "1.0\x0b.0",
-                "\u0661.0.0",
-                "=",
-                "1" * 9999,
-            )
-        ),
-        pytest.param(";;,=;version=1.0.0,,;", PLAIN, id="nonsense"),
-        pytest.param(
-            "text/plain;version=latest,application/openmetrics-text;version=1.0.0", OPENMETRICS, id="the second"
-        ),
-    ],
-)
-def test_format_by_accept_header(accept: str, content_type: str) -> None:
-    """What is not understood gets the default format, and nothing of the header is reflected."""
-    page, found = exposed().render(accept)
-    assert found == content_type
-    parse = parse_openmetrics if "openmetrics" in found else parse_text
-    assert "b2c_rotator_check_interval_seconds" in [family.name for family in parse(page.decode())]
+def samples(metrics: Metrics, name: str) -> dict[str, float]:
+    """The values of a counter by their labels, as they are written."""
+    found = re.findall(rf"^b2c_rotator_{name}_total{{(.*)}} (\S+)$", metrics.render("")[0].decode(), re.MULTILINE)
+    return {labels: float(value) for labels, value in found}
+
+
+def failed(tenant: str, kind: FailureKind) -> Looked:
+    """A look at the keyset of *tenant* that failed."""
+    observation = Observation(tenant=tenant, tenant_id=tenant_id(tenant), policy=POLICY, now=T0)
+    outcome = Failed(observation=observation, failure=Failure(kind=kind, message="it failed"))
+    return Looked(outcome=outcome, is_preliminary=False, failures=1)
+
+
+def test_tokens_are_counted_by_tenant(metrics: Metrics) -> None:
+    """The counter is at 0 for each tenant before the first request; the one without tenants counts all."""
+    assert set(samples(metrics, "tenant_token_requests").values()) == {0}
+    metrics.on_event(TokenRequested(tenant="contoso", is_granted=False))
+    metrics.on_event(TokenRequested(tenant="fabrikam", is_granted=True))
+    assert samples(metrics, "tenant_token_requests") == {
+        'outcome="granted",tenant="contoso"': 0,
+        'outcome="failed",tenant="contoso"': 1,
+        'outcome="granted",tenant="fabrikam"': 1,
+        'outcome="failed",tenant="fabrikam"': 0,
+    }
+    assert samples(metrics, "token_requests") == {'outcome="granted"': 1, 'outcome="failed"': 1}
+
+
+def test_failures_are_counted_by_tenant(metrics: Metrics) -> None:
+    """A series begins with the first failure; the counter without tenants has all reasons from the start."""
+    assert samples(metrics, "tenant_failures") == {}
+    for tenant in ("contoso", "contoso", "fabrikam"):
+        metrics.on_event(failed(tenant, FailureKind.AUTH))
+    metrics.on_event(failed("fabrikam", FailureKind.NETWORK))
+    assert samples(metrics, "tenant_failures") == {
+        'reason="auth",tenant="contoso"': 2,
+        'reason="auth",tenant="fabrikam"': 1,
+        'reason="network",tenant="fabrikam"': 1,
+    }
+    assert samples(metrics, "failures")['reason="auth"'] == 3
+
+
+def test_tenant_that_left_the_configuration_has_no_counters(metrics: Metrics, store: StatusStore) -> None:
+    """Its series are removed, and an answer that comes after that brings none of them back."""
+    metrics.on_event(failed("fabrikam", FailureKind.AUTH))
+    store.configure(tenants("contoso"))
+    metrics.follow_store()
+    metrics.on_event(failed("fabrikam", FailureKind.AUTH))
+    metrics.on_event(TokenRequested(tenant="fabrikam", is_granted=True))
+    assert samples(metrics, "tenant_failures") == {}
+    assert {labels.partition("tenant=")[2] for labels in samples(metrics, "tenant_token_requests")} == {'"contoso"'}
+    assert samples(metrics, "failures")['reason="auth"'] == 2
+    assert samples(metrics, "token_requests")['outcome="granted"'] == 1

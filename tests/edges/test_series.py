@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from core.builders import DAY, HOUR, POLICY, SECOND, T0, key, keyset, tenant_id
+from core.calendars import calendar, window
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -16,12 +17,13 @@ from simulation.simulator import SimulatedClock, SimulatedTenant
 
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import Looked
+from rotator.core.hold import PolicyHold
 from rotator.core.keyset import Key
 from rotator.core.look import judge
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason
-from rotator.core.status import Name
+from rotator.core.status import KeysetStatus, Name
 from rotator.edges.series import keyset_series
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
@@ -148,3 +150,30 @@ def test_series_of_a_failure_while_a_plan_is_open() -> None:
     assert re.findall(r"x_keyset_outcome\{(.*)\}", written(store)) == [
         'keyset="B2C_1A_X",outcome="failed",reason="forbidden",tenant="contoso"'
     ]
+
+
+# --- calendars and holds
+
+
+def lines(now: datetime, **changes: Any) -> list[str]:
+    """The samples about calendars and holds, of a keyset with a policy that has *changes*."""
+    status = KeysetStatus(policy=replace(POLICY, **changes))
+    found = "".join(keyset_series("", {("contoso", "B2C_1A_X"): status}, now, DAY))
+    return [line for line in found.splitlines() if re.match("calendar_open|keyset_hold", line)]
+
+
+def test_series_of_a_calendar() -> None:
+    """Whether it is open at the instant of the scrape; absent where no keyset has one."""
+    office = calendar(window("tue", "09:00-16:00"), zone="UTC")
+    opens = T0 + 9 * HOUR  # the first of January 2030 is a Tuesday
+    assert lines(opens - SECOND, calendar=office) == ['calendar_open{calendar="office"} 0.0']
+    assert lines(opens, calendar=office) == ['calendar_open{calendar="office"} 1.0']
+    assert lines(opens) == []
+
+
+def test_series_of_a_hold() -> None:
+    """When it ends, until it has ended."""
+    hold = PolicyHold(until=T0.date())
+    expected = [f'keyset_hold_until_timestamp_seconds{{keyset="B2C_1A_X",tenant="contoso"}} {hold.ends.timestamp()}']
+    assert lines(hold.ends - SECOND, hold=hold) == expected
+    assert lines(hold.ends, hold=hold) == []

@@ -1,22 +1,28 @@
 """Tokens through real MSAL: every credential, what is kept, and what a failure leaves behind."""
 
+import base64
 import contextlib
+import json
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import jwt
+import msal
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 from edges.harness import Line, failure
 
 from rotator.core.errors import FailureKind, RequestError
 from rotator.edges.credentials import Certificate, ClientSecret, FederatedToken
+from rotator.edges.tokens import directory_of
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, FederatedCredential, Secret
@@ -34,7 +40,7 @@ def private_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def pem(key: rsa.RSAPrivateKey, password: bytes | None = None) -> str:
+def pem(key: Any, password: bytes | None = None) -> str:
     """The private key as PEM."""
     how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
@@ -136,6 +142,178 @@ def test_certificate_that_is_not_the_apps(line: Line, tmp_path: Path, private_ke
     assert "the certificate is not the one of the app registration" in found.message
 
 
+def issued(key: rsa.RSAPrivateKey, days: float = 30, *, of: object = None) -> str:
+    """A certificate for *of* (None: for *key* itself) that *key* signs."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key((of or key).public_key())  # type: ignore[attr-defined]
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=90))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def pkcs12(key: Any, public: str, *others: str, password: bytes | None = None) -> bytes:
+    """A PKCS#12 file with them."""
+    certificates = [x509.load_pem_x509_certificate(each.encode()) for each in (public, *others)]
+    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return serialize_key_and_certificates(b"rotator", key, certificates[0], certificates[1:], how)
+
+
+def test_certificate_among_authorities(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """The certificate that fits the key is named to the service, wherever it is in the file; of two, the later one."""
+    authority = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    own, before = issued(authority, 30, of=private_key), issued(authority, 3, of=private_key)
+    ca = issued(authority, 900)
+    line.emulator.tenants[0].register(App(certificates=(own,)))
+    file = tmp_path / "client.pem"
+    for text in (
+        ca + own + pem(private_key),
+        pem(private_key) + before + ca + own,
+        own + ca + before + pem(private_key),
+    ):
+        file.write_text(text)
+        assert line.tokens(Certificate(file=file)).get()
+    expires = x509.load_pem_x509_certificate(own.encode()).not_valid_after_utc
+    assert line.expiries == [expires] * 3
+
+
+def test_certificate_in_two_files(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """Certificate and key can be in two files, as in a Secret of type kubernetes.io/tls, the key with a passphrase."""
+    public = issued(private_key)
+    line.emulator.tenants[0].register(App(certificates=(public,)))
+    cert, key, password = (tmp_path / name for name in ("tls.crt", "tls.key", "password"))
+    cert.write_text(public)
+    key.write_text(pem(private_key))
+    assert line.tokens(Certificate(file=cert, private_key_file=key)).get()
+    password.write_text("a passphrase\n")
+    assert line.tokens(Certificate(file=cert, private_key_file=key, password_file=password)).get(), "none is needed"
+    key.write_text(pem(private_key, b"a passphrase"))
+    assert line.tokens(Certificate(file=cert, private_key_file=key, password_file=password)).get()
+
+
+@pytest.mark.parametrize("password", [None, b"a passphrase \xc3\xa9"], ids=["without", "with"])
+def test_certificate_as_pkcs12(
+    line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey, password: bytes | None
+) -> None:
+    """A PKCS#12 file is known by its content, whatever its name, with a passphrase or without."""
+    authority = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = issued(authority, of=private_key)
+    line.emulator.tenants[0].register(App(certificates=(public,)))
+    file, passphrase = tmp_path / "client.certificate", tmp_path / "password"
+    file.write_bytes(pkcs12(private_key, public, issued(authority), password=password))
+    passphrase.write_bytes((password or b"") + b"\n")
+    assert line.tokens(Certificate(file=file, password_file=passphrase if password else None)).get()
+
+
+def test_certificate_with_a_passphrase(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """The passphrase is read at every use, and the key is never logged or shown."""
+    public = issued(private_key)
+    line.emulator.tenants[0].register(App(certificates=(public,)))
+    file, passphrase = tmp_path / "client.pem", tmp_path / "password"
+    file.write_text(pem(private_key, b"the passphrase") + public)
+    tokens = line.tokens(Certificate(file=file, password_file=passphrase))
+    assert f"cannot read certificate_password_file {passphrase}: No such file" in failure(tokens.get).message
+    passphrase.write_text("another passphrase")
+    found = failure(tokens.get)
+    assert (found.kind, found.status) == (K.AUTH, None)
+    assert f"certificate_file {file}: its private key cannot be decrypted" in found.message
+    passphrase.write_text("the passphrase\n")
+    assert tokens.get()
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("EC", lambda: ec.generate_private_key(ec.SECP256R1())),
+        ("Ed25519", ed25519.Ed25519PrivateKey.generate),
+    ],
+)
+@pytest.mark.parametrize("form", ["PEM", "two files", "PKCS#12"])
+def test_certificate_of_another_kind_of_key(
+    line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey, kind: str, make: Any, form: str
+) -> None:
+    """A key that cannot sign as the service wants is said so at once, and is no bug of the program."""
+    key = make()
+    public, text = issued(private_key, of=key), pem(key)
+    file, key_file = tmp_path / "client", tmp_path / "key"
+    file.write_bytes({"PEM": (text + public).encode(), "PKCS#12": pkcs12(key, public)}.get(form, public.encode()))
+    key_file.write_text(text)
+    two = form == "two files"
+    found = failure(line.tokens(Certificate(file=file, private_key_file=key_file if two else None)).get)
+    where = f"private_key_file {key_file}" if two else f"certificate_file {file}"
+    assert found.kind is K.AUTH
+    assert found.message == f"{where}: its private key is {kind}; an RSA key is needed, with a certificate"
+    assert not line.emulator.requests
+
+
+def test_certificate_of_another_key(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """A certificate that does not belong to the key is found here, before anybody is asked."""
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    file = tmp_path / "client.pem"
+    for text, words in (
+        (pem(private_key) + issued(other), "its certificate does not belong to the private key"),
+        (pem(private_key) + issued(other) + issued(other), "none of its 2 certificates belongs to the private key"),
+    ):
+        file.write_text(text)
+        found = failure(line.tokens(Certificate(file=file)).get)
+        assert (found.kind, words in found.message) == (K.AUTH, True)
+    assert not line.emulator.requests
+
+
+def test_certificate_in_two_files_that_do_not_fit(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """The file at fault is named."""
+    public, secret = issued(private_key), pem(private_key)
+    garbled = secret.replace(secret[100:140], "A" * 40)
+    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    for certificate_text, key_text, words in (
+        (public, "", f"private_key_file {key}: must hold one private key, as PEM"),
+        (public, secret + secret, f"private_key_file {key}: must hold one private key, as PEM"),
+        (public, public, f"private_key_file {key}: must hold one private key, as PEM"),
+        (public, garbled, f"private_key_file {key}: its private key cannot be parsed"),
+        (public, pem(private_key, b"password"), f"private_key_file {key}: its private key is encrypted"),
+        (secret + public, secret, f"certificate_file {cert}: must hold the certificate and no private key"),
+        ("words", secret, f"certificate_file {cert}: must hold the certificate and no private key"),
+    ):
+        cert.write_text(certificate_text)
+        key.write_text(key_text)
+        found = failure(line.tokens(Certificate(file=cert, private_key_file=key)).get)
+        assert (found.kind, words in found.message) == (K.AUTH, True), found.message
+        assert "AAAA" not in found.message
+    key.unlink()
+    found = failure(line.tokens(Certificate(file=cert, private_key_file=key)).get)
+    assert found.message == f"cannot read private_key_file {key}: No such file or directory"
+    assert not line.emulator.requests
+
+
+def test_certificate_as_pkcs12_that_cannot_be_used(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """A wrong passphrase, a missing one, a file without a key, and one of another kind."""
+    public = issued(private_key)
+    file, passphrase = tmp_path / "client.pfx", tmp_path / "password"
+    passphrase.write_text("wrong")
+    whole = pkcs12(private_key, public, password=b"right")
+    der = x509.load_pem_x509_certificate(public.encode()).public_bytes(serialization.Encoding.DER)
+    for content, password_file, words in (
+        (whole, None, "cannot be read as PKCS#12; see whether certificate_password_file has its passphrase"),
+        (whole, passphrase, "cannot be read as PKCS#12"),
+        (whole[:-200], None, "cannot be read as PKCS#12"),
+        (der, None, "cannot be read as PKCS#12"),
+        (pkcs12(None, public), None, "export it with the private key"),
+        (b"\xff\xfe", None, "must hold one private key and its certificate, as PEM or PKCS#12"),
+    ):
+        file.write_bytes(content)
+        found = failure(line.tokens(Certificate(file=file, password_file=password_file)).get)
+        assert (found.kind, words in found.message) == (K.AUTH, True), found.message
+        assert str(file) in found.message
+    assert not line.emulator.requests
+
+
 def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
     """Whatever is wrong with the file, its name and the fault are told, and nothing of what is in it."""
     public = certificate(private_key, datetime.now(UTC) + timedelta(days=9))
@@ -148,7 +326,7 @@ def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: 
         (public, "must hold one private key and its certificate, as PEM"),
         (good + good + public, "must hold one private key and its certificate, as PEM"),
         (garbled + public, "cannot be parsed"),
-        (pem(private_key, b"password") + public, "encrypted private keys are not supported"),
+        (pem(private_key, b"password") + public, "named by certificate_password_file"),
         (good + public.replace(public[100:140], "A" * 40), "cannot be parsed"),
     ):
         file = tmp_path / "client.pem"
@@ -259,6 +437,27 @@ def test_refused_secret(line: Line, app: App, code: str, advice: str) -> None:
     assert line.attempts == [False]
 
 
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (700212, "has the assertion's audience"),
+        (7002138, "in other upper and lower case"),
+        (700222, "Entra itself issued the assertion"),
+        (53003, "a Conditional Access policy blocks the app"),
+        (7000112, "the app is disabled in this tenant"),
+    ],
+)
+def test_refused_with_advice(line: Line, number: int, advice: str) -> None:
+    """What is behind a number is said, so that nobody has to look it up."""
+    body = json.dumps({"error": "invalid_request", "error_codes": [number], "trace_id": "t"})
+    line.emulator.inject(Fault(what=Kind.BODY, body=body, status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.code) == (K.AUTH, f"AADSTS{number}")
+    assert advice in found.message
+    assert "look the code up" not in found.message
+    assert len(found.message) <= 250
+
+
 def test_refused_app(line: Line) -> None:
     """An app that the tenant does not have is told from a wrong secret."""
     found = failure(line.tokens(client_id="99999999-0000-4000-8000-000000000000").get)
@@ -330,6 +529,123 @@ def test_login_host_that_gives_half_a_token(line: Line, lifetime: str) -> None:
     line.emulator.inject(Fault(what=Kind.BODY, body=body, where=TOKEN))
     with contextlib.suppress(RequestError):
         assert line.tokens().get() == "a.b.c"
+
+
+GRANTED = {"token_type": "Bearer", "expires_in": 3599, "access_token": "eyJhbGciOiJub25lIn0.e30.x"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"id_token": "no.token"},
+        {"id_token": 7},
+        {"client_info": "%%%"},
+        {"client_info": []},
+        {"scope": 7},
+        {"scope": ["a"]},
+        {"expires_on": "soon"},
+        {"expires_on": {}},
+        {"refresh_in": "5"},
+        {"refresh_token": {}},
+        {"foci": []},
+        {"ext_expires_in": None},
+        {"error": None},
+        {"expires_in": "3599"},
+        {"token_type": "bearer"},
+    ],
+    ids=str,
+)
+def test_token_with_odd_members(line: Line, more: dict[str, object]) -> None:
+    """Members that are not used may be anything."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({**GRANTED, **more}), where=TOKEN))
+    assert line.tokens().get() == GRANTED["access_token"]
+    assert line.attempts == [True]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"token_type": "pop"}, {"token_type": 7}, {"refresh_in": "soon"}, {"expires_in": True}, {"x": [0] * 1000}],
+    ids=lambda more: str(more)[:30],
+)
+def test_token_that_cannot_be_used(line: Line, more: dict[str, object]) -> None:
+    """What is used has to be what it should be; else the answer is unreadable, and not a bug."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({**GRANTED, **more}), where=TOKEN))
+    assert failure(line.tokens().get).kind is K.UNREADABLE
+    assert line.attempts == [False]
+
+
+def test_token_after_a_byte_order_mark(line: Line, tmp_path: Path) -> None:
+    """A byte order mark is left out, before a token's JSON and in a file with a secret."""
+    line.emulator.inject(Fault(what=Kind.BODY, body="\ufeff" + json.dumps(GRANTED), where=TOKEN, times=1))
+    assert line.tokens().get() == GRANTED["access_token"]
+    file = tmp_path / "with-mark"
+    file.write_text(f"\ufeff{DEMO_SECRET}\n", encoding="utf-8")
+    assert line.tokens(ClientSecret(file=file)).get()
+    assert DEMO_SECRET in line.learnt
+
+
+class Confused:
+    """Carries requests to nobody, and fails as MSAL does at answers that it does not expect."""
+
+    def remove_tokens_for_client(self) -> None:
+        msg = "the answer said s3cret"
+        raise AttributeError(msg)
+
+
+def test_msal_that_raises(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever MSAL raises is unreadable, by the type of the error and without its words."""
+    monkeypatch.setattr(msal, "ConfidentialClientApplication", lambda *_, **__: Confused())
+    found = failure(line.tokens().get)
+    assert (found.kind, "AttributeError" in found.message) == (K.UNREADABLE, True)
+    assert "s3cret" not in found.message
+
+
+@pytest.mark.parametrize("error", ["temporarily_unavailable", "server_error"])
+def test_refusal_that_passes(line: Line, error: str) -> None:
+    """A refusal that says nothing about the app is the service's, with any status."""
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"error": error}), status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.status, error in found.message) == (K.SERVICE, 400, True)
+
+
+def test_refusal_with_an_echoed_secret(line: Line) -> None:
+    """An error that is not a code is not shown: cut, a secret in it could not be redacted."""
+    echoed = "x" * 70 + DEMO_SECRET
+    line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"error": echoed}), status=400, where=TOKEN))
+    found = failure(line.tokens().get)
+    assert (found.kind, found.code) == (K.AUTH, "no reason")
+    assert DEMO_SECRET[:10] not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("claims", "directory"),
+    [
+        ({"tid": "AAAAAAAA-0000-4000-8000-000000000000"}, "aaaaaaaa-0000-4000-8000-000000000000"),
+        ({"tid": "contoso"}, None),
+        ({"tid": 7}, None),
+        ({}, None),
+        ([], None),
+        ([0] * 200_000, None),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_directory_of_a_token(claims: object, directory: str | None) -> None:
+    """The claim `tid` of a token is the GUID of its directory; what is not one is as good as none."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    assert directory_of(f"eyJhbGciOiJub25lIn0.{payload}.x") == directory
+
+
+@pytest.mark.parametrize("token", ["opaque", "", ".", "a.b.c", "a.\u00e9.c", "a.W1tb.c", "a.." + "b" * 10_000])
+def test_directory_of_what_is_not_a_jwt(token: str) -> None:
+    """A token of another form says nothing."""
+    assert directory_of(token) is None
+
+
+def test_directory_is_told(line: Line) -> None:
+    """Whoever compares directories learns it with each token."""
+    told: list[str] = []
+    line.tokens(on_directory=told.append).get()
+    assert told == [line.emulator.tenants[0].id.lower()]
 
 
 # --- what is kept
@@ -428,6 +744,18 @@ def test_secret_that_was_corrected_works_at_once(line: Line, fault: Fault | None
     assert tokens.get()
     assert line.attempts == [False, True]
     assert {OTHER, DEMO_SECRET} <= set(line.learnt)
+
+
+def test_token_that_lacks_a_permission(line: Line) -> None:
+    """It is forgotten once it has had time to be outdated; another one's refusal means nothing."""
+    tokens = line.tokens()
+    first = tokens.get()
+    assert tokens.outdate("another"), "the next one is another already"
+    assert not tokens.outdate(first), "it was issued just now, with all permissions that there are"
+    line.clock.move(61)
+    assert tokens.outdate(first)
+    assert tokens.get() != first
+    assert line.count(TOKEN) == 2
 
 
 def test_token_requests_are_ours(line: Line) -> None:

@@ -1,96 +1,20 @@
-"""The transport: which proxy a URL goes through, by the environment, and what carries a request."""
+"""The transport: what carries a request, directly or through a proxy."""
 
 import gc
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
 
 import httpx
 import pytest
 from edges.harness import Line, failure
 from edges.test_http import listener
 
-from rotator.core.errors import FailureKind
+from rotator.core.errors import ConfigError, FailureKind
 from rotator.edges.http import Http
 from rotator.edges.shared_transport import SharedTransport
-from rotator.edges.transport import ProxyRule, proxy_rules, transport
+from rotator.edges.transport import transport
 from rotator.shell.clock import SystemClock
-
-
-def proxy_of(environment: Mapping[str, str], url: str) -> str | None:
-    """The proxy that *url* goes through."""
-    fitting = (rule.proxy for rule in proxy_rules(environment) if rule.matches(httpx.URL(url)))
-    return next(fitting, None)
-
-
-PROXIES = {"https": "http://proxy:1", "http": "http://proxy:2", "all": "http://proxy:3"}
-
-
-@pytest.mark.parametrize(
-    ("url", "proxy"),
-    [
-        ("https://graph.example/x", "http://proxy:1"),
-        ("http://graph.example/x", "http://proxy:2"),
-        ("ftp://graph.example/x", "http://proxy:3"),
-    ],
-)
-def test_proxy_by_scheme(url: str, proxy: str) -> None:
-    """The proxy of the URL's scheme goes before the one for all."""
-    assert proxy_of(PROXIES, url) == proxy
-
-
-@pytest.mark.parametrize(("given", "proxy"), [("proxy:1", "http://proxy:1"), ("https://proxy:1", "https://proxy:1")])
-def test_proxy_without_a_scheme(given: str, proxy: str) -> None:
-    """A proxy that is named without a scheme is an HTTP proxy."""
-    assert proxy_of({"all": given}, "https://graph.example/") == proxy
-
-
-@pytest.mark.parametrize(
-    ("no_proxy", "direct", "proxied"),
-    [
-        pytest.param("", [], ["graph.example"], id="empty"),
-        pytest.param("*", ["graph.example", "10.0.0.1"], [], id="all hosts"),
-        pytest.param("other, *", ["graph.example"], [], id="all hosts, among others"),
-        pytest.param("example", ["example", "graph.example"], ["anexample", "example.org"], id="domain and subdomains"),
-        pytest.param(".example", ["graph.example"], ["example", "graphexample"], id="only subdomains"),
-        pytest.param("GRAPH.example", ["graph.example"], ["login.example"], id="case of letters"),
-        pytest.param("localhost", ["localhost"], ["my.localhost"], id="localhost"),
-        pytest.param("10.0.0.1", ["10.0.0.1"], ["10.0.0.12", "x.10.0.0.1"], id="IPv4"),
-        pytest.param("10.0.0.0/8", ["10.0.0.0"], ["10.0.0.1"], id="a network is only its first address"),
-        pytest.param("::1", ["[::1]"], ["[::2]"], id="IPv6"),
-        pytest.param("a.example , b.example", ["a.example", "b.example"], ["c.example"], id="several"),
-        pytest.param("a.example:8443", ["a.example:8443"], ["a.example", "a.example:9443"], id="with a port"),
-        pytest.param("https://a.example", ["a.example"], ["b.a.example"], id="with a scheme"),
-        pytest.param("http://a.example", [], ["a.example"], id="of another scheme"),
-    ],
-)
-def test_no_proxy(no_proxy: str, direct: list[str], proxied: list[str]) -> None:
-    """Hosts in NO_PROXY are connected to directly, all others through the proxy."""
-    environment = {"https": "http://proxy:1", "no": no_proxy}
-    assert {host: proxy_of(environment, f"https://{host}/") for host in (*direct, *proxied)} == {
-        **dict.fromkeys(direct),
-        **dict.fromkeys(proxied, "http://proxy:1"),
-    }
-
-
-def test_proxy_rules_most_specific_first() -> None:
-    """A rule with a port goes before one without, then the longer host, then the longer scheme."""
-    rules = proxy_rules({**PROXIES, "no": "b.example, long.b.example, c.example:8443"})
-    assert [(rule.scheme, rule.host, rule.port) for rule in rules] == [
-        ("", "*c.example", 8443),
-        ("", "*long.b.example", None),
-        ("", "*b.example", None),
-        ("https", "", None),
-        ("http", "", None),
-        ("", "", None),
-    ]
-
-
-def test_proxy_rule_of_every_host() -> None:
-    """A pattern whose host is `*` fits every host of its scheme."""
-    rule = ProxyRule.parse("https://*", None)
-    assert (rule.matches(httpx.URL("https://a.example")), rule.matches(httpx.URL("http://a.example"))) == (True, False)
 
 
 def test_transport_proxy_of_the_environment(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,15 +39,19 @@ def test_transport_proxy_password(line: Line, monkeypatch: pytest.MonkeyPatch) -
     assert b"Proxy-Authorization: Basic dXNlcjpwYXNzIQ==" in heard[0]
 
 
-@pytest.mark.parametrize(
-    ("proxy", "error"), [("ftp://proxy:1", ValueError), ("socks5://proxy:1", ImportError)], ids=["scheme", "socks"]
-)
-def test_transport_proxy_that_cannot_be_used(
-    monkeypatch: pytest.MonkeyPatch, proxy: str, error: type[Exception]
-) -> None:
-    """A proxy of a kind that is not supported is an error before the first request, and never passed over."""
+def test_transport_proxy_over_tls(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is reached over TLS is verified by the same authorities as everything else."""
+    monkeypatch.setenv("HTTPS_PROXY", line.emulator.url)
+    http = line.http()
+    found = failure(lambda: http.send("discovery", "GET", "https://graph.example/", headers={}))
+    assert "501" in found.message, "TLS to the proxy was established, which then refused to CONNECT"
+
+
+@pytest.mark.parametrize("proxy", ["ftp://proxy:1", "http://proxy:port"])
+def test_transport_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """A proxy that cannot be used is an error before the first request, and never passed over."""
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(error):
+    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
         transport(ssl.create_default_context())
 
 

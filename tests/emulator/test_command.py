@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 import rotator.emulator
-from rotator.emulator.command import serve
-from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET
+from rotator.emulator.command import serve, write_configuration
+from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, App, KeysetSeed, Secret, Seed, TenantSeed
+from rotator.emulator.server import Emulator, EmulatorError
 
 ROOT = Path(rotator.emulator.__file__).parents[2]
 
@@ -84,3 +85,29 @@ def test_serve_mistakes(tmp_path, capsys, changes, code, said):
     assert out == ""
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_directory_follows_no_symbolic_links(tmp_path):
+    """What others put in place of the files is replaced, and what it pointed to stays as it was."""
+    folder, precious = tmp_path / "shared", tmp_path / "precious"
+    folder.mkdir()
+    precious.write_text("precious")
+    seed = Seed(
+        tenants=(TenantSeed(apps=(App(secrets=(Secret(value=DEMO_SECRET),)),), keysets=(KeysetSeed(id="B2C_1A_X"),)),)
+    )
+    names = ("emulator-ca.pem", "rotator.yaml", "contoso.onmicrosoft.com-client-secret")
+    for name in names:
+        (folder / name).symlink_to(precious)
+    with Emulator(seed, directory=folder) as emulator:
+        write_configuration(emulator, folder)
+    assert precious.read_text() == "precious"
+    assert [(folder / name).is_symlink() for name in names] == [False] * 3
+    assert stat.S_IMODE((folder / names[2]).stat().st_mode) == 0o600
+
+
+def test_directory_that_is_a_symbolic_link(tmp_path):
+    """The directory itself is not followed either."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(EmulatorError, match="is a symbolic link; name the directory itself"):
+        Emulator(directory=tmp_path / "link").start()
+    assert not (tmp_path / "emulator-ca.pem").exists()

@@ -155,8 +155,43 @@ def test_mistakes(bench, method, path, body, status):
 
 def test_not_json(bench):
     """A body that is no JSON is told, too."""
-    answer = bench.http.post("/_emulator/faults", content=b"{")
+    answer = bench.http.post("/_emulator/faults", content=b"{", headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
+def test_body_that_is_not_declared_as_json(bench, kind):
+    """A page in a browser can send such a body to any host: it does nothing."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = bench.http.post("/_emulator/faults", content=b'{"what": "reset"}', headers=headers)
+    assert (answer.status_code, "Content-Type: application/json" in answer.text) == (415, True)
+    assert bench.http.get("/_emulator/faults").json() == {"faults": []}
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert bench.http.post("/_emulator/faults", content=b'{"what": "reset"}', headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost", "https://localhost:1", ""])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("DELETE", "/faults"), ("POST", "/faults/1/release")])
+def test_foreign_origin(bench, origin, method, path):
+    """A page of another origin is refused, whatever it asks for."""
+    answer = bench.http.request(method, f"/_emulator{path}", headers={"Origin": origin})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "EmulatorControl")
+
+
+def test_own_origin(bench):
+    """A page of the emulator itself is not foreign."""
+    url = bench.http.get("/_emulator/").json()["url"]
+    assert bench.http.get("/_emulator/faults", headers={"Origin": url}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [{"offset": 1e308}, {"offset": -1e308}, {"offset": 1e12}, {"now": 10**300}, {"now": 10**12}, {"now": -1}]
+)
+def test_clock_that_would_leave_the_calendar(bench, body):
+    """An offset with which no instant can be written is refused, and the clock stays as it is."""
+    answer = bench.http.put("/_emulator/clock", json=body)
+    assert (answer.status_code, "would leave 1970 to 9998" in answer.text) == (400, True)
+    assert bench.http.get("/_emulator/clock").json() == {"now": NOW, "offset": 0}
 
 
 def test_one_form(start, tmp_path):

@@ -24,14 +24,14 @@ NAMES = ("--once", "--output", "json")
 
 
 def refused(bench: Bench, run: Finished) -> list[str]:
-    """The lines of a run that was refused for its configuration, each without the file and the value in it."""
+    """The lines of a run that was refused for its configuration, each without the file, its line, and the value."""
     assert run.code == 78
     assert run.out == ""
     assert not bench.emulator.requests, "the service was asked"
     lines = run.err.splitlines()
-    source = f"{bench.config}: "
-    assert all(line.startswith(source) for line in lines), run.err
-    return [re.sub("'[^']*' is not a duration", "is not a duration", line.removeprefix(source)) for line in lines]
+    source = re.compile(rf"{re.escape(str(bench.config))}:(\d+:)? ")
+    assert all(source.match(line) for line in lines), run.err
+    return [re.sub("'[^']*' is not a duration", "is not a duration", source.sub("", line, count=1)) for line in lines]
 
 
 def test_configuration_missing(bench: Bench) -> None:
@@ -199,8 +199,18 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, object]], None]:
             id="two credentials",
         ),
         pytest.param(
+            put("tenants", 0, "credential", "private_key_file", value="tls.key"),
+            ["tenants[0].credential: private_key_file needs certificate_file"],
+            id="a key without its certificate",
+        ),
+        pytest.param(
+            put("tenants", 0, "credential", "certificate_password_file", value="password"),
+            ["tenants[0].credential: certificate_password_file needs certificate_file"],
+            id="a passphrase of nothing",
+        ),
+        pytest.param(
             put("tenants", 0, "cloud", value="mars"),
-            ["tenants[0].cloud: input should be 'global', 'china', 'usgov' or 'usgov-dod'"],
+            ["tenants[0].cloud: must be global, china, usgov or usgov-dod"],
             id="unknown cloud",
         ),
         pytest.param(
@@ -220,9 +230,9 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, object]], None]:
             lambda content: content.update(settle=1, concurrency=0, log={"level": "loud"}, http={"port": 70000}),
             [
                 f"settle: is not a duration; {SPAN} (a bare number has no unit)",
-                "concurrency: input should be greater than or equal to 1",
-                "log.level: input should be 'debug', 'info', 'warning' or 'error'",
-                "http.port: input should be less than or equal to 65535",
+                "concurrency: must be at least 1",
+                "log.level: must be debug, info, warning or error",
+                "http.port: must be at most 65535",
             ],
             id="all at once",
         ),
@@ -304,7 +314,7 @@ def test_configuration_with_faults_of_every_kind(bench: Bench) -> None:
             id="bare number",
         ),
         pytest.param({"ROTATOR_HTTP__PORT": "many"}, "http.port: ", id="no number"),
-        pytest.param({"ROTATOR_TENANTS": "[{"}, "environment: ", id="broken JSON"),
+        pytest.param({"ROTATOR_TENANTS": "[{"}, "ROTATOR_TENANTS: is not valid JSON", id="broken JSON"),
     ],
 )
 def test_environment_that_makes_no_sense(bench: Bench, env: Mapping[str, str], complaint: str) -> None:
@@ -330,6 +340,35 @@ def test_ca_file_that_is_none(bench: Bench, name: str, reason: str) -> None:
     bench.write()
     (line,) = refused(bench, bench.run("--once"))
     assert line.startswith(f"ca_file: {bench.folder / name} cannot be read as a PEM bundle: {reason}")
+
+
+PROXY_PASSWORD = "Pr0xy-passw0rd-of-nobody"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("ALL_PROXY", f"socks4://user:{PROXY_PASSWORD}@proxy:1080", "the proxy's scheme is not supported"),
+        ("HTTPS_PROXY", f"ftp://user:{PROXY_PASSWORD}@proxy", "the proxy's scheme is not supported"),
+        ("https_proxy", f"http://user:{PROXY_PASSWORD}@proxy:port", "the proxy's host or port is not valid"),
+        ("HTTP_PROXY", f"http://user:{PROXY_PASSWORD}@[::1", "the proxy's host or port is not valid"),
+        ("NO_PROXY", "10.0.0.0/33", "10.0.0.0/... is not a network"),
+    ],
+)
+def test_proxy_that_cannot_be_used(bench: Bench, name: str, value: str, complaint: str) -> None:
+    """A variable that names a proxy and is wrong is refused by its name, by a check too, and its value is not shown."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    for finished in (bench.check({name: value}), bench.run("--once", env={name: value})):
+        (line,) = refused(bench, finished)
+        assert line.startswith(f"{name}: {complaint}")
+        assert PROXY_PASSWORD not in finished.out + finished.err
+
+
+def test_ssl_cert_file_that_is_none(bench: Bench) -> None:
+    """The variable is named that is wrong, and not `ca_file`, which is right."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    (line,) = refused(bench, bench.run("--once", env={"SSL_CERT_FILE": "/nowhere.pem"}))
+    assert line.startswith("SSL_CERT_FILE: /nowhere.pem cannot be read as a PEM bundle: No such file or directory")
 
 
 def test_http_port_in_use(bench: Bench) -> None:
@@ -535,7 +574,10 @@ def test_hosts_that_cannot_be_reached(bench: Bench) -> None:
         (
             ("cannot reach localhost: ", "; check name, network and proxy"),
             ("cannot reach ::1: ", "; check name, network and proxy"),
-            ("the certificate of localhost is not trusted ", "; if that host is yours, name its CA in ca_file"),
+            (
+                "the certificate of localhost is not trusted ",
+                "; if that host is yours, see whether ca_file has the CA of that host",
+            ),
         ),
         strict=True,
     ):

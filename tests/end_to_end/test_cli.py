@@ -1,6 +1,7 @@
 """The command line: what is invalid, what is said, and what is not loaded for it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,12 +84,21 @@ def usage(run: Finished) -> str:
         pytest.param(
             ("--once", "--output", "xml"), "rotator: argument --output: invalid choice: 'xml'", id="unknown output"
         ),
-        pytest.param(("--config",), "rotator: argument --config: expected one argument", id="no file"),
+        pytest.param(("--tenant", "x"), "rotator: --tenant needs --once, --dry-run or status", id="part of a daemon"),
         pytest.param(
-            ("config",), "rotator config: the following arguments are required: check|schema", id="config what?"
+            ("status", "--watch", "--output", "json"),
+            "rotator: --watch does not go with --output json",
+            id="many documents",
         ),
         pytest.param(
-            ("config", "mend"), "rotator config: argument check|schema: invalid choice: 'mend'", id="unknown verb"
+            ("completion", "tcsh"), "rotator completion: argument bash|zsh|fish: invalid choice: 'tcsh'", id="shell"
+        ),
+        pytest.param(("--config",), "rotator: argument --config: expected one argument", id="no file"),
+        pytest.param(
+            ("config",), "rotator config: the following arguments are required: check|schema|init", id="config what?"
+        ),
+        pytest.param(
+            ("config", "mend"), "rotator config: argument check|schema|init: invalid choice: 'mend'", id="unknown verb"
         ),
         pytest.param(
             ("emulator", "--port", "70000"),
@@ -157,16 +167,64 @@ def test_cli_configuration_by_default(tmp_path: Path, bench: Bench) -> None:
         cwd=tmp_path,
         env=bench.environment({"ROTATOR_CONFIG": ""}),
     )
-    assert (run.returncode, run.stderr) == (78, "config/rotator.yaml: tenants: is missing\n")
+    assert (run.returncode, run.stderr) == (78, "config/rotator.yaml:1: tenants: is missing\n")
 
 
-def test_cli_config_check_asks_nobody(bench: Bench) -> None:
-    """A check reads the file, and neither a secret nor the service."""
+def test_cli_config_check_reads_the_files_and_asks_nobody(bench: Bench) -> None:
+    """A check reads the file and those that it names, and asks no service; what is missing is a warning, or a fault."""
     bench.begin(Tenant(keysets=(fresh(), due())), Tenant(name="two", keysets=(fresh(),)))
-    bench.secret_file.unlink()
     run = bench.run("config", "check")
     assert (0, "", f"{bench.config}: nothing is wrong; 2 tenants, 3 keysets\n") == (run.code, run.err, run.out)
+    bench.secret_file.unlink()
+    run = bench.run("config", "check")
+    assert (0, f"{bench.config}: valid, 2 warnings; 2 tenants, 3 keysets\n") == (run.code, run.out)
+    first, _ = run.err.splitlines()
+    number = first.removeprefix(f"{bench.config}:").partition(":")[0]
+    assert "client_secret_file" in bench.config.read_text().splitlines()[int(number) - 1]
+    assert first.endswith("No such file or directory (warning)")
+    assert bench.run("config", "check", "--strict").code == 78
     assert not bench.emulator.requests
+
+
+def test_cli_config_init_is_a_valid_configuration(bench: Bench) -> None:
+    """What it prints is short, and lacks nothing but what only its reader knows."""
+    run = bench.run("config", "init", env={"ROTATOR_CONFIG": "/nowhere"})
+    assert (run.code, run.err) == (0, "")
+    assert len(run.out.splitlines()) < 30
+    bench.config.write_text(run.out)
+    checked = bench.run("config", "check")
+    assert (checked.code, "2 keysets" in checked.out) == (0, True)
+    assert [line.partition("credential.")[2].partition(":")[0] for line in checked.err.splitlines()] == [
+        "client_id",
+        "client_secret_file",
+    ]
+
+
+def test_cli_help_of_a_command(bench: Bench) -> None:
+    """`help` prints what `--help` does, of rotator and of each command; `version` what `--version` does."""
+    for words in ((), ("status",), ("config", "check")):
+        assert bench.run("help", *words).out == bench.run(*words, "--help").out
+    assert bench.run("version").out == bench.run("--version").out
+    assert usage(bench.run("help", "nonsense")).startswith("rotator: argument COMMAND: invalid choice: 'nonsense'")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_cli_completion(bench: Bench, shell: str) -> None:
+    """The script names commands, options and their values; the shell takes it, where there is one."""
+    run = bench.run("completion", shell)
+    assert (run.code, run.err) == (0, "")
+    words = ("status", "detailed-exitcode", "tenant", "table", "json", "emulator", "seed")
+    assert [word for word in words if word not in run.out] == []
+    if program := shutil.which(shell):
+        subprocess.run([program, "-n"], input=run.out, text=True, check=True, timeout=20)
+
+
+def test_cli_completion_completes(bench: Bench) -> None:
+    """In bash, `rotator sta` becomes `rotator status`."""
+    script = bench.run("completion", "bash").out
+    asked = 'COMP_WORDS=(rotator sta); COMP_CWORD=1; _shtab_rotator; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "status\n"
 
 
 def test_cli_config_schema(bench: Bench) -> None:

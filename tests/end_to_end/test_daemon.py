@@ -189,10 +189,37 @@ def test_daemon_status_page(bench: Bench) -> None:
     bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_X", keys=(key,)),)))
     page = ready(bench.start()).get("/")
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert "contoso/B2C_1A_X" in page.text
+    assert "contoso/<wbr>B2C_<wbr>1A_<wbr>X" in page.text
     assert "<script" not in page.text
     assert "&lt;script&gt;" in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_daemon_status_page_of_a_filter(bench: Bench) -> None:
+    """What stands behind the question mark says which keysets are shown; whatever stands there, it is a page."""
+    bench.begin(Tenant(keysets=(fresh("B2C_1A_One"), fresh("B2C_1A_Two"))))
+    daemon = ready(bench.start())
+    assert "contoso/<wbr>B2C_<wbr>1A_<wbr>One" in daemon.get("/?q=one").text
+    assert "contoso/<wbr>B2C_<wbr>1A_<wbr>Two" not in daemon.get("/?q=one").text
+    page = daemon.get("/?q=%22%3E%3Cscript%3E&page=-1&state=%ff")
+    assert (page.status, "<script" in page.text) == (200, False)
+
+
+def test_daemon_status_page_shows_what_it_knows_of_itself(bench: Bench) -> None:
+    """Where it runs, its configuration, and what was wrong with the one that it refused."""
+    http = {"host": "127.0.0.1", "port": 0, "runbook_url": "https://wiki.example.com/r"}
+    bench.begin(Tenant(keysets=(fresh(),)), http=http)
+    daemon = ready(bench.start())
+    page = daemon.get("/").text
+    assert f"<dt>host</dt><dd>{socket.gethostname().replace('-', '-<wbr>')}</dd>" in page
+    assert "rotator.yaml</dd>" in page
+    bench.config.write_text("tenants: []\n", encoding="utf-8")
+    for count in (1, 2):  # once the second one is logged, the first one is on the page
+        daemon.signal(signal.SIGHUP)
+        daemon.log("config.rejected", count=count)
+    page = daemon.get("/").text
+    assert "configuration refused</span>: The changed configuration is refused since <time>" in page
+    assert 'href="https://wiki.example.com/r#b2crotatorconfigrefused"' in page
 
 
 def test_daemon_status_page_of_an_election_turned_off_by_hand(bench: Bench) -> None:

@@ -201,7 +201,7 @@ def test_dry_run_key_to_come_that_is_no_cover(bench: Bench) -> None:
         [{"kid": "late", "note": "behind_gap"}],
     ]
     assert [row["outcome"] for row in rows] == ["planned", "planned"]
-    table = bench.run("--dry-run").out
+    table = bench.run("--dry-run", env={"COLUMNS": "200"}).out
     assert "upcoming key disabled: is disabled" in table
     assert "upcoming key late: becomes active only after the cover has ended" in table
 
@@ -325,20 +325,31 @@ def test_dry_run_table(bench: Bench) -> None:
     activation = (planned.nbf or 0) + 90 * DAY
     nbf, exp = instant(activation), instant(activation + 90 * DAY + OVERLAP)
     missing = "the tenant has no keyset B2C_1A_Missing; check its id, tenant_id and cloud"
-    assert bench.run("--dry-run").out == (
+    assert bench.run("--dry-run", env={"COLUMNS": "120"}).out == (
         "contoso\n"
-        "  KEYSET          OUTCOME  REASON       COVERED UNTIL  TAKES OVER\n"
-        "  B2C_1A_Held     held     not_due      in 81d1h       in 80d\n"
-        "  B2C_1A_Planned  planned  renewal_due  in 11d1h       in 10d\n"
+        "  KEYSET          OUTCOME  REASON       COVERED UNTIL  NEXT TAKES OVER  NEXT DUE\n"
+        "  B2C_1A_Held     held     not_due      in 81d1h       -                in 64d\n"
+        "  B2C_1A_Planned  planned  renewal_due  in 11d1h       -                5d23h ago\n"
         "\n"
         "fabrikam\n"
-        "  KEYSET          OUTCOME  REASON       COVERED UNTIL  TAKES OVER\n"
-        "  B2C_1A_Missing  failed   not_found    -              -\n"
+        "  KEYSET          OUTCOME  REASON       COVERED UNTIL  NEXT TAKES OVER  NEXT DUE\n"
+        "  B2C_1A_Missing  failed   not_found    -              -                -\n"
         "\n"
         f"contoso/B2C_1A_Planned: to be generated: RSA sig key, active from {nbf}, expires {exp}\n"
         f"fabrikam/B2C_1A_Missing: {missing}\n"
-        "3 keysets: 1 failed, 1 planned, 1 held\n"
+        "3 keysets: 1 failed, 1 due, 1 fine\n"
     )
+
+
+def test_dry_run_log_beside_a_table_is_readable(bench: Bench) -> None:
+    """Beside a table stderr has readable lines, without what the table says; JSON where it is wanted."""
+    bench.begin(Tenant(keysets=(due(), MISSING)), log={"level": "debug"})
+    lines = bench.run("--dry-run").err.splitlines()
+    assert any("request.finished" in line for line in lines)
+    assert not any(line.startswith("{") or "keyset." in line or "\x1b" in line for line in lines)
+    bench.content["log"] = {"format": "json"}
+    bench.write()
+    assert [line["event"] for line in bench.run("--dry-run").logs] == ["keyset.planned", "keyset.failed"]
 
 
 def test_dry_run_forbidden_names_the_permission_to_read(bench: Bench) -> None:

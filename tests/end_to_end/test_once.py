@@ -214,7 +214,7 @@ def test_once_exit_code_failure_goes_first(bench: Bench) -> None:
 def test_once_table(bench: Bench) -> None:
     """The table names the key that was generated, with its kid."""
     bench.begin(Tenant(keysets=(due(),)))
-    out = bench.run("--once").out
+    out = bench.run("--once", env={"COLUMNS": "200"}).out
     kid, nbf, exp = only_new_key(bench, "B2C_1A_Due")
     assert "  B2C_1A_Due  rotated  renewal_due  " in out
     assert f"generated: RSA sig key, active from {instant(nbf)}, expires {instant(exp)}, kid {kid}\n" in out
@@ -461,3 +461,18 @@ def test_once_pending_successor_that_is_no_cover(bench: Bench) -> None:
     assert (run.row["outcome"], run.row["reason"]) == ("held", "runaway_guard")
     assert run.row["notes"] == [{"kid": "pending", "note": "overlap_too_short"}]
     assert not bench.asked(GENERATE)
+
+
+def test_once_with_one_directory_under_two_names(bench: Bench) -> None:
+    """The GUID and a domain of one directory are one: it gets no key until one entry is removed."""
+    bench.begin(Tenant(keysets=(due(),)), Tenant(name="fabrikam", keysets=(due(),)))
+    (contoso, _) = bench.content["tenants"]
+    bench.content["tenants"].append({**contoso, "name": "again", "tenant_id": bench.emulator.tenants[0].id})
+    bench.write()
+    run = bench.run("--once", "--output", "json")
+    rows = {row["tenant"]: row for row in run.rows}
+    assert (run.code, rows["fabrikam"]["outcome"]) == (1, "rotated")
+    for name, other in (("contoso", "again"), ("again", "contoso")):
+        assert rows[name]["error"]["kind"] == "conflict"
+        assert f"tenant {other} is the same directory" in rows[name]["error"]["message"]
+    assert [seen.tenant for seen in bench.asked(GENERATE)] == ["fabrikam.onmicrosoft.com"]

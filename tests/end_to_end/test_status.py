@@ -36,11 +36,11 @@ def test_status_shows_every_key_with_its_state(bench: Bench) -> None:
     ]
     assert "contoso/B2C_1A_All  RSA sig, rotate" in out
     assert f"covered until  {instant(begin + 170 * DAY)}" in out
-    assert out.endswith("1 keyset: 1 held\n")
+    assert out.endswith("1 keyset: 1 fine\n")
 
 
-def test_status_json_is_the_same_document(bench: Bench) -> None:
-    """The rows are those of a dry run, whether the option stands before or after the command."""
+def test_status_json_is_the_same_document_with_keys(bench: Bench) -> None:
+    """The rows are those of a dry run, with the keys of each keyset; it is none, as long as none is configured."""
     bench.begin(Tenant(keysets=(fresh(), due(), Keyset(id="B2C_1A_Missing", is_there=False))))
     runs = [
         bench.run(*arguments)
@@ -51,8 +51,73 @@ def test_status_json_is_the_same_document(bench: Bench) -> None:
         )
     ]
     assert [run.code for run in runs] == [1, 1, 1]
-    assert runs[0].rows == runs[1].rows == runs[2].rows
-    assert {name: runs[1].document[name] for name in ("schema", "dry_run")} == {"schema": 1, "dry_run": True}
+    assert runs[1].rows == runs[2].rows
+    assert runs[0].rows == [{name: row[name] for name in row if name != "keys"} for row in runs[1].rows]
+    assert [row["keys"] is None for row in runs[1].rows] == [False, False, True]
+    assert {name: runs[1].document[name] for name in ("schema", "dry_run")} == {"schema": 1, "dry_run": False}
+
+
+def test_status_json_has_every_key(bench: Bench) -> None:
+    """A key has its kid, what it is, its dates as instants, and what is to be noted of it."""
+    begin = int(time.time())
+    keys = (
+        KeySeed(kid="net"),
+        KeySeed(nbf=begin - 10 * DAY, exp=begin + 81 * DAY, kid="now"),
+        KeySeed(nbf=begin + 70 * DAY, exp=begin + 170 * DAY, kid="off", status=Status.DISABLED),
+    )
+    bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_All", keys=keys),)), dry_run=True)
+    run = bench.run("status", "--output", "json")
+    assert run.document["dry_run"] is True
+    same = {"use": "sig", "kty": "RSA", "certificate": False, "published": None}
+    dates = {seed.kid: {"nbf": instant(seed.nbf), "exp": instant(seed.exp)} for seed in keys if seed.nbf and seed.exp}
+    assert run.row["keys"] == [
+        {"kid": "net", "state": "undated", "nbf": None, "exp": None, "enabled": True, "notes": [], **same},
+        {"kid": "now", "state": "active", **dates["now"], "enabled": True, "notes": [], **same},
+        {"kid": "off", "state": "disabled", **dates["off"], "enabled": False, "notes": ["disabled"], **same},
+    ]
+
+
+def test_status_of_a_selection(bench: Bench) -> None:
+    """Only what is selected is asked for and printed; a name that is not configured is invalid use."""
+    bench.begin(Tenant(keysets=(fresh(), due())), Tenant(name="fabrikam", keysets=(fresh(),)))
+    run = bench.run("status", "--output", "json", "--tenant", "fabrikam")
+    assert [(row["tenant"], row["keyset"]) for row in run.rows] == [("fabrikam", "B2C_1A_Fresh")]
+    assert {seen.tenant for seen in bench.asked(Operation.LIST_KEYSETS)} == {"fabrikam.onmicrosoft.com"}
+    run = bench.run("--dry-run", "--output", "json", "--keyset", "b2c_1a_fresh")
+    assert [(row["tenant"], row["keyset"]) for row in run.rows] == [
+        ("contoso", "B2C_1A_Fresh"),
+        ("fabrikam", "B2C_1A_Fresh"),
+    ]
+    run = bench.run("--dry-run", "--tenant", "contoso", "--keyset", "B2C_1A_Due", "--keyset", "B2C_1A_Fresh")
+    assert run.out.endswith("2 keysets: 1 due, 1 fine\n")
+    run = bench.run("status", "--tenant", "contosso")
+    complaint = "rotator: --tenant: 'contosso' is not in the configuration, which has contoso, fabrikam\n"
+    assert (run.code, run.out, run.err) == (64, "", complaint)
+    run = bench.run("--once", "--tenant", "fabrikam", "--keyset", "B2C_1A_Due")
+    assert (run.code, run.out) == (64, "")
+
+
+def test_status_in_brief_and_of_problems(bench: Bench) -> None:
+    """A line for each keyset; only the keysets that need somebody; the totals count all of them."""
+    bench.begin(Tenant(keysets=(fresh(), due(), lapsed(), Keyset(id="B2C_1A_Missing", is_there=False))))
+    out = bench.run("status", "--brief").out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  B2C")] == [
+        "B2C_1A_Fresh",
+        "B2C_1A_Due",
+        "B2C_1A_Lapsed",
+        "B2C_1A_Missing",
+    ]
+    assert out.endswith("4 keysets: 1 urgent, 1 failed, 1 due, 1 fine\n")
+    out = bench.run("status", "--brief", "--problems").out
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  B2C")] == [
+        "B2C_1A_Lapsed",
+        "B2C_1A_Missing",
+    ]
+    assert out.endswith("4 keysets: 1 urgent, 1 failed, 1 due, 1 fine\n")
+    out = bench.run("status", "--problems").out
+    assert "B2C_1A_Fresh" not in out
+    rows = bench.run("status", "--problems", "--output", "json").rows
+    assert [row["keyset"] for row in rows] == ["B2C_1A_Lapsed", "B2C_1A_Missing"]
 
 
 @pytest.mark.parametrize(

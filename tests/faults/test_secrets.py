@@ -85,7 +85,7 @@ LAYERS = {
     "tokens": "rotator.edges.tokens:Tokens.get",
     "http": "rotator.edges.http:Http.send",
     "graph": "rotator.edges.graph:GraphKeysets._send",
-    "page": "rotator.edges.graph:parse_page",
+    "page": "rotator.edges.listing:parse_page",
     "keyset": "rotator.edges.graph:parse_keyset",
     "decide": "rotator.core.look:decide",
     "generate": "rotator.edges.graph:GraphKeysets.generate",

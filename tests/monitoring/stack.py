@@ -292,18 +292,20 @@ def wait_for(found: Callable[[], T], complaint: Callable[[], str]) -> T:
 
 
 def panels(dashboard: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The panels of a dashboard that show something."""
-    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    """The panels of a dashboard that show something, those in collapsed rows as well."""
+    every = [each for panel in dashboard["panels"] for each in (panel, *panel.get("panels", []))]
+    return [panel for panel in every if panel["type"] != "row"]
 
 
 def expressions(dashboard: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each query of a dashboard with the title of its panel, every variable replaced as Grafana would."""
-    for panel in panels(dashboard):
-        for target in panel["targets"]:
-            text = target["expr"].replace("$__rate_interval", "5m")
-            text = re.sub(r"\$(cluster|tenant|keyset)\b", ".*", text)
-            assert "$" not in text, f"{panel['title']}: a variable that nobody knows in {text}"
-            yield panel["title"], text
+    """Each query of a dashboard with the title of its panel or annotation, every variable replaced as Grafana would."""
+    queries = [(panel["title"], target["expr"]) for panel in panels(dashboard) for target in panel["targets"]]
+    queries += [(annotation["name"], annotation["expr"]) for annotation in dashboard["annotations"]["list"]]
+    for title, query in queries:
+        text = query.replace("$__rate_interval", "5m").replace("$__range", "24h")
+        text = re.sub(r"\$(cluster|job|tenant|keyset)\b", ".*", text)
+        assert "$" not in text, f"{title}: a variable that nobody knows in {text}"
+        yield title, text
 
 
 def metric_names(texts: Iterable[str]) -> set[str]:

@@ -3,10 +3,22 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from end_to_end.harness import Bench, Keyset, Tenant, due, fresh
-from monitoring.stack import DASHBOARD, RULES, Alertmanager, Prometheus, Receiver, expressions, hurried, page, promtool
+from monitoring.stack import (
+    DASHBOARD,
+    RULES,
+    Alertmanager,
+    Prometheus,
+    Receiver,
+    expressions,
+    hurried,
+    page,
+    panels,
+    promtool,
+)
 
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
@@ -112,6 +124,30 @@ def test_prometheus_reads_what_is_exposed(tmp_path: Path, bench: Bench) -> None:
         assert {"client_request_id"} == {
             label for found in exemplars for each in found["exemplars"] for label in each["labels"]
         }
+
+
+def test_dashboard_has_no_empty_panel_where_all_is_fine(tmp_path: Path, bench: Bench) -> None:
+    """Each panel shows something, although nothing has failed and no key was generated, or says why it does not."""
+    bench.begin(Tenant(keysets=(fresh(),)), check_interval="1s")
+    daemon = bench.start()
+    daemon.log("sweep.finished", count=2)
+    dashboard = json.loads(DASHBOARD.read_text())
+    explained = {panel["title"] for panel in panels(dashboard) if len(_no_value(panel)) > len("-")}
+    assert explained == {
+        "Alerts that fire",
+        "Keys to come that will not take over as expected",
+        "Credential expires in",
+    }
+    with Prometheus(tmp_path / "prometheus", {"rotator": daemon.port}) as prometheus:
+        prometheus.until("count_over_time(b2c_rotator_build_info[1m]) > 3")
+        shown = {title for title, text in expressions(dashboard) if prometheus.query(text)}
+    assert {panel["title"] for panel in panels(dashboard)} - explained - shown == set()
+    assert "Rotations" not in shown, "an annotation without a rotation"
+
+
+def _no_value(panel: dict[str, Any]) -> str:
+    """What a panel shows in the place of a value that is missing."""
+    return str(panel["fieldConfig"]["defaults"].get("noValue", ""))
 
 
 def _fails(prometheus: Prometheus, text: str) -> bool:

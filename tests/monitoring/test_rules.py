@@ -194,8 +194,8 @@ def test_dashboard_keeps_clusters_apart() -> None:
     for panel in panels(DASHBOARD_CONTENT):
         for target in panel["targets"]:
             text = target["expr"]
-            names = re.findall(r"\b(?:b2c_rotator|process)_\w+", text)
-            assert len(names) == text.count('{cluster=~"$cluster"'), text
+            names = re.findall(r"\b(?:b2c_rotator_\w+|process_\w+|ALERTS\b)", text)
+            assert len(names) == text.count('{cluster=~"$cluster",job=~"$job'), text
             assert set(re.findall(r"\b(?:by|on) \((\w+)", text)) <= {"cluster"}, text
             total = re.match(r"(?:min|count)\(", text)
             bare = re.findall(r"\b(?:sum|min|max|count) ?\(", text[total.end() if total else 0 :])
@@ -212,8 +212,11 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     with Bench(tmp_path_factory.mktemp("daemon")) as bench:
         secret = {"client_secret_file": str(bench.secret_file), "client_secret_expires": "2099-01-01"}
         noted = Keyset(id="B2C_1A_Noted", keys=(key(age=10), key(age=-20, status=Status.DISABLED)))
-        tenant = Tenant(keysets=(fresh(), due(), noted), credential=secret)
-        emulator = bench.begin(tenant, check_interval="1h", settle="1h")
+        missing = Keyset(id="B2C_1A_Missing", is_there=False)  # a failure
+        tenant = Tenant(keysets=(fresh(), due(), noted, missing), credential=secret)
+        defaults = {"calendar": "always", "hold": {"until": "2099-01-01"}}
+        calendars = {"always": {"time_zone": "Europe/Berlin"}}
+        emulator = bench.begin(tenant, check_interval="1h", settle="1h", calendars=calendars, defaults=defaults)
         emulator.inject(Fault(what=Kind.STATUS, status=503, where=Operation.LIST_KEYSETS, times=1))
         daemon = bench.start()
         daemon.log("sweep.finished")
@@ -274,9 +277,9 @@ def test_selectors_ask_for_labels_that_exist(exposed: dict[str, set[str]]) -> No
     assert found
     for metric, matchers in found:
         for label, value in re.findall(r'(\w+)=~?"([^"]*)"', matchers):
-            # `cluster` is none of the program's: a label of the target, or of the store.
-            assert metric not in exposed or label in exposed[metric] | {"cluster"}, (metric, label)
-            assert value == ".*" or value in VALUES[label], (metric, label, value)
+            # `cluster` and `job` are labels of the target, or of the store.
+            assert metric not in exposed or label in exposed[metric] | {"cluster", "job"}, (metric, label)
+            assert value in {".*", ".*|", "B2C.+"} or value in VALUES[label], (metric, label, value)
 
 
 # --- the dashboard
@@ -289,8 +292,8 @@ def test_dashboard_can_be_imported() -> None:
     assert DASHBOARD_CONTENT["editable"] is True
     assert DASHBOARD_CONTENT["schemaVersion"] >= 36
     variables = {variable["name"]: variable for variable in DASHBOARD_CONTENT["templating"]["list"]}
-    assert list(variables) == ["datasource", "cluster", "tenant", "keyset"]
-    wanted = 'label_values(b2c_rotator_keyset_info{cluster=~"$cluster",tenant=~"$tenant"}, keyset)'
+    assert list(variables) == ["datasource", "cluster", "job", "tenant", "keyset"]
+    wanted = 'label_values(b2c_rotator_keyset_info{cluster=~"$cluster",job=~"$job",tenant=~"$tenant"}, keyset)'
     assert variables["keyset"]["definition"] == variables["keyset"]["query"]["query"] == wanted
 
 
@@ -307,17 +310,85 @@ def test_dashboard_panels_explain_themselves() -> None:
 
 
 def test_dashboard_panels_do_not_overlap() -> None:
-    """No two panels share an id or a place on the grid."""
-    every = DASHBOARD_CONTENT["panels"]
+    """No two panels share an id; none share a place within the open part, or within a collapsed row."""
+    opened = DASHBOARD_CONTENT["panels"]
+    groups = [opened, *(row["panels"] for row in opened if row.get("panels"))]
+    every = [panel for group in groups for panel in group]
     assert len({panel["id"] for panel in every}) == len(every)
-    places = [
-        (x, y)
-        for panel in every
-        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
-        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    for group in groups:
+        places = [
+            (x, y)
+            for panel in group
+            for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+            for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+        ]
+        assert len(set(places)) == len(places)
+        assert {x for x, _ in places} == set(range(24))
+
+
+def test_dashboard_answers_the_first_questions_first() -> None:
+    """Cover left, least first, and the alerts that fire come first; at most 12 panels are open."""
+    first, second, *_ = [panel for panel in DASHBOARD_CONTENT["panels"] if panel["type"] != "row"]
+    assert [each["type"] for each in (first, second)] == ["table", "table"]
+    assert first["gridPos"]["y"] == second["gridPos"]["y"] == 1
+    assert first["transformations"][-1] == {
+        "id": "sortBy",
+        "options": {"fields": {}, "sort": [{"field": "Cover left", "desc": False}]},
+    }
+    assert [target["expr"].split("{")[0] for target in second["targets"]] == ["ALERTS"]
+    rows = [panel for panel in DASHBOARD_CONTENT["panels"] if panel["type"] == "row"]
+    assert len(DASHBOARD_CONTENT["panels"]) - len(rows) <= 12
+    assert [bool(row["panels"]) for row in rows] == [row["collapsed"] for row in rows]
+    assert sum(row["collapsed"] for row in rows) == len(rows) - 2
+
+
+def test_dashboard_links_to_runbook_and_page() -> None:
+    """The dashboard and both tables of its first row lead to the runbook, as the alerts do, and to the status page."""
+    runbook = next(iter(ALERTS.values()))["annotations"]["runbook_url"].partition("#")[0]
+    tables = [panel for panel in panels(DASHBOARD_CONTENT) if "links" in panel["fieldConfig"]["defaults"]]
+    assert [panel["title"] for panel in tables] == ["Cover left, least first", "Alerts that fire"]
+    for links in (DASHBOARD_CONTENT["links"], *(panel["fieldConfig"]["defaults"]["links"] for panel in tables)):
+        assert {link["title"]: link["url"] for link in links} == {
+            "Runbook": runbook,
+            "Status page": "https://rotator.example.com/",
+        }
+
+
+def test_dashboard_looks_at_rotations_over_90_days() -> None:
+    """Rotations are rare: their panel shows 90 days by the day, and an annotation marks each where it happened."""
+    (panel,) = [each for each in panels(DASHBOARD_CONTENT) if "rotations_total" in str(each["targets"])]
+    assert (panel["timeFrom"], panel["interval"]) == ("90d", "1d")
+    assert all("[1d]" in target["expr"] for target in panel["targets"])
+    (annotation,) = DASHBOARD_CONTENT["annotations"]["list"]
+    assert annotation["enable"] is True
+    assert "changes(b2c_rotator_rotations_total{" in annotation["expr"]
+    assert 'outcome="rotated"' in annotation["expr"]
+
+
+@pytest.mark.usefixtures("programs")
+def test_annotation_marks_rotations_and_no_restart(tmp_path: Path) -> None:
+    """A counter that rises is marked; a process that was started again, whose counter is at 0, is not."""
+    (annotation,) = [text for title, text in expressions(DASHBOARD_CONTENT) if title == "Rotations"]
+    name = 'b2c_rotator_rotations_total{tenant="contoso",keyset="B2C_1A_Turned",outcome="rotated"}'
+    marks = [("9m", 0), ("10m", 1), ("14m", 1), ("20m", 0), ("31m", 0)]
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": name, "values": "0x9 1x19 0x10"}],
+            "promql_expr_test": [
+                {
+                    "expr": annotation,
+                    "eval_time": moment,
+                    "exp_samples": [{"labels": '{tenant="contoso",keyset="B2C_1A_Turned"}', "value": mark}] * mark,
+                }
+                for moment, mark in marks
+            ],
+        }
     ]
-    assert len(set(places)) == len(places)
-    assert {x for x, _ in places} == set(range(24))
+    file = tmp_path / "tests.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [], "tests": tests}), encoding="utf-8")
+    tested = promtool("test", "rules", file)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 @pytest.mark.usefixtures("programs")
@@ -397,6 +468,23 @@ def test_runbook_asks_the_cluster_for_what_was_named_first() -> None:
         assert re.search(r'"\$(NAME|SELECTOR|POD)"', line), line
         assert "kubectl logs -l" not in line or "--tail" in line, line
     assert not re.findall(r"(?:deploy|lease|pod)[/ ]rotator", RUNBOOK_TEXT)
+
+
+def test_runbook_has_each_command_without_kubernetes() -> None:
+    """Each kind of call that looks at, restarts or stops the program has its row for systemd and docker."""
+    text = _sections()["Without Kubernetes"]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    known = {call for kubectl, systemd, docker, _ in rows if systemd and docker for call in _kubectl(kubectl)}
+    used = _kubectl("\n".join(body for title, body in _sections().items() if title.startswith("B2C")))
+    others = {"kubectl get", "kubectl set", "kubectl rollout status"}  # of the cluster's own objects
+    assert {"kubectl logs", "kubectl rollout restart", "kubectl scale"} <= used
+    assert used - others <= known
+    assert "journalctl --unit rotator" in text
+
+
+def _kubectl(text: str) -> set[str]:
+    """The kinds of calls of kubectl in a text."""
+    return set(re.findall(r"kubectl (?:rollout )?[a-z]+", text))
 
 
 def test_runbook_events_are_those_of_the_program() -> None:

@@ -1,6 +1,7 @@
 """What the pages say of the process beside its keysets."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from core.builders import POLICY, T0, tenant_id
@@ -12,9 +13,10 @@ from rotator.core.outcome import Failed, Observation
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.settings import Settings
-from rotator.edges.web import Page
+from rotator.edges.web import Page, Request
 from rotator.service.health import LookProgress
 from rotator.service.pages import CHART_CONFIG, MAX_SILENCE, Pages, Shown, election_variables
+from rotator.service.process_store import ProcessStore
 from rotator.shell.status_store import StatusStore
 
 OFF = {"ROTATOR_LEADER_ELECTION__ENABLED": "false"}
@@ -52,6 +54,7 @@ class Rig:
         self.pages = Pages(
             lambda: self.shown,
             store=store,
+            process=ProcessStore(lambda: T0, Path("rotator.yaml")),
             metrics=Metrics(Registry(), store, lambda: T0),
             now=lambda: T0,
             seconds_since_heartbeat=lambda: self.silence,
@@ -61,7 +64,7 @@ class Rig:
         )
 
     def get(self, path: str) -> Page:
-        return self.pages.routes()[path]("")
+        return self.pages.routes()[path](Request())
 
 
 CONFIGURATION = {

@@ -112,6 +112,18 @@ def test_store_keeps_the_last_observation_through_failures() -> None:
     assert (status.observation, status.outcome, status.failures) == (observation(policy()), failed(policy()), 3)
 
 
+def test_store_knows_since_when_a_keyset_fails() -> None:
+    """The first failure in a row counts, until a look succeeds."""
+    known = store(tenant(policy()))
+    first, later = failed(policy()), failed(policy())
+    later = replace(later, observation=replace(later.observation, now=first.observation.now + timedelta(hours=1)))
+    told = []
+    for outcome, failures in ((held(policy()), 0), (first, 1), (later, 2), (held(policy()), 0), (later, 1)):
+        known.on_event(looked(outcome, failures=failures))
+        told += [status.failing_since for status in known.statuses().values()]
+    assert told == [None, first.observation.now, first.observation.now, None, later.observation.now]
+
+
 def test_configure_keeps_what_stays_and_forgets_the_rest() -> None:
     """A keyset that stays configured is known as before, under its new policy; one that left is not known."""
     known = store(tenant(policy("B2C_1A_X"), policy("B2C_1A_Y")))

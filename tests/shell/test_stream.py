@@ -1,7 +1,7 @@
 from rotator.core.events import Event, JobFailed, TokenRequested
 from rotator.shell.stream import Stream
 
-EVENT = TokenRequested(is_granted=True)
+EVENT = TokenRequested(tenant="contoso", is_granted=True)
 BUG = ZeroDivisionError("a bug in a consumer")
 
 

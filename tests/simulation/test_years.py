@@ -53,8 +53,9 @@ def _raise(error: BaseException) -> None:
 class Service:
     """A tenant, the process that rotates its keysets, and the years that go by."""
 
-    def __init__(self, *policies: RotationPolicy, keysets: tuple[Keyset, ...] = ()) -> None:
+    def __init__(self, *policies: RotationPolicy, keysets: tuple[Keyset, ...] = (), timing: Timing = TIMING) -> None:
         self.policies = policies
+        self.timing = timing
         self.clock = SimulatedClock(T0)
         begun = tuple(Keyset(id=rules.keyset_id, keys=(first_of(rules),)) for rules in policies)
         self.tenant = SimulatedTenant(self.clock, keysets or begun)
@@ -93,7 +94,7 @@ class Service:
 
         self.loop = Loop(
             [tenant],
-            TIMING,
+            self.timing,
             concurrency=1,
             clock=self.clock,
             scheduler=self.scheduler,
@@ -101,7 +102,7 @@ class Service:
             jitter=lambda: 0.5,
             pools=inline_pools,
         )
-        self.scheduler.every("sweep", STEP, self.loop.sweep)
+        self.scheduler.every("sweep", self.timing.check_interval, self.loop.sweep)
 
     def pass_by(self, span: timedelta) -> None:
         """Let time pass; a process that dies is started anew a minute later."""

@@ -18,6 +18,7 @@ from stateful.time import Killed, SimClock, SimQueue, World
 
 from rotator.core.events import Event, JobFailed, Looked
 from rotator.core.outcome import Outcome
+from rotator.edges.proxies import Proxies
 from rotator.edges.transport import ProxiedTransport
 from rotator.service.daemon import Daemon
 from rotator.service.inbox import ReloadAsked
@@ -48,7 +49,7 @@ class Process:
         self._transports: list[httpx.BaseTransport] = []
 
         def connect(context: ssl.SSLContext) -> httpx.BaseTransport:
-            transport = plug(ProxiedTransport(context, {}))  # no proxy of whoever runs the tests
+            transport = plug(ProxiedTransport(context, Proxies()))  # no proxy of whoever runs the tests
             self._transports.append(transport)
             return transport
 

@@ -10,7 +10,7 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
-from rotator.views.page import ProcessStatus
+from rotator.views.process import ProcessStatus
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -68,13 +68,13 @@ def entry(outcome: Outcome) -> KeysetStatus:
         outcome=outcome,
         effective_outcome=outcome,
         observation=observation,
-        failures=isinstance(outcome, Failed),
+        failures=int(isinstance(outcome, Failed)),
     )
 
 
-def refused(outcome: Outcome, message: str) -> Failed:
+def refused(outcome: Outcome, message: str, kind: FailureKind = FailureKind.FORBIDDEN) -> Failed:
     """A keyset that was seen as in *outcome*, and got no key."""
-    return Failed(observation=outcome.observation, failure=Failure(kind=FailureKind.FORBIDDEN, message=message))
+    return Failed(observation=outcome.observation, failure=Failure(kind=kind, message=message))
 
 
 def monthly(keyset_id: str) -> RotationPolicy:

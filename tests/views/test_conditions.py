@@ -3,15 +3,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
+from documents.pages import ROOT
 from views.cases import HOUR, NOW, entry, failed, key, looked_at, policy, refused
 
+from rotator.core.errors import FailureKind
 from rotator.core.keyset import Key
-from rotator.core.outcome import Held, Planned, Rotated
+from rotator.core.outcome import Held, Outcome, Planned, Rotated
 from rotator.core.policy import Mode
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.status import KeysetStatus
 from rotator.views.assessment import KeysetAssessment, assess
-from rotator.views.conditions import Level
 
 STALE = 2.5 * HOUR
 CERTIFICATE = replace(key("c", -300, 65), has_certificate=True)
@@ -44,53 +46,61 @@ def rotated() -> KeysetStatus:
 @pytest.mark.parametrize(
     ("found", "conditions"),
     [
-        pytest.param(entry(FINE), ["good fine"], id="fine"),
-        pytest.param(entry(DUE), ["due due"], id="due"),
-        pytest.param(rotated(), ["good rotated"], id="rotated"),
-        pytest.param(KeysetStatus(policy=policy()), ["due not seen yet"], id="before the first look"),
-        pytest.param(entry(failed("no")), ["bad failed"], id="never seen"),
-        pytest.param(entry(refused(FINE, "no")), ["bad failed"], id="failed"),
+        pytest.param(entry(FINE), ["fine fine"], id="fine"),
+        pytest.param(entry(DUE), ["information due"], id="due"),
+        pytest.param(rotated(), ["fine rotated"], id="rotated"),
+        pytest.param(KeysetStatus(policy=policy()), ["information not seen yet"], id="before the first look"),
+        pytest.param(entry(failed("no")), ["warning failed"], id="never seen"),
+        pytest.param(entry(refused(FINE, "no")), ["warning failed"], id="failed"),
         pytest.param(
             entry(refused(looked_at(key("a", -100, -9)), "no")),
-            ["bad no valid key", "bad failed"],
+            ["critical no valid key", "warning failed"],
             id="nobody can sign in, and it failed",
         ),
         pytest.param(
             entry(refused(looked_at(key("a", -90.5, 0.5)), "no")),
-            ["bad failed", "bad cover is ending", "bad overdue"],
+            ["critical cover is ending", "warning failed", "warning overdue"],
             id="late, and it failed",
         ),
-        pytest.param(seen(entry(FINE), STALE), ["good fine"], id="as old as it may be"),
-        pytest.param(seen(entry(FINE), 3 * HOUR), ["bad not seen for 3h"], id="older"),
-        pytest.param(held(Refusal.RUNAWAY_GUARD), ["bad guarded", "due due"], id="guarded"),
-        pytest.param(held(Refusal.NOT_LEADER), ["due waiting"], id="refused by the lease"),
-        pytest.param(entry(looked_at(key("a", -10, 81), of=OBSERVED)), ["good observed"], id="observed"),
-        pytest.param(entry(looked_at(key("a", -80, 11), of=OBSERVED)), ["due due"], id="observed, and due"),
-        pytest.param(entry(looked_at(key("n", None, None), of=OBSERVED)), ["good observed"], id="observed, undated"),
-        pytest.param(entry(looked_at(CERTIFICATE)), ["good fine"], id="a certificate"),
-        pytest.param(entry(looked_at(ENDING)), ["bad overdue"], id="a certificate that needs its next"),
-        pytest.param(entry(looked_at(key("a", -10, 81), of=ENC)), ["due use differs"], id="configured for another use"),
+        pytest.param(seen(entry(FINE), STALE), ["fine fine"], id="as old as it may be"),
+        pytest.param(seen(entry(FINE), 3 * HOUR), ["warning not seen for 3h"], id="older"),
+        pytest.param(held(Refusal.RUNAWAY_GUARD), ["warning guarded", "information due"], id="guarded"),
+        pytest.param(held(Refusal.NOT_LEADER), ["information waiting"], id="refused by the lease"),
+        pytest.param(entry(looked_at(key("a", -10, 81), of=OBSERVED)), ["fine observed"], id="observed"),
+        pytest.param(entry(looked_at(key("a", -80, 11), of=OBSERVED)), ["information due"], id="observed, and due"),
+        pytest.param(entry(looked_at(key("n", None, None), of=OBSERVED)), ["fine observed"], id="observed, undated"),
+        pytest.param(entry(looked_at(CERTIFICATE)), ["fine fine"], id="a certificate"),
+        pytest.param(entry(looked_at(ENDING)), ["warning overdue"], id="a certificate that needs its next"),
+        pytest.param(
+            entry(looked_at(key("a", -10, 81), of=ENC)), ["warning use differs"], id="configured for another use"
+        ),
         pytest.param(
             entry(looked_at(key("a", -80, 11), of=ENC)),
-            ["bad overdue", "due use differs"],
+            ["warning overdue", "warning use differs"],
             id="due, and configured for another use",
         ),
-        pytest.param(entry(looked_at(key("a", None, 700))), ["due due"], id="of unknown age"),
-        pytest.param(entry(looked_at(key("a", -80, 8.5))), ["due due"], id="half of the window is left"),
-        pytest.param(entry(looked_at(key("a", -80, 8.4))), ["due cover is low", "due due"], id="less than half"),
-        pytest.param(entry(looked_at(key("a", -80, 4.25))), ["due cover is low", "due due"], id="a quarter"),
-        pytest.param(entry(looked_at(key("a", -80, 4.2))), ["bad cover is ending", "due due"], id="less than that"),
+        pytest.param(entry(looked_at(key("a", None, 700))), ["information due"], id="of unknown age"),
+        pytest.param(entry(looked_at(key("a", -80, 8.5))), ["information due"], id="half of the window is left"),
+        pytest.param(
+            entry(looked_at(key("a", -80, 8.4))), ["warning cover is low", "information due"], id="less than half"
+        ),
+        pytest.param(
+            entry(looked_at(key("a", -80, 4.25))), ["warning cover is low", "information due"], id="a quarter"
+        ),
+        pytest.param(
+            entry(looked_at(key("a", -80, 4.2))), ["critical cover is ending", "information due"], id="less than that"
+        ),
         pytest.param(
             entry(looked_at(key("a", -10, 81), key("b", 70, 200, enabled=False))),
-            ["due successor disabled"],
+            ["warning successor disabled"],
             id="a key to come is disabled",
         ),
         pytest.param(
-            entry(looked_at(key("a", -70, 21), key("b", 22, 200), of=OBSERVED)), ["due gap"], id="a gap is to come"
+            entry(looked_at(key("a", -70, 21), key("b", 22, 200), of=OBSERVED)), ["warning gap"], id="a gap is to come"
         ),
         pytest.param(
             entry(looked_at(key("a", -70, 21), key("b", 20.5, 200), of=OBSERVED)),
-            ["due overlap too short"],
+            ["warning overlap too short"],
             id="an overlap is too short",
         ),
     ],
@@ -99,7 +109,36 @@ def test_assessment_has_the_most_serious_condition_first(found: KeysetStatus, co
     """All that is wrong is told, the most serious first, and nothing is good beside it."""
     assessment = assessed(found)
     assert [f"{each.level} {each.label}" for each in assessment.conditions] == conditions
-    assert all(each.runbook for each in assessment.conditions if each.level is Level.BAD)
+    assert all(each.runbook for each in assessment.conditions if each.level.is_trouble)
+
+
+SEVERITIES = {
+    found["alert"]: found["labels"]["severity"]
+    for group in yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yaml").read_text(encoding="utf-8"))["groups"]
+    for found in group["rules"]
+    if "alert" in found
+}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        failed("no"),
+        *(refused(FINE, "no", kind) for kind in FailureKind),
+        refused(looked_at(key("a", -90.5, 0.5)), "no"),
+        looked_at(key("a", -80, 8.4)),
+        looked_at(key("a", -100, -9)),
+        looked_at(ENDING),
+        looked_at(key("a", -80, 11), of=ENC),
+        looked_at(key("a", -10, 81), key("b", 70, 200, enabled=False)),
+        Held(observation=DUE.observation, reason=Refusal.RUNAWAY_GUARD),
+    ],
+)
+def test_level_is_the_severity_of_the_alert(found: Outcome) -> None:
+    """What wakes nobody up is not shown as if it should, and the other way round."""
+    conditions = [each for each in assessed(entry(found)).conditions if each.runbook]
+    assert conditions
+    assert [each.level for each in conditions] == [SEVERITIES[each.runbook] for each in conditions]
 
 
 @pytest.mark.parametrize(

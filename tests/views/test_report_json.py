@@ -17,6 +17,8 @@ def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
         "renewal_due",
         "publish_by",
         "activation",
+        "calendar",
+        "activation_pulled_by_seconds",
         "key",
         "notes",
     }

@@ -76,16 +76,16 @@ def test_status_draws_disabled_keys() -> None:
 
 
 def test_status_counts_troubles() -> None:
-    """The last line counts what is in trouble by its condition, and the rest by its outcome."""
-    text = status(OUTCOMES, NOW, None, colour=False)
-    assert text.splitlines()[-1] == "9 keysets: 3 no valid key, 1 cover is ending, 1 failed, 2 planned, 2 held"
+    """The last line counts each keyset once, the most urgent first."""
+    text = status(OUTCOMES, NOW, 500, colour=False)
+    assert text.splitlines()[-1] == "9 keysets: 4 urgent, 1 failed, 3 due, 1 fine"
 
 
 def test_status_ends_with_what_is_in_trouble() -> None:
     """Above the prompt stands what is in trouble, the most urgent first, with what is left and what to do."""
-    text = status(OUTCOMES, NOW, None, colour=False)
-    lines = text.partition("In trouble:\n")[2].splitlines()[:5]
-    names = ("B2C_1A_Empty", "B2C_1A_Nothing", "B2C_1A_Expired", LONG, "B2C_1A_Failed")
+    text = status(OUTCOMES, NOW, 2000, colour=False)
+    lines = text.partition("In trouble:\n")[2].splitlines()[:6]
+    names = ("B2C_1A_Empty", "B2C_1A_Nothing", "B2C_1A_Expired", LONG, "B2C_1A_X", "B2C_1A_Failed")
     assert [line.partition(" (")[0] for line in lines] == [f"contoso/{name}" for name in names]
     assert lines[0].startswith("contoso/B2C_1A_Empty (it has no keys): no valid key: nobody can sign in")
     assert " (the last one expired 9d ago): " in lines[2]

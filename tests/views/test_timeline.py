@@ -3,11 +3,11 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from views.cases import DAY, HOUR, NOW, key, monthly, policy
+from views.cases import DAY, HOUR, NOW, hourly, key, monthly, policy
 
 from rotator.core.forecast import MAX_ROTATIONS
-from rotator.core.keyset import Keyset, KeyState
-from rotator.core.policy import Mode
+from rotator.core.keyset import Key, Keyset, KeyState
+from rotator.core.policy import Mode, RotationPolicy
 from rotator.views.timeline import MAX_BARS, MAX_TICKS, Band, draw, ticks
 
 SECOND = timedelta(seconds=1)
@@ -113,6 +113,33 @@ def test_bands_are_the_overlaps_and_the_window_and_lead_of_the_next_key() -> Non
 def test_bands_of_a_keyset_without_a_key_to_follow() -> None:
     """Where the next key follows none, all of its plan is now, and there is no window to show."""
     assert list(draw(replace(policy(), mode=Mode.OBSERVE), Keyset(id="B2C_1A_X", keys=()), NOW).bands()) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "gaps"),
+    [
+        pytest.param((key("a", -10, 81),), [(81, 365)], id="it ends"),
+        pytest.param((key("a", -10, 81), key("b", 80, 400)), [], id="covered"),
+        pytest.param((key("a", -10, 81), key("b", 90, 100)), [(81, 90), (100, 365)], id="a gap, and the end"),
+        pytest.param((key("a", -50, -9),), [(-9, 365)], id="it has ended"),
+        pytest.param((key("a", -50, -9), key("b", 5, 400)), [(-9, 5)], id="until the next begins"),
+        pytest.param((key("a", -50, -20), key("b", -10, 400)), [], id="over"),
+        pytest.param((key("b", 5, 400),), [(0, 5)], id="the first is to come"),
+        pytest.param((), [(0, 365)], id="none"),
+        pytest.param((key("a", None, None),), [], id="no end"),
+    ],
+)
+def test_gaps_last_from_the_end_of_the_cover(keys: tuple[Key, ...], gaps: list[tuple[int, int]]) -> None:
+    """A gap begins where the cover ends, however long ago, and lasts until a key takes over."""
+    timeline = draw(policy(), Keyset(id="B2C_1A_X", keys=keys), NOW, is_written=False)
+    assert list(timeline.gaps) == [(NOW + begin * DAY, NOW + end * DAY) for begin, end in gaps]
+    assert [bar for bar in timeline.bars if bar.state is None] == []
+
+
+@pytest.mark.parametrize("of", [policy(), monthly("B2C_1A_X"), hourly("B2C_1A_X")])
+def test_draw_has_no_gap_where_keys_are_generated(of: RotationPolicy) -> None:
+    """What is planned is whole, to the edge of what is shown."""
+    assert draw(of, Keyset(id="B2C_1A_X", keys=(key("a", -0.01, 0.04),)), NOW).gaps == ()
 
 
 def test_draw_has_room_for_so_many_and_says_how_many_it_left_out() -> None:

@@ -107,7 +107,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- end -}}
 {{- end -}}
 {{- $isInjected := eq (get (default dict .injected) "vault.hashicorp.com/agent-inject" | toString) "true" -}}
-{{- range tuple "client_secret_file" "certificate_file" -}}
+{{- range tuple "client_secret_file" "certificate_file" "private_key_file" "certificate_password_file" -}}
 {{- with get $.credential . -}}
 {{- $isOurs := hasPrefix $directory . -}}
 {{- $isMounted := include "rotator.isMounted" (dict "path" . "mounts" $.from.extraVolumeMounts) -}}

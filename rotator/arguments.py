@@ -1,0 +1,153 @@
+"""
+The command line as parsers of argparse: what there is, and what is said about it.
+
+The help, the man page and the shell completions are all made of it. It is built before
+anything heavy is imported, so it imports nothing of ours.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from rotator import __version__
+
+USAGE = 64  # and not argparse's 2, which here means that a rotation is due; see sysexits.h
+MAX_PORT = 65535
+CONFIG_VARIABLE = "ROTATOR_CONFIG"
+DEFAULT_CONFIG = "config/rotator.yaml"
+SHELLS = ("bash", "zsh", "fish")
+
+_EPILOG = """\
+exit codes:
+  0   nothing is wrong (a rotation may be due)
+  1   a keyset could not be looked at, or a rotation failed
+  2   only with --detailed-exitcode: nothing is wrong, and a rotation is due
+  3   a keyset is overdue or has no valid key, and this run did not rotate it
+  64  the command line is invalid
+  78  the configuration is invalid
+Where several hold, the first of 64, 78, 1, 3, 2, 0 is returned.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line and a hint, and whose exit code is that of the interface."""
+
+    def error(self, message: str) -> NoReturn:
+        """Complain, and end the program."""
+        self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def parser() -> Parser:
+    """The whole command line."""
+    root = Parser(
+        prog="rotator",
+        description="Rotates the policy keysets of Azure AD B2C tenants ahead of their expiry.\n"
+        "Without a command it runs as a daemon: a sweep at once, then every check_interval.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    root.add_argument("--version", action="version", version=f"rotator {__version__}")
+    _config_option(root)
+    _output_option(root)
+    _selection(root)
+    how = root.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="one sweep that generates what is due, then exit")
+    how.add_argument("--dry-run", action="store_true", help="one sweep that only reads; print the plan, then exit")
+    root.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: 2 where a rotation is due")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    run = commands.add_parser("run", help="run as a daemon, the same as without a command", allow_abbrev=False)
+    _config_option(run)
+    _status_options(
+        commands.add_parser("status", help="what every keyset looks like, and what happens next", allow_abbrev=False)
+    )
+    _config_command(
+        commands.add_parser(
+            "config", help="check the configuration, print its JSON Schema, or a file to start with", allow_abbrev=False
+        )
+    )
+    _emulator_options(
+        commands.add_parser("emulator", help="serve an emulated B2C tenant on loopback", allow_abbrev=False)
+    )
+    demo = commands.add_parser("demo", help="watch rotations happen on an emulated tenant", allow_abbrev=False)
+    demo.add_argument("--forever", action="store_true", help="go on until Ctrl-C")
+    _about_itself(commands)
+    return root
+
+
+def _about_itself(commands: "argparse._SubParsersAction[Parser]") -> None:
+    explain = commands.add_parser("help", help="print the help of rotator or of a command", allow_abbrev=False)
+    explain.add_argument("words", nargs="*", metavar="COMMAND", help="such as status, or config check")
+    commands.add_parser("version", help="print the version", allow_abbrev=False)
+    completion = commands.add_parser("completion", help="print a script that completes commands", allow_abbrev=False)
+    completion.add_argument(
+        "shell", choices=SHELLS, metavar="bash|zsh|fish", help="the shell that is to run the script"
+    )
+
+
+def _config_option(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,  # so that a command's own default does not undo what stands before it
+        help=f"the configuration (default ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
+    )
+
+
+def _output_option(to: argparse.ArgumentParser) -> None:
+    to.add_argument(
+        "--output",
+        choices=("table", "json"),
+        default=argparse.SUPPRESS,
+        help="with --once, --dry-run and status: how the report looks (default table)",
+    )
+
+
+def _selection(to: argparse.ArgumentParser) -> None:
+    for name, metavar in (("tenant", "NAME"), ("keyset", "ID")):
+        to.add_argument(
+            f"--{name}",
+            action="append",
+            metavar=metavar,
+            default=argparse.SUPPRESS,
+            help=f"with --once, --dry-run and status: only this {name}; can be given several times",
+        )
+
+
+def _status_options(to: argparse.ArgumentParser) -> None:
+    _config_option(to)
+    _output_option(to)
+    _selection(to)
+    to.add_argument("--brief", action="store_true", help="a line for each keyset")
+    to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
+    to.add_argument("--watch", action="store_true", help="look again every 30 seconds, until Ctrl-C")
+
+
+def _config_command(to: argparse.ArgumentParser) -> None:
+    verbs = to.add_subparsers(dest="verb", metavar="check|schema|init", required=True, parser_class=Parser)
+    check = verbs.add_parser(
+        "check", help="say what is wrong with the configuration, and with the files that it names", allow_abbrev=False
+    )
+    _config_option(check)
+    check.add_argument("--strict", action="store_true", help="exit with 78 where there is only a warning, too")
+    verbs.add_parser("schema", help="print the JSON Schema of the configuration", allow_abbrev=False)
+    verbs.add_parser("init", help="print a short configuration to start with", allow_abbrev=False)
+
+
+def _emulator_options(to: argparse.ArgumentParser) -> None:
+    to.add_argument("--host", default="127.0.0.1", help="where to listen; loopback only (default %(default)s)")
+    to.add_argument("--port", type=_port, default=8443, help="0: any free port (default %(default)s)")
+    to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants to begin with (default: a demo tenant)")
+    to.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this file over restarts")
+    to.add_argument(
+        "--directory", type=Path, metavar="DIR", help="where CA file and configuration go (default: a new one)"
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PORT):
+        msg = f"{text!r} is not a valid port (0-65535)"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)

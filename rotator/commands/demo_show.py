@@ -1,0 +1,151 @@
+"""
+The lines of the demo: a legend, and then what happens, in the order in which it happened.
+
+Every time is in seconds since the start, by one clock: that of the machine, which the emulator uses as well.
+"""
+
+import json
+import queue
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import IO, Any, NamedTuple
+
+from rotator.emulator.model.history import Event, KeyAdded
+from rotator.emulator.model.tenants import Tenant
+
+_GREEN, _YELLOW, _CYAN, _RED = "32", "33", "36", "31"  # parameters of SGR, ECMA-48
+_LEGEND = """\
+Rotations of five keysets, with keys that live for 12 s instead of 91 days.
+All times are in seconds since the start.
+
+  Signing     its key ends in a few seconds
+  Encryption  the same; its key encrypts
+  HandMade    a person has made a key for a year
+  Undated     its key has neither beginning nor end
+  Empty       has no key: nobody can sign in through policies that use it
+
+  due         rotator calls for a key, and looks again before it requests one
+  generated   the key is published, but not used yet (publication lead)
+  takes over  B2C uses the key; the one before it stays valid (overlap)
+"""
+
+
+class _Line(NamedTuple):
+    """What is to be shown: when it happened, what comes first of what happened at once, and the text."""
+
+    seconds: float
+    rank: int
+    text: str
+    colour: str = ""
+
+
+def legend() -> str:
+    """What the lines mean."""
+    return _LEGEND
+
+
+def short(keyset_id: str) -> str:
+    """A name for a keyset of the demo tenant that fits into a column."""
+    return keyset_id.removeprefix("B2C_1A_").removeprefix("Token").removesuffix("KeyContainer")
+
+
+class Show:
+    """Lines with the seconds since the beginning in front."""
+
+    def __init__(self, tenant: Tenant, *, is_coloured: bool) -> None:
+        self.began = time.time()
+        self._tenant = tenant
+        self._is_coloured = is_coloured
+        self._last = 0.0
+        self._log: queue.SimpleQueue[tuple[float, str]] = queue.SimpleQueue()
+        self._due: set[str] = set()
+        self._shown = {event for keyset in tenant.all_keysets() for event in _added(keyset.events)}
+        self._generated: dict[str, float] = {}
+        self._active = {keyset.id: tenant.active(keyset.id) for keyset in tenant.all_keysets()}
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.time() - self.began
+
+    def line(self, text: str, colour: str = "") -> None:
+        """Print *text* with the time."""
+        self._print(_Line(self.elapsed(), 0, text, colour))
+
+    def follow(self, log: IO[str]) -> None:
+        """Take the lines of the daemon's log, until it ends; `update` shows them."""
+        for line in log:
+            self._log.put((self.elapsed(), line))
+
+    def update(self) -> None:
+        """Print what has happened since the last call, in order."""
+        active = {keyset_id: self._tenant.active(keyset_id) for keyset_id in self._active}
+        # What has taken over by now was generated before, so this reads the keys that were generated second.
+        happened = [*self._keys(), *self._takeovers(active), *self._logged()]
+        for line in sorted(happened, key=lambda line: line[:2]):
+            self._print(line)
+
+    def _keys(self) -> Iterator[_Line]:
+        for keyset in self._tenant.all_keysets():
+            for added in _added(tuple(keyset.events)):
+                if added in self._shown:
+                    continue
+                self._shown.add(added)
+                key, born = added.key, added.instant - self.began
+                self._generated[key.kid] = born
+                nbf, exp = (float(instant or 0) - self.began for instant in (key.nbf, key.exp))
+                text = f"{short(keyset.id):11} {key.kid[:8]} generated, active from {max(nbf, born):.1f}s to {exp:.1f}s"
+                yield _Line(born, 1, text, _CYAN)
+
+    def _takeovers(self, active: dict[str, Any]) -> Iterator[_Line]:
+        for keyset_id, now in active.items():
+            before, self._active[keyset_id] = self._active[keyset_id], now
+            if now is None or (before is not None and now.kid == before.kid):
+                continue
+            at = max(float(now.nbf or 0) - self.began, self._generated.get(now.kid, 0))
+            source = f" from {before.kid[:8]}" if before else ""
+            yield _Line(at, 2, f"{short(keyset_id):11} {now.kid[:8]} takes over{source}", _GREEN)
+
+    def _logged(self) -> Iterator[_Line]:
+        while not self._log.empty():
+            seconds, line = self._log.get()
+            try:
+                event = json.loads(line)
+            except ValueError:
+                yield _Line(seconds, 0, line.rstrip())
+                continue
+            yield from self._told(seconds, event)
+
+    def _told(self, seconds: float, event: dict[str, Any]) -> Iterator[_Line]:
+        keyset_id = event.get("keyset", "")
+        name = f"{short(keyset_id):11}"
+        match event["event"]:
+            case "rotator.started":
+                page = f"http://127.0.0.1:{event['port']}/"
+                yield _Line(seconds, 0, f"the daemon looks every {event['check_interval']}; its status page: {page}")
+            case "keyset.planned" if not self._is_known(keyset_id, event["nbf"]):
+                wanted = datetime.fromisoformat(event["nbf"]).timestamp() - self.began
+                yield _Line(seconds, 0, f"{name} due ({event['reason']}): a key is to begin at {wanted:.1f}s", _YELLOW)
+            case "keyset.rotated":
+                self._due.discard(keyset_id)
+            case "keyset.failed":
+                yield _Line(seconds, 0, f"{name} FAILED: {event['message']}", _RED)
+            case _:
+                pass
+
+    def _is_known(self, keyset_id: str, nbf: str) -> bool:
+        """Whether a key was said to be due before, as each look says until it is there, or is there by now."""
+        known = keyset_id in self._due
+        self._due.add(keyset_id)
+        begins = datetime.fromisoformat(nbf).timestamp()
+        keys = self._tenant.keyset(keyset_id).keys
+        return known or any(key.nbf is not None and key.nbf >= begins for key in keys)
+
+    def _print(self, line: _Line) -> None:
+        self._last = max(self._last, line.seconds)  # what is heard of late is not shown as if it were earlier
+        text = f"\x1b[{line.colour}m{line.text}\x1b[0m" if self._is_coloured and line.colour else line.text
+        print(f"{self._last:5.1f}s  {text}", flush=True)
+
+
+def _added(events: Iterable[Event]) -> Iterator[KeyAdded]:
+    return (event for event in events if isinstance(event, KeyAdded))
