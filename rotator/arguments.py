@@ -62,6 +62,9 @@ def parser() -> Parser:
     _status_options(
         commands.add_parser("status", help="what every keyset looks like, and what happens next", allow_abbrev=False)
     )
+    token = commands.add_parser("token", help="say which key made the token on stdin", allow_abbrev=False)
+    _config_option(token)
+    _output_option(token)
     _config_command(
         commands.add_parser(
             "config", help="check the configuration, print its JSON Schema, or a file to start with", allow_abbrev=False
@@ -101,7 +104,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run and status: how the report looks (default table)",
+        help="with --once, --dry-run, status and token: how the report looks (default table)",
     )
 
 

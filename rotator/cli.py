@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config":
             return _configure(path, options)
-        case "status":
+        case "status" | "token":
             return _inspect(path, options)
         case _ if options.once or options.dry_run:
             return _inspect(path, options)
@@ -52,7 +52,9 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
         root.error(f"--once and --dry-run do not go with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    for name in ("output", "tenant", "keyset"):
+    if "output" in options and not (one_shot or options.command in ("status", "token")):
+        root.error("--output needs --once, --dry-run, status or token")
+    for name in ("tenant", "keyset"):
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
     if options.command == "status" and options.watch and "output" in options and options.output == "json":
@@ -75,6 +77,10 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
     from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
     from rotator.commands.selection import Selection  # noqa: PLC0415
 
+    if options.command == "token":
+        from rotator.commands.token import token  # noqa: PLC0415
+
+        return token(path, as_json=getattr(options, "output", "table") == "json")
     chosen = Selection(tenants=tuple(getattr(options, "tenant", ())), keysets=tuple(getattr(options, "keyset", ())))
     call = Call(path=path, as_json=getattr(options, "output", "table") == "json", selection=chosen)
     if options.once:

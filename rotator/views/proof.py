@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rotator.core.proof import Finding, FindingKind, KeysetProof, Method, Slot
+from rotator.views.condition import Condition, Level
 from rotator.views.phrases import rounded
 
 PROOF = "proof"
@@ -54,3 +55,27 @@ def finding_sentence(finding: Finding) -> str:
     key = f"key {finding.kid}: " if finding.kid else ""
     where = f" ({', '.join(finding.policies)})" if finding.policies else ""
     return f"{key}{FINDINGS[finding.kind]}{where}"
+
+
+def finding_conditions(proof: KeysetProof) -> Iterator[Condition]:
+    """A condition for each kind of finding, as serious as its alert."""
+    for kind in dict.fromkeys(finding.kind for finding in proof.findings):
+        said = [finding_sentence(finding) for finding in proof.findings if finding.kind is kind]
+        level, runbook, remedy = _SERIOUS.get(kind, (Level.INFORMATION, "", ""))
+        label = kind.value.replace("_", " ")
+        yield Condition(level=level, label=label, sentence="; ".join(said), remedy=remedy, runbook=runbook)
+
+
+_READS = "check what the sign-in host answers, and the status of Azure AD B2C"
+_SERIOUS = {
+    FindingKind.NOT_PUBLISHED: (Level.WARNING, "B2CKeyNotPublished", _READS),
+    FindingKind.NOT_SIGNING: (Level.WARNING, "B2CKeyNotSigning", _READS),
+    FindingKind.ACTIVE_KEY_UNPUBLISHED: (Level.CRITICAL, "B2CActiveKeyUnpublished", _READS),
+    FindingKind.WITHDRAWN_EARLY: (Level.WARNING, "B2CKeyWithdrawnEarly", _READS),
+    FindingKind.TOKEN_DOES_NOT_VERIFY: (Level.CRITICAL, "B2CTokenDoesNotVerify", _READS),
+    FindingKind.MODULUS_MISMATCH: (Level.WARNING, "", "find out who answers for the sign-in host, such as a proxy"),
+    FindingKind.FOREIGN_KEY: (Level.WARNING, "", "find out which keyset has this key, or had it"),
+    FindingKind.ACTIVE_KEY_DIFFERS: (Level.WARNING, "", "compare the keys in the Azure portal, and report it as a bug"),
+    FindingKind.OVERLAP_SHORTER_THAN_TOKENS: (Level.WARNING, "", "raise overlap above the lifetime of tokens"),
+    FindingKind.SIGNING_KEYSET_HAS_USE_ENC: (Level.WARNING, "", "make a keyset with use sig, and change the policies"),
+}

@@ -19,7 +19,7 @@ from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import printable
-from rotator.views.conditions import Level
+from rotator.views.condition import Level
 from rotator.views.page import MAX_OPEN, environment, page
 from rotator.views.process import ProcessStatus
 from rotator.views.selection import PAGE, Query
