@@ -20,7 +20,7 @@ PRIVATE = "/private"
 BUG = "a page is broken"
 
 
-def broken(_: str) -> Page:
+def broken(_: Request) -> Page:
     raise RuntimeError(BUG)
 
 
