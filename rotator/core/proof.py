@@ -91,6 +91,7 @@ class KeysetProof:
     published_at: when the newest key to come or in use was first seen published
     lead:         how long that is before its nbf
     confirmed:    whether the active key is known to sign; None where nothing can show it
+    signing:      the kid of the active key where it is confirmed
     kids:         the kids of the keys that are published
     """
 
@@ -100,6 +101,7 @@ class KeysetProof:
     published_at: datetime | None
     lead: timedelta | None
     confirmed: bool | None
+    signing: str | None
     kids: frozenset[str]
     findings: tuple[Finding, ...]
 
@@ -122,6 +124,7 @@ def prove(policy: RotationPolicy, keyset: Keyset, evidence: Evidence, now: datet
         published_at=published_at,
         lead=lead,
         confirmed=confirmed,
+        signing=active.kid if active is not None and confirmed else None,
         kids=frozenset(key.kid for key in keyset.keys if key.kid and evidence.is_published(keyset.id, key)),
         findings=tuple(_findings(policy, keyset, active, evidence, now, seen)),
     )

@@ -40,12 +40,16 @@ class KeyPublished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySigning:
-    """The active key is confirmed to be the one in use; *delay*: how long after its nbf."""
+    """
+    The active key is confirmed to be the one in use; *delay*: how long after its nbf.
+
+    A key that was active before this process first probed makes no such event.
+    """
 
     tenant: str
     keyset: str
     kid: str
-    delay: timedelta | None
+    delay: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +108,11 @@ def proof_events(
                     lead=None if key.nbf is None else key.nbf - at,
                     delay=None if made is None else max(at - made, timedelta()),
                 )
-        active = keyset.active(now)
-        if active is not None and active.kid and later.confirmed and not earlier.confirmed:
-            delay = None if active.nbf is None else now - active.nbf
-            yield KeySigning(tenant=tenant, keyset=keyset.id, kid=active.kid, delay=delay)
+        active, signing = keyset.active(now), later.signing
+        nbf = active.nbf if active is not None else None
+        is_new = nbf is not None and evidence.since is not None and nbf >= evidence.since
+        if nbf is not None and is_new and signing is not None and signing != earlier.signing:
+            yield KeySigning(tenant=tenant, keyset=keyset.id, kid=signing, delay=now - nbf)
     before = () if earlier is None else earlier.findings
     for finding in later.findings:
         if finding not in before:

@@ -105,6 +105,7 @@ class Evidence:
     """
     What the probes of one tenant have shown so far.
 
+    since:        the first probe; None before it
     read:         by policy, when its JWKS was last read
     publishes:    the pairs of policy and keyset of which the policy was seen to list a key
     listed:       by policy and kid, whether a key of such a keyset is listed with its modulus
@@ -115,6 +116,7 @@ class Evidence:
     active_kids:  by keyset, what getActiveKey last named, and when
     """
 
+    since: datetime | None = None
     read: Mapping[str, datetime] = field(default_factory=dict)
     publishes: frozenset[tuple[str, str]] = frozenset()
     listed: Mapping[tuple[str, str], Known] = field(default_factory=dict)
@@ -173,6 +175,7 @@ def observe(evidence: Evidence, probe: Probe, keysets: Mapping[str, Keyset], kno
     kids = {key.kid for _, key in keys}
     return replace(
         _signed(evidence, probe),
+        since=evidence.since or now,
         read={**evidence.read, **dict.fromkeys(listed, now)},
         publishes=publishes,
         listed={at: known for at, known in states.items() if at[1] in kids},

@@ -80,7 +80,7 @@ class ProofMetrics:
                         self._count(event)
             case KeyPublished(delay=delay) if delay is not None:
                 self._publication.observe(delay.total_seconds())
-            case KeySigning(delay=delay) if delay is not None:
+            case KeySigning(delay=delay):
                 self._activation.observe(delay.total_seconds())
             case _:
                 pass

@@ -252,7 +252,7 @@ def test_active_key_unpublished(begin: Callable[..., World]) -> None:
     world = begin(mode="observe", canary=False)
     world.run(2 * HOUR)
     world.emulator.inject(Fault(what=Kind.BODY, where=Operation.JWKS, status=200, body='{"keys": []}'))
-    world.run(2 * HOUR)
+    world.run(4 * HOUR)  # three probes, and a look at the keyset after them
     assert {"active_key_unpublished"} == world.notes()
 
 
