@@ -16,9 +16,12 @@ from simulation.simulator import SimulatedClock, SimulatedTenant
 from rotator import arguments
 from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
-from rotator.core.events import SweepFinished
+from rotator.core.events import Looked, SweepFinished
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Exit, Held, Observation, OutcomeName
 from rotator.core.proof import FindingKind
+from rotator.core.proof_events import Probed
+from rotator.core.publication import Evidence, Probe
 from rotator.core.reasons import MEANINGS, Reason, Refusal
 from rotator.core.text import format_span
 from rotator.edges.credential_settings import CredentialSettings
@@ -174,7 +177,12 @@ def test_documents_have_each_metric() -> None:
         keysets=SimulatedTenant(SimulatedClock(T0), ()),
         writing=guarded(()),
     )
-    metrics = Metrics(Registry(), StatusStore(lambda _: None, [tenant]), lambda: T0)
+    store = StatusStore(lambda _: None, [tenant])
+    keyset = Keyset(id=POLICY.keyset_id, keys=())
+    seen = Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=T0, keyset=keyset)
+    store.on_event(Looked(outcome=Held(observation=seen, reason=Reason.OBSERVE), is_preliminary=False, failures=0))
+    store.on_event(Probed(tenant="contoso", tenant_id=tenant_id(), probe=Probe(now=T0), evidence=Evidence()))
+    metrics = Metrics(Registry(), store, lambda: T0)
     metrics.configure(timedelta(hours=1), dry_run=False)
     metrics.on_event(SweepFinished(seconds=1.0, outcomes=(), late=0))
     exposed = {
