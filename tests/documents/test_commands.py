@@ -19,8 +19,11 @@ from end_to_end.harness import Bench, Keyset, Tenant, due, fresh, key
 from rotator import cli
 from rotator.emulator.model.switches import Status
 
-PROGRAMS = {".", "helm", "jq", "kubectl", "make", "pip", "rotator"}
-"""What a reader of docs/ runs; kubectl and helm are also tested with the chart."""
+OURS = {"make", "pip", "rotator"}
+OTHERS = {".", "docker", "helm", "jq", "kubectl", "prometheus", "promtool", "python3", "sed"}
+OF_LINUX = {"install", "journalctl", "systemctl"}
+PROGRAMS = OURS | OTHERS | OF_LINUX
+"""What a reader of docs/ runs; kubectl, helm, promtool and systemd are also tested with what they read in deploy/."""
 
 RUNBOOK = ROOT / "deploy" / "runbook.md"
 PAGES = (*OF_OURS, RUNBOOK, ROOT / "deploy" / "README.md")
@@ -91,7 +94,47 @@ def test_seed_of_the_pictures_is_one_for_the_emulator() -> None:
 def test_commands_are_of_known_programs() -> None:
     """No block for a shell has a program that no test knows."""
     first = {words[0] for snippet in snippets("sh") for words in calls(snippet.text)}
-    assert first <= PROGRAMS
+    assert {word.removeprefix("/opt/rotator/bin/") for word in first} <= PROGRAMS
+
+
+def test_files_that_commands_name_exist() -> None:
+    """Each file of the repository that is an argument in a block for a shell is there."""
+    words = [word for snippet in snippets("sh") for words in calls(snippet.text) for word in words]
+    named = {name for word in words for name in re.findall(r"^(?:-.*=)?((?:config|deploy|docs)/\S+)$", word)}
+    assert {"deploy/compose.yaml", "deploy/prometheus/prometheus.yaml", "deploy/systemd/rotator.service"} <= named
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_sed_replaces_what_the_dashboard_has() -> None:
+    """The addresses that the documents replace in the dashboard are in it."""
+    scripts = [words[2] for snippet in snippets("sh") for words in calls(snippet.text) if words[0] == "sed"]
+    old = [text for script in scripts for text in re.findall(r"s\|([^|]+)\|", script)]
+    dashboard = (ROOT / "deploy" / "grafana" / "dashboard.json").read_text(encoding="utf-8")
+    assert len(old) == 2
+    assert [text for text in old if text not in dashboard] == []
+
+
+def test_configuration_to_start_with_is_valid(tmp_path: Path) -> None:
+    """What the documents write to rotator.yaml with `rotator config init` is a configuration that the check accepts."""
+    assert "rotator config init > rotator.yaml\n" in section("docs/configuration.md", "Configuration")
+    path = tmp_path / "rotator.yaml"
+    with path.open("w", encoding="utf-8") as file:
+        subprocess.run([ROTATOR, "config", "init"], stdout=file, check=True, timeout=SECONDS, env=clean_environment())
+    checked = subprocess.run(
+        [ROTATOR, "config", "check", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env=clean_environment(),
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_redirections_do_not_count_as_calls() -> None:
+    """Where a call reads from or writes to is not the name of a program."""
+    text = "rotator token < token.txt | jq . 2>&1; make x > /tmp/file\n"
+    assert [words[0] for words in calls(text)] == ["rotator", "jq", "make"]
 
 
 def test_pip_installs_an_extra_that_exists() -> None:
@@ -108,6 +151,7 @@ def test_commands_in_a_text_are_valid(page: Path) -> None:
     spans = re.findall(r"`([^`\n]+)`", prose(page))
     targets = {word for span in spans if span.startswith("make ") for word in span.split()[1:] if "=" not in word}
     assert targets <= TARGETS
+    spans = [span.replace("SHELL", "bash").replace("COMMAND", "status") for span in spans]
     calls = [span for span in spans if span.startswith("rotator ") and not re.search(r"\.\.\.|\b(?:FILE|DIR)\b", span)]
     assert [call for call in calls if not _is_accepted(shlex.split(call)[1:])] == []
 
