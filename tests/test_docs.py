@@ -20,9 +20,10 @@ from rotator.core.events import SweepFinished
 from rotator.core.outcome import Exit, Held, Observation, OutcomeName
 from rotator.core.reasons import MEANINGS, Reason, Refusal
 from rotator.core.text import format_span
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.instruments import PREFIX
 from rotator.edges.metrics import Metrics, Registry
-from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant

@@ -59,7 +59,7 @@ class Daemon:
         is_elected = program.settings.leader_election.is_on
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
         self._process = ProcessStore(program.clock.now, program.path)
-        self._store = StatusStore(program.tell)
+        self._store = StatusStore(program.tell, () if is_elected else self._tenants)
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
@@ -83,7 +83,7 @@ class Daemon:
         )
         if self._candidate is not None:
             self._loop.pause()
-        self._watch(() if is_elected else self._tenants)
+        self._prober.configure(() if is_elected else self._tenants, program.settings.check_interval)
 
     @property
     def settings(self) -> Settings:
