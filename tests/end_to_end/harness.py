@@ -49,6 +49,10 @@ MAY_BE_ASKED = frozenset(
         (Operation.GET_KEYSET, "GET"),
         (Operation.GENERATE_KEY, "POST"),
         (Operation.UPDATE_KEY, "PATCH"),
+        (Operation.GET_ACTIVE_KEY, "GET"),
+        (Operation.POLICY_DISCOVERY, "GET"),
+        (Operation.JWKS, "GET"),
+        (Operation.POLICY_TOKEN, "POST"),
     }
 )
 
