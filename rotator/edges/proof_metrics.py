@@ -21,6 +21,7 @@ class ProofMetrics:
         self._lock = threading.Lock()  # of who has series: a configuration may come while a tenant is probed
         self._tenants: frozenset[str] = frozenset()
         self._probed: set[str] = set()
+        self._in_a_row: dict[str, dict[str, int]] = {}  # failures, by tenant and policy
         self._canaries: dict[str, datetime | None] = {}
         self._fetches = Counter(
             f"{prefix}jwks_fetches",
@@ -32,6 +33,12 @@ class ProofMetrics:
             f"{prefix}canary_tokens",
             "Tokens fetched as an application does, by what came of them.",
             ("tenant", "outcome"),
+            registry=registry,
+        )
+        self._failures = Gauge(
+            f"{prefix}policy_jwks_consecutive_failures",
+            "How many reads of the policy's JWKS in a row have failed.",
+            ("tenant", "policy"),
             registry=registry,
         )
         self._expiries = Gauge(
@@ -61,6 +68,8 @@ class ProofMetrics:
                 for outcome in FETCHES:
                     self._fetches.remove(tenant, outcome)
                     self._tokens.remove(tenant, outcome)
+                for policy in self._in_a_row.pop(tenant, {}):
+                    self._failures.remove(tenant, policy)
             self._probed &= tenants
             for tenant, expires in self._canaries.items():
                 self._show_expiry(tenant, expires)
@@ -96,6 +105,13 @@ class ProofMetrics:
         self._fetches.labels(tenant, "failed").inc(len(probe.failures))
         self._tokens.labels(tenant, "succeeded").inc(probe.token is not None)
         self._tokens.labels(tenant, "failed").inc(probe.token_failure is not None)
+        before = self._in_a_row.get(tenant, {})
+        failing = {policy: before.get(policy, 0) + 1 for policy in probe.failures}
+        self._in_a_row[tenant] = dict.fromkeys(probe.listed, 0) | failing
+        for policy in before.keys() - self._in_a_row[tenant].keys():
+            self._failures.remove(tenant, policy)
+        for policy, number in self._in_a_row[tenant].items():
+            self._failures.labels(tenant, policy).set(number)
 
     def _show_expiry(self, tenant: str, expires: datetime | None) -> None:
         if expires is None or tenant not in self._tenants:

@@ -28,9 +28,8 @@ def proof_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetim
     found = proofs(entries, now)
     if not found:
         return
-    known: _Known = [
-        ((f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"'), proof) for name, proof in found.items()
-    ]
+    labels = {name: (f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"') for name in found}
+    known: _Known = [(labels[name], proof) for name, proof in found.items()]
 
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
         full = f"{prefix}{name}"
@@ -46,6 +45,11 @@ def proof_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetim
         "keyset_published_timestamp_seconds",
         "When the next key, or the active one where there is no next, was first seen published.",
         _published_at(known),
+    )
+    yield from family(
+        "keyset_upcoming_activation_timestamp_seconds",
+        "The nbf of the first upcoming key; absent where there is none.",
+        _upcoming({labels[name]: entries[name] for name in found}, now),
     )
     yield from family(
         "keyset_signing_key_confirmed", "1 where the active key is confirmed to be the one in use.", _confirmed(known)
@@ -75,6 +79,14 @@ def _published_at(known: _Known) -> Iterator[tuple[str, float]]:
     for labels, proof in known:
         if proof.published_at is not None:
             yield ",".join(labels), proof.published_at.timestamp()
+
+
+def _upcoming(watched: Mapping[_Labels, KeysetStatus], now: datetime) -> Iterator[tuple[str, float]]:
+    for labels, entry in watched.items():
+        keyset = None if entry.observation is None else entry.observation.keyset
+        first = None if keyset is None else next(keyset.upcoming(now), None)
+        if first is not None and first.nbf is not None:
+            yield ",".join(labels), first.nbf.timestamp()
 
 
 def _confirmed(known: _Known) -> Iterator[tuple[str, float]]:

@@ -179,11 +179,12 @@ def test_terraform_ignores_the_keys_of_a_keyset() -> None:
 
 
 def _filters() -> Iterator[tuple[str, str]]:
-    """Each filter, and `status`, `log` or `object` for what it reads."""
+    """Each filter, and `status`, `log`, `jwks` or `object` for what it reads."""
     pages = (RUNBOOK, *OF_OURS)
     for line in (line for page in pages for line in page.read_text(encoding="utf-8").splitlines()):
         for text in re.findall(r"jq (?:-\w+ )?'([^']*)'", line):
-            yield text, "log" if "fromjson" in text else "status" if "/status.json" in line else "object"
+            page = "jwks" if "/discovery/v2.0/keys" in line else "status" if "/status.json" in line else "object"
+            yield text, "log" if "fromjson" in text else page
 
 
 FILTERS = sorted(set(_filters()))
@@ -204,7 +205,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         daemon.signal(signal.SIGHUP)
         daemon.log("config.rejected")
         finished = daemon.stop()
-    return {"status": page, "log": finished.err, "object": json.loads(DEPLOYMENT)}
+    return {"status": page, "log": finished.err, "object": json.loads(DEPLOYMENT), "jwks": {"keys": [{"kid": "k"}]}}
 
 
 DEPLOYMENT = """{
@@ -217,7 +218,7 @@ DEPLOYMENT = """{
 
 def test_filters_are_found() -> None:
     """There are filters of each kind."""
-    assert {kind for _, kind in FILTERS} == {"status", "log", "object"}
+    assert {kind for _, kind in FILTERS} == {"status", "log", "object", "jwks"}
     assert len(FILTERS) > 15
 
 
@@ -228,6 +229,7 @@ def test_filters_of_jq_run(real: dict[str, Any], text: str, kind: str) -> None:
     lines = real["log"].splitlines() if kind == "log" else [real[kind]]
     found = [result for line in lines for result in program.input_value(line)]
     rare = ("keyset.rotated", "mismatch", '"auth"', "throttled", "clock.skewed", ".publish_by <")
+    rare += ("key.signing", "note.added", "probe.failed")
     assert found or any(word in text and "keyset.failed" not in text for word in rare), text
 
 

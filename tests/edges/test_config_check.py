@@ -24,7 +24,7 @@ def said(folder: Path, credential: dict[str, Any] | None = None, **more: object)
         "keysets": [{"id": "B2C_1A_X", "use": "sig"}],
     }
     path = folder / "rotator.yaml"
-    top = {name: more.pop(name) for name in ("ca_file",) if name in more}
+    top = {name: more.pop(name) for name in ("ca_file", "defaults") if name in more}
     path.write_text(yaml.safe_dump({**top, "tenants": [tenant | more]}, sort_keys=False))
     return [str(problem) for problem in config_check.warnings(config.read(path), NOW)]
 
@@ -148,3 +148,26 @@ def test_check_leaves_an_emulated_contoso_alone(tmp_path: Path) -> None:
     """In a cloud of one's own a tenant can be called as in the examples."""
     cloud = {"graph": "https://localhost:8443", "login": "https://localhost:8443"}
     assert said(tmp_path, tenant_id="contoso.onmicrosoft.com", cloud=cloud) == []
+
+
+def test_check_of_a_short_publication_lead(tmp_path: Path) -> None:
+    """Below 25 h it is said once, where it is configured, who breaks; an encryption key needs no lead."""
+    keysets = [{"id": "B2C_1A_X", "use": "sig"}, {"id": "B2C_1A_Y", "use": "sig"}, {"id": "B2C_1A_Z", "use": "enc"}]
+    (warning,) = said(tmp_path, defaults={"publication_lead": "23h59m"}, keysets=keysets)
+    assert warning == (
+        "defaults.publication_lead: 23h59m breaks libraries that poll daily (Microsoft.IdentityModel: older 24h, "
+        "current 12h36m); use 25h or more, or at least 2h30m if all are modern"
+    )
+    assert len(warning) <= 200
+    assert said(tmp_path, defaults={"publication_lead": "25h"}, keysets=keysets) == []
+
+
+def test_check_of_a_short_publication_lead_of_keysets(tmp_path: Path) -> None:
+    """A keyset's own lead counts instead of the default, and its warning is at the keyset."""
+    own = [{"id": "B2C_1A_X", "use": "sig", "publication_lead": "1h"}, {"id": "B2C_1A_Z", "use": "enc"}]
+    (warning,) = said(tmp_path, keysets=own)
+    assert warning.startswith("tenants[0].keysets[0].publication_lead: 1h breaks libraries that poll daily")
+    longer = [{**own[0], "publication_lead": "25h"}]
+    assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=longer) == []
+    only_enc = [{"id": "B2C_1A_Z", "use": "enc", "publication_lead": "1h"}]
+    assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=only_enc) == []
