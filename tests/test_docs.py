@@ -23,10 +23,12 @@ from rotator.core.proof import FindingKind
 from rotator.core.proof_events import Probed
 from rotator.core.publication import Evidence, Probe
 from rotator.core.reasons import MEANINGS, Reason, Refusal
+from rotator.core.status import KeysetStatus
 from rotator.core.text import format_span
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.instruments import PREFIX
 from rotator.edges.metrics import Metrics, Registry
+from rotator.edges.proof_series import proof_series
 from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
 from rotator.edges.sign_in_settings import SignInSettings
 from rotator.shell.gates import guarded
@@ -44,12 +46,18 @@ DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in OF_OURS)
         ("Outcomes and failures", OutcomeName),
         ("Reasons", [*Reason, *Refusal]),
         ("Notes", NoteKind),
+        ("Findings", FindingKind),
         ("Failures", FailureKind),
     ],
 )
 def test_documents_have_each_word_of_the_interface(title: str, words: Any) -> None:
     """Each outcome, reason, note and kind of failure has its row on its page, and there is none besides."""
     assert sorted(word.value for word in words) == sorted(first_cells(section(OUTCOMES, title)))
+
+
+def test_page_about_probes_has_each_finding() -> None:
+    """Each finding has its row on the page that says what to do about it."""
+    assert sorted(kind.value for kind in FindingKind) == sorted(first_cells(section("docs/proof.md", "Findings")))
 
 
 def test_documents_have_the_meaning_of_each_reason() -> None:
@@ -182,9 +190,14 @@ def test_documents_have_each_metric() -> None:
     metrics = Metrics(Registry(), store, lambda: T0)
     metrics.configure(timedelta(hours=1), dry_run=False)
     metrics.on_event(SweepFinished(seconds=1.0, outcomes=(), late=0))
+    observation = Observation(
+        tenant="contoso", tenant_id=tenant.id, policy=POLICY, now=T0, keyset=Keyset(id=POLICY.keyset_id, keys=())
+    )
+    probed = KeysetStatus(policy=POLICY, observation=observation, evidence=Evidence())
+    proof = "".join(proof_series(PREFIX, {("contoso", POLICY.keyset_id): probed}, T0))
     exposed = {
         family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
-        for family in text_string_to_metric_families(metrics.render("")[0].decode())
+        for family in text_string_to_metric_families(metrics.render("")[0].decode() + proof)
         if family.name.startswith(PREFIX)
     }
     told = {name.partition("{")[0] for name in first_cells(section("docs/metrics-and-alerts.md", "Metrics"))}

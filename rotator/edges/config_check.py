@@ -70,8 +70,8 @@ def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:
 
 def _short(lead: timedelta) -> str:
     return (
-        f"{format_span(lead)} breaks libraries that poll daily (Microsoft.IdentityModel: older 24h, current 12h36m); "
-        f"use 25h or more, or at least 2h30m if all are modern"
+        f"{format_span(lead)} breaks libraries that poll daily "
+        "(Microsoft.IdentityModel: older 24h, current 12h36m); use 25h or more, or at least 2h30m if all are modern"
     )
 
 

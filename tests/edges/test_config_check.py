@@ -17,7 +17,7 @@ APP = "6f1c0c1e-5f0a-4d0e-9a59-0c1d6b4f8f11"
 
 def said(folder: Path, credential: dict[str, Any] | None = None, **more: object) -> list[str]:
     """The warnings about a configuration with *credential*."""
-    tenant = {
+    tenant: dict[str, Any] = {
         "name": "one",
         "tenant_id": "one.onmicrosoft.com",
         "credential": {"client_id": APP, **(credential or {"client_secret_env": "SECRET_OF_THIS_TEST"})},

@@ -163,6 +163,8 @@ def test_normal_rotation_ends_with_proof_by_token(begin: Callable[..., World]) -
     assert len(world.events("keyset.rotated")) == 1
     (published,) = world.events("key.published")
     new = world.tenant.keyset(SIG).keys[-1].kid
+    upcoming = world.metrics()["keyset_upcoming_activation_timestamp_seconds"]
+    assert {f'keyset="{SIG}",tenant="contoso"': world.tenant.keyset(SIG).keys[-1].nbf} == upcoming
     assert (new, SIG) == (published["kid"], published["keyset"])
     world.run(11 * DAY)
     (signing,) = world.events("key.signing")
@@ -334,3 +336,19 @@ def _listed(world: World, number: int) -> dict[str, Any]:
     key = world.tenant.keyset(SIG).keys[number]
     assert key.rsa is not None
     return {"kid": key.kid, "use": "sig", "kty": "RSA", "e": key.rsa.e, "n": key.rsa.n}
+
+
+def test_failures_to_read_a_jwks_are_counted_in_a_row(begin: Callable[..., World]) -> None:
+    """Each policy has a count, which a read that succeeds sets to 0."""
+    world = begin(mode="observe", canary=False)
+    world.run(2 * HOUR)
+    labels = {f'policy="{policy.lower()}",tenant="contoso"' for policy in (POLICY, OTHER)}
+    assert dict.fromkeys(labels, 0) == world.metrics()["policy_jwks_consecutive_failures"]
+    fault = world.emulator.inject(Fault(what=Kind.STATUS, where=Operation.JWKS, status=503))
+    world.run(5 * HOUR)
+    failures = world.metrics()["policy_jwks_consecutive_failures"]
+    assert labels == failures.keys()
+    assert min(failures.values()) >= 2
+    fault.remove()
+    world.run(3 * HOUR)
+    assert dict.fromkeys(labels, 0) == world.metrics()["policy_jwks_consecutive_failures"]
