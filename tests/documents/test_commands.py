@@ -218,7 +218,7 @@ DEPLOYMENT = """{
 
 def test_filters_are_found() -> None:
     """There are filters of each kind."""
-    assert {kind for _, kind in FILTERS} == {"status", "log", "object", "jwks"}
+    assert {kind for _, kind in FILTERS} == {"status", "log", "object"}
     assert len(FILTERS) > 15
 
 

@@ -17,15 +17,16 @@ APP = "6f1c0c1e-5f0a-4d0e-9a59-0c1d6b4f8f11"
 
 def said(folder: Path, credential: dict[str, Any] | None = None, **more: object) -> list[str]:
     """The warnings about a configuration with *credential*."""
-    tenant: dict[str, Any] = {
+    tenant: dict[str, object] = {
         "name": "one",
         "tenant_id": "one.onmicrosoft.com",
         "credential": {"client_id": APP, **(credential or {"client_secret_env": "SECRET_OF_THIS_TEST"})},
         "keysets": [{"id": "B2C_1A_X", "use": "sig"}],
     }
     path = folder / "rotator.yaml"
-    top = {name: more.pop(name) for name in ("ca_file", "defaults") if name in more}
-    path.write_text(yaml.safe_dump({**top, "tenants": [tenant | more]}, sort_keys=False))
+    top: dict[str, object] = {name: more.pop(name) for name in ("ca_file", "defaults") if name in more}
+    content: dict[str, object] = {**top, "tenants": [tenant | more]}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return [str(problem) for problem in config_check.warnings(config.read(path), NOW)]
 
 
