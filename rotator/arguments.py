@@ -66,6 +66,9 @@ def parser() -> Parser:
     _simulate_options(
         commands.add_parser("simulate", help="what becomes of the keysets in the years to come", allow_abbrev=False)
     )
+    token = commands.add_parser("token", help="say which key made the token on stdin", allow_abbrev=False)
+    _config_option(token)
+    _output_option(token)
     _config_command(
         commands.add_parser(
             "config", help="check the configuration, print its JSON Schema, or a file to start with", allow_abbrev=False
@@ -105,7 +108,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run and status: how the report looks (default table)",
+        help="with --once, --dry-run, status and token: how the report looks (default table)",
     )
 
 

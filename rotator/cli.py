@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _configure(path, options)
         case "simulate":
             return _simulate(root, path, options)
-        case _ if options.command == "status" or options.once or options.dry_run:
+        case _ if options.command in ("status", "token") or options.once or options.dry_run:
             return _inspect(path, options)
         case _:
             pass
@@ -53,9 +53,9 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
         root.error(f"--once and --dry-run do not go with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    for name in ("output", "tenant", "keyset"):
-        if name == "output" and options.command == "simulate":
-            continue
+    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate")):
+        root.error("--output needs --once, --dry-run, status, token or simulate")
+    for name in ("tenant", "keyset"):
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
     if options.command == "status" and options.watch and "output" in options and options.output == "json":
@@ -78,6 +78,10 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
     from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
     from rotator.commands.selection import Selection  # noqa: PLC0415
 
+    if options.command == "token":
+        from rotator.commands.token import token  # noqa: PLC0415
+
+        return token(path, as_json=getattr(options, "output", "table") == "json")
     chosen = Selection(tenants=tuple(getattr(options, "tenant", ())), keysets=tuple(getattr(options, "keyset", ())))
     call = Call(path=path, as_json=getattr(options, "output", "table") == "json", selection=chosen)
     if options.once:

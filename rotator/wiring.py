@@ -31,6 +31,7 @@ from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
+from rotator.edges.sign_in import SignIn
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
@@ -125,8 +126,42 @@ class Program:
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
-        return Tenant(
-            name=name, id=tenant_id, policies=policies, keysets=keysets, writing=also(directories, self.writing)
+        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
+        writing = also(directories, self.writing)
+        return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=writing, sign_in=sign_in)
+
+    def _sign_in(
+        self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
+    ) -> SignIn | None:
+        """The sign-in side of a tenant. It has a client of its own, so what its clock says stops no write."""
+        settings, url = tenant.sign_in, tenant.sign_in_url
+        if settings is None or url is None:
+            return None
+        http = Http(carrier, clock=self.clock, on_exchange=lambda _: None, timeout=timeout, memory=self.memory)
+        canary, issuer = settings.canary, None
+        if canary is not None:
+            issuer = Tokens(
+                http,
+                authority=f"{url}/{tenant.tenant_id}/{settings.policies[0]}",
+                scope=canary.scope,
+                client_id=canary.client_id,
+                credential=credential_of(canary),
+                clock=self.clock,
+                on_attempt=lambda _: None,
+                on_secret=self.redactor.register,
+                on_expiry=lambda expires: self.tell(
+                    CredentialRead(tenant=tenant.name, expires=expires, is_canary=True)
+                ),
+            )
+        return SignIn(
+            url,
+            tenant.tenant_id,
+            settings.policies,
+            http,
+            probe_interval=settings.probe_interval,
+            clock=self.clock,
+            directory=keysets,
+            issuer=issuer,
         )
 
 

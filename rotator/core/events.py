@@ -2,7 +2,8 @@
 What happens, as values: one stream for everything that logs, counts, remembers or shows it.
 
 Made where it happens; consumers take what they know with `match` and ignore the rest. The
-order of consumers has no meaning. The events of the leader election are in `lease`.
+order of consumers has no meaning. The events of the leader election are in `lease`, those of
+probes in `proof_events`.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.exchange import Exchange
 from rotator.core.lease import ElectionEvent
 from rotator.core.outcome import Outcome
+from rotator.core.proof_events import ProofEvent
 from rotator.core.status import KeysetStatus
 from rotator.core.tenant import TenantId
 
@@ -80,10 +82,11 @@ class TokenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRead:
-    """A tenant's credential was read; *expires*: None where nobody knows."""
+    """A tenant's credential was read; *expires*: None where nobody knows. *is_canary*: that of the canary."""
 
     tenant: str
     expires: datetime | None
+    is_canary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,4 +144,5 @@ Event: TypeAlias = (
     | ConfigReloaded
     | ConfigRejected
     | ElectionEvent
+    | ProofEvent
 )

@@ -48,6 +48,7 @@ class Key:
     `nbf` and `exp` are aware UTC instants on whole seconds, None where the key
     has no such date. `kid`, `use` and `kty` are None where the service left them out.
     `has_certificate`: the key was uploaded with an X.509 certificate (RFC 7517, `x5c`).
+    `modulus`: the public modulus of an RSA key as base64url text (RFC 7518, section 6.3.1.1).
     """
 
     kid: str | None
@@ -57,6 +58,7 @@ class Key:
     use: str | None = None
     kty: str | None = None
     has_certificate: bool = False
+    modulus: str | None = None
 
     @property
     def activates(self) -> datetime:

@@ -5,6 +5,8 @@ from datetime import datetime
 
 from rotator.core.outcome import Failed, Held, Observation, Outcome
 from rotator.core.policy import RotationPolicy
+from rotator.core.proof import KeysetProof, prove
+from rotator.core.publication import Evidence
 from rotator.core.reasons import Refusal
 
 Name = tuple[str, str]
@@ -23,6 +25,7 @@ class KeysetStatus:
     observation:             the last one that showed the keyset, however long ago; None before that
     failures:          how many looks or rotations in a row have failed
     failing_since:     when the first of these was; None where there is none
+    evidence:          what the probes of its tenant have shown; None where there was none
     """
 
     policy: RotationPolicy
@@ -31,6 +34,14 @@ class KeysetStatus:
     observation: Observation | None = None
     failures: int = 0
     failing_since: datetime | None = None
+    evidence: Evidence | None = None
+
+    def proof(self, now: datetime) -> KeysetProof | None:
+        """What probes say of the keyset at *now*; None where it is not probed, or was not seen yet."""
+        if self.evidence is None or self.observation is None or self.observation.keyset is None:
+            return None
+        keyset = self.observation.keyset
+        return prove(self.policy, keyset, self.evidence, now, seen=self.observation.now)
 
     def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
         """

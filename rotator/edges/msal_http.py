@@ -162,9 +162,12 @@ def _refusal(content: Mapping[str, Any]) -> dict[str, Any] | None:
     numbers = content.get("error_codes")
     if isinstance(numbers, list) and numbers and type(numbers[0]) is int and 0 < numbers[0] < 10**9:
         found["error_codes"] = [numbers[0]]
+    if policy := _POLICY_CODE.match(str(content.get("error_description", ""))[:80]):
+        found["policy_code"] = policy[0]
     return found
 
 
+_POLICY_CODE = re.compile(r"AADB2C\d{5}")  # "Error codes: Azure Active Directory B2C"; they stand only in the text
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
     "discovery": _discovery,
     "token": _token,

@@ -16,7 +16,9 @@ from datetime import datetime, timedelta
 from rotator.core.assessment import Assessment
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Observation, reason_name
+from rotator.core.proof import KeysetProof
 from rotator.core.status import KeysetStatus, Name
+from rotator.edges.proof_series import escaped, finding_counts, proofs
 
 _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 """Reads an instant from the last observation, its assessment, and now."""
@@ -55,7 +57,7 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     prefix: of every metric's name
     stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
     """
-    labels = {name: (f'keyset="{_escaped(name[1])}"', f'tenant="{_escaped(name[0])}"') for name in entries}
+    labels = {name: (f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"') for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
@@ -71,11 +73,8 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     for name, (text, read) in _INSTANTS.items():
         yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    yield from family(
-        "notes",
-        "Keys that will not take over as expected, miss their window, or differ from the policy.",
-        _notes(fresh),
-    )
+    notes = (*_notes(fresh), *_findings(labels, proofs(entries, now)))
+    yield from family("notes", "What is wrong with keys of the keyset, or with what relying parties see of it.", notes)
     yield from family(
         "outcome",
         "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
@@ -118,6 +117,13 @@ def _notes(fresh: Iterable[tuple[_Labels, Observation]]) -> Iterator[tuple[str, 
             yield f'{keyset},note="{kind}",{tenant}', number
 
 
+def _findings(labels: Mapping[Name, _Labels], found: Mapping[Name, KeysetProof]) -> Iterator[tuple[str, float]]:
+    for name, proof in found.items():
+        keyset, tenant = labels[name]
+        for kind, number in finding_counts(proof):
+            yield f'{keyset},note="{kind}",{tenant}', number
+
+
 def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
@@ -138,14 +144,10 @@ def _calendars(prefix: str, entries: Iterable[KeysetStatus], now: datetime) -> I
     yield f"# HELP {full} 1 where keys may take over now, by the calendar; 0 where not.\n# TYPE {full} gauge\n"
     calendars = {entry.policy.calendar.name: entry.policy.calendar for entry in entries if entry.policy.calendar}
     for name, calendar in sorted(calendars.items()):
-        yield f'{full}{{calendar="{_escaped(name)}"}} {float(calendar.is_open(now))!r}\n'
+        yield f'{full}{{calendar="{escaped(name)}"}} {float(calendar.is_open(now))!r}\n'
 
 
 def _failures(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.outcome is not None:
             yield ",".join(labels), entry.failures
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -23,7 +23,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
@@ -116,6 +116,22 @@ class Tokens:
                     raise
                 self._token.renew = min(now + RENEWAL_RETRY, self._token.expires)
             return self._token.value
+
+    def fresh(self) -> tuple[str, timedelta]:
+        """
+        A token that is fetched now, whatever is kept, and how long it is valid.
+
+        Raises:
+            RequestError: no token can be had; the message says why.
+
+        """
+        with self._lock:
+            try:
+                token = self._acquire()
+            except RequestError:
+                self._app = None
+                raise
+            return token.value, timedelta(seconds=token.expires - self._clock.monotonic())
 
     def reject(self, token: str) -> None:
         """Forget *token*: the service refused it."""
@@ -236,12 +252,22 @@ _ADVICE = {
 }
 
 
+_POLICY_ADVICE = {
+    "AADB2C90013": "the app is not registered in this tenant; check client_id",
+    "AADB2C90081": "the credential is not the one of the app registration",
+    "AADB2C90085": "the policy does not take the client credentials grant; check its app registration",
+    "AADB2C90117": "the scope is not one of this tenant; name the App ID URI of an API, and then /.default",
+}
+
+
 def _refuse(result: Mapping[str, Any], client_id: str, answer: Answer | None) -> NoReturn:
     numbers = result.get("error_codes")
     number = numbers[0] if isinstance(numbers, list) and numbers and isinstance(numbers[0], int) else None
     error = str(result.get("error", "no reason"))  # of bounded length: `MsalHttp` has checked it
-    code = f"AADSTS{number}" if number else error
-    advice = _ADVICE.get(number or 0, "look the code up, check the app registration and its credential")
+    policy = result.get("policy_code")
+    code = f"AADSTS{number}" if number else str(policy or error)
+    known = _ADVICE.get(number or 0) or _POLICY_ADVICE.get(code)
+    advice = known or "look the code up, check the app registration and its credential"
     failure = Failure(
         kind=FailureKind.AUTH,
         message=f"the login host gives app {client_id} no token ({error} {code}): {advice}",

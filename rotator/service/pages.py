@@ -12,6 +12,7 @@ from typing import Protocol
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, JobFailed, Looked
+from rotator.core.proof_events import Probed
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
@@ -109,7 +110,7 @@ class Pages:
 
     def on_event(self, event: Event) -> None:
         """Take note of what changes the pages."""
-        if isinstance(event, Looked):
+        if isinstance(event, Looked | Probed):
             self._looks += 1
 
     def routes(self) -> Mapping[str, Callable[[Request], Page]]:
@@ -158,7 +159,10 @@ class Pages:
         return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _status_json(self) -> Page:
-        found = document(self._store.outcomes(), self._now(), dry_run=self._shown().settings.dry_run)
+        statuses, now = self._store.statuses(), self._now()
+        outcomes = [status.outcome for status in statuses.values() if status.outcome is not None]
+        proofs = {name: proof for name, status in statuses.items() if (proof := status.proof(now)) is not None}
+        found = document(outcomes, now, dry_run=self._shown().settings.dry_run, proofs=proofs)
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeAlias
 
 from rotator.core.errors import Failure, RequestError
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Planned
 from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.publication import Probe
 from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 
@@ -46,13 +48,41 @@ class Keysets(Protocol):
         ...
 
 
+class SignIn(Protocol):
+    """The sign-in side of one tenant."""
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The policies whose keys are looked at, in lower case."""
+        ...
+
+    @property
+    def probe_interval(self) -> timedelta:
+        """How often it is probed while something is not known."""
+        ...
+
+    @property
+    def fetches_tokens(self) -> bool:
+        """Whether it can fetch tokens."""
+        ...
+
+    def probe(self, *, with_token: bool, ask_active: Collection[str]) -> Probe:
+        """One probe; what fails is in it as a failure. *ask_active*: the keysets whose active key is asked for."""
+        ...
+
+    def all_kids(self) -> frozenset[str] | None:
+        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """
     One tenant.
 
-    name: what the configuration calls it; a label, which may come to mean another tenant
-    id:   which tenant it is
+    name:    what the configuration calls it; a label, which may come to mean another tenant
+    id:      which tenant it is
+    sign_in: its sign-in side; None where that is not probed
     """
 
     name: str
@@ -60,3 +90,4 @@ class Tenant:
     policies: tuple[RotationPolicy, ...]
     keysets: Keysets
     writing: Writing
+    sign_in: SignIn | None = None

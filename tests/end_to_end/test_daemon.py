@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import icalendar
 import pytest
 from end_to_end.harness import Bench, Keyset, Running, Tenant, due, fresh, lapsed, overdue
+from waiting import wait_for
 
 from rotator import __version__
 from rotator.emulator.faults.fault import Fault, Kind, Moment
@@ -218,8 +219,9 @@ def test_daemon_status_page_shows_what_it_knows_of_itself(bench: Bench) -> None:
     for count in (1, 2):  # once the second one is logged, the first one is on the page
         daemon.signal(signal.SIGHUP)
         daemon.log("config.rejected", count=count)
+    said = "configuration refused</span>: The changed configuration is refused since <time>"
+    wait_for(lambda: said in daemon.get("/").text)  # a page that took long to render is kept for a moment
     page = daemon.get("/").text
-    assert "configuration refused</span>: The changed configuration is refused since <time>" in page
     assert 'href="https://wiki.example.com/r#b2crotatorconfigrefused"' in page
 
 

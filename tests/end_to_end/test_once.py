@@ -48,6 +48,9 @@ def test_once_generates_the_one_key_that_is_due(bench: Bench) -> None:
         "key": {"use": "sig", "kty": "RSA", "nbf": nbf, "exp": exp, "kid": kid},
         "error": None,
         "notes": None,
+        "proof": None,
+        "calendar": None,
+        "activation_pulled_by_seconds": None,
     }
     (line,) = run.events("keyset.rotated")
     assert (instant(nbf), instant(exp), kid) == (line["nbf"], line["exp"], line["kid"])

@@ -135,7 +135,7 @@ def test_dashboard_has_no_empty_panel_where_all_is_fine(tmp_path: Path, bench: B
     explained = {panel["title"] for panel in panels(dashboard) if len(_no_value(panel)) > len("-")}
     assert explained == {
         "Alerts that fire",
-        "Keys to come that will not take over as expected",
+        "Notes on keys and keysets",
         "Credential expires in",
     }
     with Prometheus(tmp_path / "prometheus", {"rotator": daemon.port}) as prometheus:
