@@ -131,7 +131,7 @@ def test_once_asks_with_four_members(bench: Bench) -> None:
 def test_once_waits_and_looks_again_before_it_writes(bench: Bench) -> None:
     """Between the look that finds a key due and the one right before the write lies `settle`."""
     bench.begin(Tenant(keysets=(due(), fresh())), settle="1s")
-    run = bench.run("--once")
+    run = bench.run("--once", "--output", "json")
     first = bench.asked(Operation.LIST_KEYSETS)[0].time
     second = bench.asked(Operation.GET_KEYSET)[0].time
     (write,) = bench.asked(GENERATE)

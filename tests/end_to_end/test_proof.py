@@ -166,7 +166,7 @@ def test_normal_rotation_ends_with_proof_by_token(begin: Callable[..., World]) -
     upcoming = world.metrics()["keyset_upcoming_activation_timestamp_seconds"]
     assert {f'keyset="{SIG}",tenant="contoso"': world.tenant.keyset(SIG).keys[-1].nbf} == upcoming
     assert (new, SIG) == (published["kid"], published["keyset"])
-    world.run(11 * DAY)
+    world.run(10 * DAY)
     (signing,) = world.events("key.signing")
     assert new == signing["kid"]
     assert set() == world.notes()
