@@ -442,7 +442,7 @@ def happens(event: str, fleet: Fleet, leader: Replica, random: Random) -> None:
 
 def test_without_an_election(bench: Bench) -> None:
     """Where it is off nothing of it is imported, and the process leads."""
-    imported = "import sys, rotator.commands.serve, rotator.commands.once; print(*sys.modules)"
+    imported = "import sys, rotator.service.process, rotator.commands.serve, rotator.commands.once; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, check=True).stdout.split()
     assert "rotator.service.daemon" in found
     election = {"rotator.shell.election", "rotator.shell.leader_state", "rotator.shell.lease_record"}
