@@ -316,13 +316,14 @@ def test_stopped_process_that_goes_on(bench: Bench, api: Kubernetes) -> None:
 
 @pytest.mark.parametrize("jump", [3600, -3600])
 def test_clock_of_the_leader_jumps(bench: Bench, api: Kubernetes, jump: int) -> None:
-    """A leader whose clock jumps by an hour hands over to one whose clock is right; mended, it leads as any other."""
+    """A leader whose clock jumps by an hour hands over to one whose clock is right, and may lead again later."""
     clock = FakeClock(bench.folder)
     fleet, leader, follower = pair(bench, api, envs=(clock.environment, {}))
     clock.set(jump)
     jumped = time.time()
     assert fleet.leader(after=jumped, but=leader) is follower
-    assert leader.process.log("lease.lost")["reason"] == "clock"
+    # A machine that stalls for longer than the deadline of these short leases may notice that first.
+    assert leader.process.log("lease.lost")["reason"] in ("clock", "deadline")
     fleet.wait_for_keys(4)
     clock.set(0)
     fleet.stop(follower)
