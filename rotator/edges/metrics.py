@@ -146,8 +146,6 @@ class Metrics:
                 has.retries.labels(kind.value).inc()
             case TokenRequested():
                 self._token(event)
-            case CredentialRead(tenant=tenant, expires=expires, is_canary=True):
-                self._proof.read_canary(tenant, expires)
             case CredentialRead(tenant=tenant, expires=expires):
                 with self._naming:
                     self._expiries[tenant] = expires

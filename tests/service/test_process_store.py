@@ -9,6 +9,7 @@ from core.builders import tenant_id
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import ConfigRejected, ConfigReloaded, CredentialRead, Event, JobMissed, RequestFinished
 from rotator.core.exchange import Exchange
+from rotator.core.proof_events import CanaryCredentialRead
 from rotator.service.process_store import ProcessStore, place
 from rotator.views.process import RefusedConfig
 
@@ -48,6 +49,7 @@ def test_expiries_of_the_tenants_that_are_configured() -> None:
         CredentialRead(tenant="b", expires=NOW),
         CredentialRead(tenant="b", expires=None),
         CredentialRead(tenant="gone", expires=NOW),
+        CanaryCredentialRead(tenant="b", expires=NOW),  # not that of the tenant
     ]
     assert store(*read).expiries(["a", "b", "new"]) == {"a": NOW}
 
