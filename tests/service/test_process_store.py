@@ -44,7 +44,7 @@ def test_refused_configuration_since_the_first_refusal() -> None:
 
 def test_expiries_of_the_tenants_that_are_configured() -> None:
     """The last reading of a credential counts, and one that nobody knows the end of has none."""
-    read = [
+    read: list[Event] = [
         CredentialRead(tenant="a", expires=NOW),
         CredentialRead(tenant="b", expires=NOW),
         CredentialRead(tenant="b", expires=None),
