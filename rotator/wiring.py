@@ -17,6 +17,7 @@ from pathlib import Path
 from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
+from rotator.core.proof_events import CanaryCredentialRead
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
@@ -149,9 +150,7 @@ class Program:
                 clock=self.clock,
                 on_attempt=lambda _: None,
                 on_secret=self.redactor.register,
-                on_expiry=lambda expires: self.tell(
-                    CredentialRead(tenant=tenant.name, expires=expires, is_canary=True)
-                ),
+                on_expiry=lambda expires: self.tell(CanaryCredentialRead(tenant=tenant.name, expires=expires)),
             )
         return SignIn(
             url,

@@ -23,7 +23,7 @@ from rotator.core.proof import FindingKind
 from rotator.core.proof_events import Probed
 from rotator.core.publication import Evidence, Probe
 from rotator.core.reasons import MEANINGS, Reason, Refusal
-from rotator.core.status import KeysetStatus
+from rotator.core.status import KeysetStatus, proofs
 from rotator.core.text import format_span
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.instruments import PREFIX
@@ -194,7 +194,8 @@ def test_documents_have_each_metric() -> None:
         tenant="contoso", tenant_id=tenant.id, policy=POLICY, now=T0, keyset=Keyset(id=POLICY.keyset_id, keys=())
     )
     probed = KeysetStatus(policy=POLICY, observation=observation, evidence=Evidence())
-    proof = "".join(proof_series(PREFIX, {("contoso", POLICY.keyset_id): probed}, T0))
+    entries = {("contoso", POLICY.keyset_id): probed}
+    proof = "".join(proof_series(PREFIX, entries, proofs(entries, T0), T0))
     exposed = {
         family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(metrics.render("")[0].decode() + proof)

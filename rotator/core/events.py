@@ -82,11 +82,10 @@ class TokenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRead:
-    """A tenant's credential was read; *expires*: None where nobody knows. *is_canary*: that of the canary."""
+    """A tenant's credential was read; *expires*: None where nobody knows."""
 
     tenant: str
     expires: datetime | None
-    is_canary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

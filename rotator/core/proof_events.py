@@ -62,7 +62,15 @@ class FindingChanged:
     is_raised: bool
 
 
-ProofEvent: TypeAlias = Probed | KeyPublished | KeySigning | FindingChanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryCredentialRead:
+    """The credential that fetches tokens as an application does was read; *expires*: None where nobody knows."""
+
+    tenant: str
+    expires: datetime | None
+
+
+ProofEvent: TypeAlias = CanaryCredentialRead | Probed | KeyPublished | KeySigning | FindingChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

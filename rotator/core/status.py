@@ -1,5 +1,6 @@
 """What is known of a keyset, and how an outcome changes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -66,3 +67,8 @@ def _is_trouble(outcome: Outcome | None) -> bool:
             return True
         case _:
             return False
+
+
+def proofs(entries: Mapping[Name, KeysetStatus], now: datetime) -> dict[Name, KeysetProof]:
+    """What probes say of each keyset; one of a tenant that is not probed is absent."""
+    return {name: proof for name, entry in entries.items() if (proof := entry.proof(now)) is not None}

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from rotator.core.errors import ConfigProblem, RequestError
 from rotator.core.text import format_instant, format_span
+from rotator.edges.authorities import add_authorities
 from rotator.edges.config import Loaded
 from rotator.edges.config_words import Location, location_of, path_of
 from rotator.edges.configured_credential import credential_of
@@ -47,9 +48,9 @@ def _ca_file(loaded: Loaded) -> Iterator[tuple[Location, str]]:
     if file is None:
         return
     try:
-        ssl.create_default_context(cafile=file)
+        add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
     except OSError as error:
-        reason = error.strerror if not isinstance(error, ssl.SSLError) else "it has no certificate that can be parsed"
+        reason = error.strerror or "it has no certificate that can be parsed"
         yield ("ca_file",), f"{file} cannot be read as a PEM bundle: {reason}"
 
 

@@ -8,7 +8,6 @@ RFC 7518 (members of RSA keys: section 6.3.1).
 """
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 from rotator.core.publication import PublishedKey
 from rotator.edges.answers import is_text, unreadable
+from rotator.edges.json_text import parse_json
 
 MAX_KEYS = 1000  # of one JWKS
 MAX_TOKEN_LENGTH = 64 * 1024
@@ -81,13 +81,18 @@ def header_kid(token: str) -> str | None:
     """The kid in the header of a JWT, or of a JWE such as a refresh token; None where *token* is neither."""
     if len(token) > MAX_TOKEN_LENGTH or not _TOKEN.fullmatch(token):
         return None
-    header = token.partition(".")[0]
-    try:
-        content = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-    except (ValueError, RecursionError):
-        return None
-    kid = content.get("kid") if isinstance(content, dict) else None
+    kid = json_part(token, 0).get("kid")
     return str(kid) if is_text(kid) and kid and kid.isprintable() else None
+
+
+def json_part(token: str, number: int) -> Mapping[str, Any]:
+    """The JSON object in the part *number* of a token, such as 0 for the header; empty where there is none."""
+    part = dict(enumerate(token.split(".", number + 1))).get(number, "")
+    try:
+        content = parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def is_signed_by(token: str, listed: Listed) -> bool:

@@ -41,7 +41,6 @@ from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.status import Name
 from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments, SweepOutcome
 from rotator.edges.proof_metrics import ProofMetrics
-from rotator.edges.proof_series import proof_series
 from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
 
@@ -147,8 +146,6 @@ class Metrics:
                 has.retries.labels(kind.value).inc()
             case TokenRequested():
                 self._token(event)
-            case CredentialRead(tenant=tenant, expires=expires, is_canary=True):
-                self._proof.read_canary(tenant, expires)
             case CredentialRead(tenant=tenant, expires=expires):
                 with self._naming:
                     self._expiries[tenant] = expires
@@ -252,8 +249,7 @@ class Metrics:
 
     def _keysets(self) -> bytes:
         entries, now = self._store.statuses(), self._clock()
-        series = keyset_series(PREFIX, entries, now, self._stale)
-        return "".join((*series, *proof_series(PREFIX, entries, now))).encode()
+        return "".join(keyset_series(PREFIX, entries, now, self._stale)).encode()
 
 
 def _understood(accept: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from rotator.core.events import Event
-from rotator.core.proof_events import KeyPublished, KeySigning, Probed
+from rotator.core.proof_events import CanaryCredentialRead, KeyPublished, KeySigning, Probed
 
 FETCHES = ("succeeded", "failed")
 DELAYS = (60, 300, 600, 1200, 1800, 2700, 3600, 7200, 21600, 86400)
@@ -74,15 +74,13 @@ class ProofMetrics:
             for tenant, expires in self._canaries.items():
                 self._show_expiry(tenant, expires)
 
-    def read_canary(self, tenant: str, expires: datetime | None) -> None:
-        """The credential of a canary was read; *expires*: None where nobody knows."""
-        with self._lock:
-            self._canaries[tenant] = expires
-            self._show_expiry(tenant, expires)
-
     def on_event(self, event: Event) -> None:
         """Count *event*, if it is of a probe."""
         match event:
+            case CanaryCredentialRead(tenant=tenant, expires=expires):
+                with self._lock:
+                    self._canaries[tenant] = expires
+                    self._show_expiry(tenant, expires)
             case Probed():
                 with self._lock:
                     if event.tenant in self._tenants:

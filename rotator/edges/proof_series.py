@@ -7,15 +7,9 @@ from datetime import datetime
 from rotator.core.proof import KeysetProof, Method, Slot
 from rotator.core.publication import Evidence
 from rotator.core.status import KeysetStatus, Name
+from rotator.edges.exposition import Labels, escaped, gauge, keyset_labels
 
-_Labels = tuple[str, str]
-_Known = list[tuple[_Labels, KeysetProof]]
-
-
-def proofs(entries: Mapping[Name, KeysetStatus], now: datetime) -> dict[Name, KeysetProof]:
-    """What probes say of each keyset; one of a tenant that is not probed is absent."""
-    found = {name: entry.proof(now) for name, entry in entries.items() if entry.evidence is not None}
-    return {name: proof for name, proof in found.items() if proof is not None}
+_Known = list[tuple[Labels, KeysetProof]]
 
 
 def finding_counts(proof: KeysetProof) -> Iterator[tuple[str, int]]:
@@ -23,19 +17,21 @@ def finding_counts(proof: KeysetProof) -> Iterator[tuple[str, int]]:
     yield from sorted(Counter(finding.kind.value for finding in proof.findings).items())
 
 
-def proof_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime) -> Iterator[str]:
-    """The lines, each with its end, of every metric of what probes have shown; none where nothing is probed."""
-    found = proofs(entries, now)
+def proof_series(
+    prefix: str, entries: Mapping[Name, KeysetStatus], found: Mapping[Name, KeysetProof], now: datetime
+) -> Iterator[str]:
+    """
+    The lines, each with its end, of every metric of what probes have shown; none where nothing is probed.
+
+    found: what probes say of the keysets of *entries* that are probed
+    """
     if not found:
         return
-    labels = {name: (f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"') for name in found}
+    labels = {name: keyset_labels(name) for name in found}
     known: _Known = [(labels[name], proof) for name, proof in found.items()]
 
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-        full = f"{prefix}{name}"
-        yield f"# HELP {full} {text}\n# TYPE {full} gauge\n"
-        for labels, value in samples:
-            yield f"{full}{{{labels}}} {float(value)!r}\n"
+        return gauge(f"{prefix}{name}", text, samples)
 
     yield from family("keyset_proof", "How it is proven which key is in use; always 1.", _methods(known))
     yield from family(
@@ -81,7 +77,7 @@ def _published_at(known: _Known) -> Iterator[tuple[str, float]]:
             yield ",".join(labels), proof.published_at.timestamp()
 
 
-def _upcoming(watched: Mapping[_Labels, KeysetStatus], now: datetime) -> Iterator[tuple[str, float]]:
+def _upcoming(watched: Mapping[Labels, KeysetStatus], now: datetime) -> Iterator[tuple[str, float]]:
     for labels, entry in watched.items():
         keyset = None if entry.observation is None else entry.observation.keyset
         first = None if keyset is None else next(keyset.upcoming(now), None)
@@ -106,8 +102,3 @@ def _lifetimes(evidence: Mapping[str, Evidence]) -> Iterator[tuple[str, float]]:
         if each.token is not None:
             labels = f'policy="{escaped(each.token.policy)}",tenant="{escaped(tenant)}"'
             yield labels, each.token.lifetime.total_seconds()
-
-
-def escaped(value: str) -> str:
-    """A label's value as the text format wants it (Prometheus' exposition formats)."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

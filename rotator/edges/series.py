@@ -17,8 +17,9 @@ from rotator.core.assessment import Assessment
 from rotator.core.keyset import NEVER, KeyState
 from rotator.core.outcome import Observation, reason_name
 from rotator.core.proof import KeysetProof
-from rotator.core.status import KeysetStatus, Name
-from rotator.edges.proof_series import escaped, finding_counts, proofs
+from rotator.core.status import KeysetStatus, Name, proofs
+from rotator.edges.exposition import Labels, escaped, gauge, keyset_labels
+from rotator.edges.proof_series import finding_counts, proof_series
 
 _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 """Reads an instant from the last observation, its assessment, and now."""
@@ -46,9 +47,6 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
     "last_observed": ("When the keyset was last seen.", lambda observation, _, __: observation.now),
 }
 
-_Labels = tuple[str, str]
-"""`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
-
 
 def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime, stale: timedelta) -> Iterator[str]:
     """
@@ -57,23 +55,21 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     prefix: of every metric's name
     stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
     """
-    labels = {name: (f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"') for name in entries}
+    labels = {name: keyset_labels(name) for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
     ]
 
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-        full = f"{prefix}keyset_{name}"
-        yield f"# HELP {full} {text}\n# TYPE {full} gauge\n"
-        for labels, value in samples:
-            yield f"{full}{{{labels}}} {float(value)!r}\n"
+        return gauge(f"{prefix}keyset_{name}", text, samples)
 
     yield from family("info", "What is configured; always 1.", _info(known))
     for name, (text, read) in _INSTANTS.items():
         yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    notes = (*_notes(fresh), *_findings(labels, proofs(entries, now)))
+    found = proofs(entries, now)
+    notes = (*_notes(fresh), *_findings(labels, found))
     yield from family("notes", "What is wrong with keys of the keyset, or with what relying parties see of it.", notes)
     yield from family(
         "outcome",
@@ -87,22 +83,23 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
     )
     yield from _calendars(prefix, entries.values(), now)
     yield from family("consecutive_failures", "How many looks in a row have failed.", _failures(known))
+    yield from proof_series(prefix, entries, found, now)
 
 
-def _info(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _info(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), entry in known:
         policy = entry.policy
         yield f'{keyset},kty="{policy.kty}",mode="{policy.mode}",{tenant},use="{policy.use}"', 1
 
 
-def _instants(fresh: Iterable[tuple[_Labels, Observation]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
+def _instants(fresh: Iterable[tuple[Labels, Observation]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
     for labels, observation in fresh:
         instant = read(observation, observation.assessment, now) if observation.assessment else None
         if instant is not None and instant != NEVER:
             yield ",".join(labels), instant.timestamp()
 
 
-def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
+def _keys(fresh: Iterable[tuple[Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
     """As they are now: a key that has ended since the look is in use no more."""
     for (keyset, tenant), observation in fresh:
         counts = Counter(state for _, state in observation.keyset.states(now)) if observation.keyset else Counter()
@@ -110,21 +107,21 @@ def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterat
             yield f'{keyset},state="{state}",{tenant}', counts[state]
 
 
-def _notes(fresh: Iterable[tuple[_Labels, Observation]]) -> Iterator[tuple[str, float]]:
+def _notes(fresh: Iterable[tuple[Labels, Observation]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), observation in fresh:
         notes = observation.assessment.notes if observation.assessment else ()
         for kind, number in Counter(note.kind for note in notes).items():
             yield f'{keyset},note="{kind}",{tenant}', number
 
 
-def _findings(labels: Mapping[Name, _Labels], found: Mapping[Name, KeysetProof]) -> Iterator[tuple[str, float]]:
+def _findings(labels: Mapping[Name, Labels], found: Mapping[Name, KeysetProof]) -> Iterator[tuple[str, float]]:
     for name, proof in found.items():
         keyset, tenant = labels[name]
         for kind, number in finding_counts(proof):
             yield f'{keyset},note="{kind}",{tenant}', number
 
 
-def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _outcomes(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
         if entry.effective_outcome is not None:
@@ -132,7 +129,7 @@ def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[s
             yield f'{keyset},outcome="{outcome}",reason="{reason}",{tenant}', 1
 
 
-def _holds(known: Iterable[tuple[_Labels, KeysetStatus]], now: datetime) -> Iterator[tuple[str, float]]:
+def _holds(known: Iterable[tuple[Labels, KeysetStatus]], now: datetime) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.policy.hold is not None and entry.policy.hold.lasts(now):
             yield ",".join(labels), entry.policy.hold.ends.timestamp()
@@ -140,14 +137,12 @@ def _holds(known: Iterable[tuple[_Labels, KeysetStatus]], now: datetime) -> Iter
 
 def _calendars(prefix: str, entries: Iterable[KeysetStatus], now: datetime) -> Iterator[str]:
     """Whether each calendar that a keyset uses is open."""
-    full = f"{prefix}calendar_open"
-    yield f"# HELP {full} 1 where keys may take over now, by the calendar; 0 where not.\n# TYPE {full} gauge\n"
     calendars = {entry.policy.calendar.name: entry.policy.calendar for entry in entries if entry.policy.calendar}
-    for name, calendar in sorted(calendars.items()):
-        yield f'{full}{{calendar="{escaped(name)}"}} {float(calendar.is_open(now))!r}\n'
+    samples = ((f'calendar="{escaped(name)}"', calendar.is_open(now)) for name, calendar in sorted(calendars.items()))
+    yield from gauge(f"{prefix}calendar_open", "1 where keys may take over now, by the calendar; 0 where not.", samples)
 
 
-def _failures(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _failures(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.outcome is not None:
             yield ",".join(labels), entry.failures

@@ -13,6 +13,7 @@ from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, JobFailed, Looked
 from rotator.core.proof_events import Probed
+from rotator.core.status import proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
@@ -161,8 +162,8 @@ class Pages:
     def _status_json(self) -> Page:
         statuses, now = self._store.statuses(), self._now()
         outcomes = [status.outcome for status in statuses.values() if status.outcome is not None]
-        proofs = {name: proof for name, status in statuses.items() if (proof := status.proof(now)) is not None}
-        found = document(outcomes, now, dry_run=self._shown().settings.dry_run, proofs=proofs)
+        dry_run = self._shown().settings.dry_run
+        found = document(outcomes, now, dry_run=dry_run, proofs=proofs(statuses, now))
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")

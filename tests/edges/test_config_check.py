@@ -1,5 +1,6 @@
 """What is said of the files that a valid configuration names, and of ids that are only placeholders."""
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,3 +173,11 @@ def test_check_of_a_short_publication_lead_of_keysets(tmp_path: Path) -> None:
     assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=longer) == []
     only_enc = [{"id": "B2C_1A_Z", "use": "enc", "publication_lead": "1h"}]
     assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=only_enc) == []
+
+
+def test_check_of_a_ca_file_that_has_become_a_pipe(tmp_path: Path) -> None:
+    """A file that nobody writes to holds up no check for good."""
+    pipe = tmp_path / "ca.pem"
+    os.mkfifo(pipe)
+    (warning,) = said(tmp_path, ca_file=str(pipe))
+    assert "not written within 3s" in warning
