@@ -13,6 +13,7 @@ from rotator import __version__
 
 USAGE = 64  # and not argparse's 2, which here means that a rotation is due; see sysexits.h
 MAX_PORT = 65535
+MAX_YEARS = 30
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHELLS = ("bash", "zsh", "fish")
@@ -69,6 +70,12 @@ def parser() -> Parser:
     _status_options(
         commands.add_parser("status", help="what every keyset looks like, and what happens next", allow_abbrev=False)
     )
+    _simulate_options(
+        commands.add_parser("simulate", help="what becomes of the keysets in the years to come", allow_abbrev=False)
+    )
+    token = commands.add_parser("token", help="say which key made the token on stdin", allow_abbrev=False)
+    _config_option(token)
+    _output_option(token)
     _config_command(
         commands.add_parser(
             "config", help="check the configuration, print its JSON Schema, or a file to start with", allow_abbrev=False
@@ -113,7 +120,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run and status: how the report looks (default table)",
+        help="with --once, --dry-run, status and token: how the report looks (default table)",
     )
 
 
@@ -154,6 +161,50 @@ def _discover_options(to: argparse.ArgumentParser) -> None:
     for option, text in CREDENTIALS.items():
         direct.add_argument(f"--{option}", metavar="FILE", help=text)
     direct.add_argument("--cloud", choices=CLOUDS, help="where the tenant is (default global)")
+
+
+def _simulate_options(to: argparse.ArgumentParser) -> None:
+    _config_option(to)
+    to.add_argument("--years", type=_years, default=3.0, help=f"up to {MAX_YEARS} (default 3)")
+    begin = to.add_mutually_exclusive_group()
+    begin.add_argument("--live", action="store_true", help="begin with the keysets as they are, by one list per tenant")
+    begin.add_argument(
+        "--from",
+        dest="seed",
+        type=Path,
+        metavar="SEED.yaml",
+        help="begin with the keysets of this file (default: none)",
+    )
+    to.add_argument(
+        "--outage",
+        action="append",
+        default=[],
+        metavar="BEGIN+SPAN[:reads|writes|all]",
+        help="requests fail, such as 2027-03-01+5d:writes; can be given several times",
+    )
+    to.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting by its path, such as defaults.renewal_window=3d; can be given several times",
+    )
+    to.add_argument(
+        "--output", choices=("table", "json", "svg", "ics"), default=argparse.SUPPRESS, help="(default table)"
+    )
+    to.add_argument("--check", action="store_true", help="exit with 3 where a promise breaks")
+    to.add_argument("--compare", type=Path, metavar="OTHER.yaml", help="print what differs with this configuration")
+
+
+def _years(text: str) -> float:
+    try:
+        years = float(text)
+    except ValueError:
+        years = 0.0
+    if not 0 < years <= MAX_YEARS:
+        msg = f"{text!r} is not a number of years (up to {MAX_YEARS})"
+        raise argparse.ArgumentTypeError(msg)
+    return years
 
 
 def _config_command(to: argparse.ArgumentParser) -> None:

@@ -4,14 +4,15 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, Parser, parser
 
 __all__ = ["entry", "main", "parser"]
 
+_T = TypeVar("_T")
 STDERR = 2  # the last of the standard streams
 
 
@@ -34,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config" | "discover":
             return _configure(root, path, options)
-        case "status":
-            return _inspect(path, options)
-        case _ if options.once or options.dry_run:
+        case "simulate":
+            return _simulate(root, path, options)
+        case _ if options.command in ("status", "token") or options.once or options.dry_run:
             return _inspect(path, options)
         case _:
             pass
@@ -52,7 +53,9 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
         root.error(f"--once and --dry-run do not go with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    for name in ("output", "tenant", "keyset"):
+    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate")):
+        root.error("--output needs --once, --dry-run, status, token or simulate")
+    for name in ("tenant", "keyset"):
         if name == "tenant" and options.command == "discover":
             continue
         if name in options and not (one_shot or options.command == "status"):
@@ -96,6 +99,10 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
     from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
     from rotator.commands.selection import Selection  # noqa: PLC0415
 
+    if options.command == "token":
+        from rotator.commands.token import token  # noqa: PLC0415
+
+        return token(path, as_json=getattr(options, "output", "table") == "json")
     chosen = Selection(tenants=tuple(getattr(options, "tenant", ())), keysets=tuple(getattr(options, "keyset", ())))
     call = Call(path=path, as_json=getattr(options, "output", "table") == "json", selection=chosen)
     if options.once:
@@ -108,6 +115,40 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
     look = inspect.Look(is_brief=options.brief, only_problems=options.problems, has_others=options.all)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
+
+
+def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:
+    from rotator.commands import simulate  # noqa: PLC0415 - as above
+    from rotator.edges.config_changes import parse_change  # noqa: PLC0415
+    from rotator.simulation.outage import parse_outage  # noqa: PLC0415
+
+    output = getattr(options, "output", "table")
+    if options.compare is not None and output not in ("table", "json"):
+        root.error("--compare needs --output table or json")
+    return simulate.run(
+        simulate.Call(
+            path=path,
+            years=options.years,
+            live=options.live,
+            seed=options.seed,
+            outages=_parsed(root, "--outage", options.outage, parse_outage),
+            changes=_parsed(root, "--set", options.set, parse_change),
+            output=output,
+            check=options.check,
+            compare=options.compare,
+        )
+    )
+
+
+def _parsed(root: Parser, option: str, texts: Sequence[str], parse: Callable[[str], _T]) -> tuple[_T, ...]:
+    """What an option that may come several times says; one that is not valid ends the program."""
+    found = []
+    for text in texts:
+        try:
+            found.append(parse(text))
+        except ValueError as error:
+            root.error(f"{option} {text}: {error}")
+    return tuple(found)
 
 
 def _emulate(root: Parser, options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
 from rotator.core.inventory import MAX_INVENTORY
+from rotator.core.proof_events import CanaryCredentialRead
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
@@ -32,6 +33,7 @@ from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
+from rotator.edges.sign_in import SignIn
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
@@ -126,13 +128,48 @@ class Program:
         )
         keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
+        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
+        writing = also(directories, self.writing)
         return Tenant(
             name=name,
             id=tenant_id,
             policies=policies,
             keysets=keysets,
-            writing=also(directories, self.writing),
+            writing=writing,
+            sign_in=sign_in,
             max_others=MAX_INVENTORY if tenant.observe_others else 0,
+        )
+
+    def _sign_in(
+        self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
+    ) -> SignIn | None:
+        """The sign-in side of a tenant. It has a client of its own, so what its clock says stops no write."""
+        settings, url = tenant.sign_in, tenant.sign_in_url
+        if settings is None or url is None:
+            return None
+        http = Http(carrier, clock=self.clock, on_exchange=lambda _: None, timeout=timeout, memory=self.memory)
+        canary, issuer = settings.canary, None
+        if canary is not None:
+            issuer = Tokens(
+                http,
+                authority=f"{url}/{tenant.tenant_id}/{settings.policies[0]}",
+                scope=canary.scope,
+                client_id=canary.client_id,
+                credential=credential_of(canary),
+                clock=self.clock,
+                on_attempt=lambda _: None,
+                on_secret=self.redactor.register,
+                on_expiry=lambda expires: self.tell(CanaryCredentialRead(tenant=tenant.name, expires=expires)),
+            )
+        return SignIn(
+            url,
+            tenant.tenant_id,
+            settings.policies,
+            http,
+            probe_interval=settings.probe_interval,
+            clock=self.clock,
+            directory=keysets,
+            issuer=issuer,
         )
 
 

@@ -17,13 +17,21 @@ from rotator import arguments
 from rotator.core.assessment import NoteKind
 from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
-from rotator.core.events import SweepFinished
+from rotator.core.events import Looked, SweepFinished
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Exit, Held, Observation, OutcomeName
+from rotator.core.proof import FindingKind
+from rotator.core.proof_events import Probed
+from rotator.core.publication import Evidence, Probe
 from rotator.core.reasons import MEANINGS, Reason, Refusal
+from rotator.core.status import KeysetStatus, proofs
 from rotator.core.text import format_span
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.instruments import PREFIX
 from rotator.edges.metrics import Metrics, Registry
-from rotator.edges.settings import CredentialSettings, KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.edges.proof_series import proof_series
+from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.edges.sign_in_settings import SignInSettings
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
@@ -39,12 +47,18 @@ DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in OF_OURS)
         ("Outcomes and failures", OutcomeName),
         ("Reasons", [*Reason, *Refusal]),
         ("Notes", NoteKind),
+        ("Findings", FindingKind),
         ("Failures", FailureKind),
     ],
 )
 def test_documents_have_each_word_of_the_interface(title: str, words: Any) -> None:
     """Each outcome, reason, note and kind of failure has its row on its page, and there is none besides."""
     assert sorted(word.value for word in words) == sorted(first_cells(section(OUTCOMES, title)))
+
+
+def test_page_about_probes_has_each_finding() -> None:
+    """Each finding has its row on the page that says what to do about it."""
+    assert sorted(kind.value for kind in FindingKind) == sorted(first_cells(section("docs/proof.md", "Findings")))
 
 
 def test_documents_have_the_meaning_of_each_reason() -> None:
@@ -101,8 +115,10 @@ def _events(path: Path) -> Iterator[str]:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         first = node.args[0] if node.args else None
         logs = called in ("debug", "info", "warning", "error", "critical", "emit")
-        if logs and isinstance(first, ast.Constant) and re.fullmatch(r"[a-z]+\.[a-z]+", str(first.value)):
-            yield str(first.value)
+        names = (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,)
+        for name in names if logs else ():
+            if isinstance(name, ast.Constant) and re.fullmatch(r"[a-z]+\.[a-z]+", str(name.value)):
+                yield str(name.value)
 
 
 def test_documents_have_each_setting() -> None:
@@ -139,6 +155,17 @@ def _written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def test_documents_have_each_finding() -> None:
+    """Each finding of probes has its row on the page about them."""
+    assert sorted(kind.value for kind in FindingKind) == sorted(first_cells(section("docs/proof.md", "Findings")))
+
+
+def test_documents_have_each_member_of_sign_in() -> None:
+    """Each member of `sign_in` has its row in its section."""
+    told = first_cells(section("docs/proof.md", "Configuration"))
+    assert sorted(SignInSettings.model_fields) == sorted(set(told) - {"sign_in"})
+
+
 def test_shipped_configuration_writes_every_default_out() -> None:
     """What config/rotator.yaml says is what holds where nothing is said."""
     text = (ROOT / "config" / "rotator.yaml").read_text(encoding="utf-8")
@@ -156,12 +183,23 @@ def test_documents_have_each_metric() -> None:
         keysets=SimulatedTenant(SimulatedClock(T0), ()),
         writing=guarded(()),
     )
-    metrics = Metrics(Registry(), StatusStore(lambda _: None, [tenant]), lambda: T0)
+    store = StatusStore(lambda _: None, [tenant])
+    keyset = Keyset(id=POLICY.keyset_id, keys=())
+    seen = Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=T0, keyset=keyset)
+    store.on_event(Looked(outcome=Held(observation=seen, reason=Reason.OBSERVE), is_preliminary=False, failures=0))
+    store.on_event(Probed(tenant="contoso", tenant_id=tenant_id(), probe=Probe(now=T0), evidence=Evidence()))
+    metrics = Metrics(Registry(), store, lambda: T0)
     metrics.configure(timedelta(hours=1), dry_run=False)
     metrics.on_event(SweepFinished(seconds=1.0, outcomes=(), late=0))
+    observation = Observation(
+        tenant="contoso", tenant_id=tenant.id, policy=POLICY, now=T0, keyset=Keyset(id=POLICY.keyset_id, keys=())
+    )
+    probed = KeysetStatus(policy=POLICY, observation=observation, evidence=Evidence())
+    entries = {("contoso", POLICY.keyset_id): probed}
+    proof = "".join(proof_series(PREFIX, entries, proofs(entries, T0), T0))
     exposed = {
         family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
-        for family in text_string_to_metric_families(metrics.render("")[0].decode())
+        for family in text_string_to_metric_families(metrics.render("")[0].decode() + proof)
         if family.name.startswith(PREFIX)
     }
     told = {name.partition("{")[0] for name in first_cells(section("docs/metrics-and-alerts.md", "Metrics"))}

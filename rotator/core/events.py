@@ -2,7 +2,8 @@
 What happens, as values: one stream for everything that logs, counts, remembers or shows it.
 
 Made where it happens; consumers take what they know with `match` and ignore the rest. The
-order of consumers has no meaning. The events of the leader election are in `lease`.
+order of consumers has no meaning. The events of the leader election are in `lease`, those of
+probes in `proof_events`.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from rotator.core.exchange import Exchange
 from rotator.core.inventory import Inventory
 from rotator.core.lease import ElectionEvent
 from rotator.core.outcome import Outcome
+from rotator.core.proof_events import ProofEvent
 from rotator.core.status import KeysetStatus
 from rotator.core.tenant import TenantId
 
@@ -161,4 +163,5 @@ Event: TypeAlias = (
     | ConfigReloaded
     | ConfigRejected
     | ElectionEvent
+    | ProofEvent
 )

@@ -1,5 +1,6 @@
 """What is known of a keyset, and how an outcome changes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,6 +8,8 @@ from rotator.core.drift import MAX_CHANGES, Change, ChangeKind, changes
 from rotator.core.errors import FailureKind
 from rotator.core.outcome import Failed, Held, Observation, Outcome
 from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.proof import KeysetProof, prove
+from rotator.core.publication import Evidence
 from rotator.core.reasons import Refusal
 
 Name = tuple[str, str]
@@ -27,6 +30,7 @@ class KeysetStatus:
     failing_since:     when the first of these was; None where there is none
     asked:             the key that was called for last; None where none was
     changes:           what others changed in the keyset since this process looks at it, the latest last
+    evidence:          what the probes of its tenant have shown; None where there was none
     """
 
     policy: RotationPolicy
@@ -37,6 +41,14 @@ class KeysetStatus:
     failing_since: datetime | None = None
     asked: KeySpec | None = None
     changes: tuple[Change, ...] = ()
+    evidence: Evidence | None = None
+
+    def proof(self, now: datetime) -> KeysetProof | None:
+        """What probes say of the keyset at *now*; None where it is not probed, or was not seen yet."""
+        if self.evidence is None or self.observation is None or self.observation.keyset is None:
+            return None
+        keyset = self.observation.keyset
+        return prove(self.policy, keyset, self.evidence, now, seen=self.observation.now)
 
     def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
         """
@@ -83,3 +95,8 @@ def _is_trouble(outcome: Outcome | None) -> bool:
             return True
         case _:
             return False
+
+
+def proofs(entries: Mapping[Name, KeysetStatus], now: datetime) -> dict[Name, KeysetProof]:
+    """What probes say of each keyset; one of a tenant that is not probed is absent."""
+    return {name: proof for name, entry in entries.items() if (proof := entry.proof(now)) is not None}

@@ -25,6 +25,7 @@ from rotator.edges.x5c import read_chain
 
 MAX_DATE = 10**11  # seconds, in the year 5138; a larger number is milliseconds
 MAX_KEYS = 1_000  # of a keyset; B2C's own limit is far below
+MAX_MODULUS = 2736  # characters: 16,384 bits
 MAX_TEXT = 512  # characters of a kid; those of B2C have 43
 
 MAX_ID = 80  # characters of an error code or a request id; those of Graph have 36
@@ -97,7 +98,14 @@ def _parse_key(path: str, raw: object) -> Key:
         kty=_text(path, raw, "kty"),
         has_certificate=bool(x5c),
         certificate=read_chain(x5c) if x5c else None,
+        modulus=_modulus(raw),
     )
+
+
+def _modulus(raw: Json) -> str | None:
+    """The public modulus, to recognise the key in a JWKS; what is not one is no reason to refuse the keyset."""
+    value = raw.get("n")
+    return value.rstrip("=") if isinstance(value, str) and len(value) <= MAX_MODULUS else None
 
 
 def _text(path: str, raw: Json, name: str) -> str | None:

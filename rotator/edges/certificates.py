@@ -32,7 +32,7 @@ _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 
 class CertificateError(Exception):
-    """Why there is no key with its certificate; *is_key*: the private key is at fault."""
+    """The file holds no usable key with its certificate; *is_key*: the private key is what is wrong."""
 
     def __init__(self, message: str, *, is_key: bool = False) -> None:
         super().__init__(message)

@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.text import printable
 from rotator.edges.calendar_settings import CalendarSettings
 from rotator.edges.collisions import Parts, collisions, parts_of
+from rotator.edges.config_changes import Change, changed
 from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, parse_yaml, read_content
 from rotator.edges.config_words import Location, location_of, path_of, said
 from rotator.edges.files import read_file
@@ -65,12 +66,14 @@ def read(
     *,
     text: bytes | None = None,
     now: datetime | None = None,
+    changes: Sequence[Change] = (),
 ) -> Loaded:
-    """The same as `load`, with the lines of the file."""
+    """The same as `load`, with the lines of the file; *changes*: made to its content before it is checked."""
     file, now = (
         parse_yaml(path, read_content(path) if text is None else text),
         now or datetime.now(UTC).replace(microsecond=0),
     )
+    file = replace(file, content=changed(file.content, changes, environ))
     problems = [*_unknown_variables(environ), *_wrong_proxies(environ)]
     try:
         settings = Settings(**file.content)

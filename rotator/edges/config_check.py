@@ -1,5 +1,5 @@
 """
-What is wrong around a configuration that is valid: the files that it names, and ids that are only placeholders.
+What is wrong around a configuration that is valid: files that it names, placeholders, a lead that breaks applications.
 
 These are warnings: where a configuration is checked, such as in a pipeline, its secrets need not be.
 """
@@ -7,15 +7,25 @@ These are warnings: where a configuration is checked, such as in a pipeline, its
 import re
 import ssl
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.core.errors import ConfigProblem, RequestError
-from rotator.core.text import format_instant
+from rotator.core.text import format_instant, format_span
+from rotator.edges.authorities import add_authorities
 from rotator.edges.config import Loaded
 from rotator.edges.config_words import Location, location_of, path_of
 from rotator.edges.configured_credential import credential_of
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import FederatedToken, client_credential
-from rotator.edges.settings import CredentialSettings, TenantSettings
+from rotator.edges.settings import Settings, TenantSettings
+
+SHORT_LEAD = timedelta(hours=25)
+"""
+Shorter publication leads break relying parties that read the JWKS once a day, and B2C's own caches take half an hour.
+
+Sources: "Signing key rollover in the Microsoft identity platform" (once a day is recommended); Microsoft.IdentityModel,
+`BaseConfigurationManager` (12 h and up to 5 % more since 6.10.1; 24 h before). docs/proof.md has others.
+"""
 
 _ONE_DIGIT = re.compile(r"(\w)\1{7}-\1{4}-\1{4}-\1{4}-\1{12}", re.ASCII)
 _EXAMPLES = re.compile(r"(contoso|fabrikam|northwind|example|yourtenant|your-tenant)\.", re.IGNORECASE)
@@ -26,6 +36,7 @@ def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
     """Each thing that somebody should look at before the configuration is used, with its line."""
     found = [*_ca_file(loaded)]
     found += ((location_of(path), text) for path, text in loaded.settings.advice(now))
+    found += _leads(loaded.settings)
     for number, tenant in enumerate(loaded.settings.tenants):
         found += ((("tenants", number, *location), message) for location, message in _of_tenant(tenant, now))
     for location, message in found:
@@ -37,10 +48,32 @@ def _ca_file(loaded: Loaded) -> Iterator[tuple[Location, str]]:
     if file is None:
         return
     try:
-        ssl.create_default_context(cafile=file)
+        add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
     except OSError as error:
-        reason = error.strerror if not isinstance(error, ssl.SSLError) else "it has no certificate that can be parsed"
+        reason = error.strerror or "it has no certificate that can be parsed"
         yield ("ca_file",), f"{file} cannot be read as a PEM bundle: {reason}"
+
+
+def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:
+    """Publication leads of signing keys that are too short: each where it is configured."""
+    inherits = False
+    for t, tenant in enumerate(settings.tenants):
+        for k, keyset in enumerate(tenant.keysets):
+            if keyset.use != "sig":
+                continue  # nobody but B2C needs an encryption key
+            if keyset.publication_lead is None:
+                inherits = True
+            elif keyset.publication_lead < SHORT_LEAD:
+                yield ("tenants", t, "keysets", k, "publication_lead"), _short(keyset.publication_lead)
+    if inherits and settings.defaults.publication_lead < SHORT_LEAD:
+        yield ("defaults", "publication_lead"), _short(settings.defaults.publication_lead)
+
+
+def _short(lead: timedelta) -> str:
+    return (
+        f"{format_span(lead)} breaks libraries that poll daily "
+        "(Microsoft.IdentityModel: older 24h, current 12h36m); use 25h or more, or at least 2h30m if all are modern"
+    )
 
 
 def _of_tenant(tenant: TenantSettings, now: datetime) -> Iterator[tuple[Location, str]]:

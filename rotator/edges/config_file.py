@@ -138,6 +138,20 @@ def parse_yaml(path: Path, text: bytes) -> YamlFile:
     return YamlFile(content, root)
 
 
+def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
+    """
+    The value that *text* writes in YAML, as a value in the file: 3d, true, [a, b].
+
+    Raises:
+        ValueError: it is not valid YAML.
+
+    """
+    try:
+        return _parsed(text)[1]
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError("is not valid YAML") from error
+
+
 def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
     """The nodes and the data of the only document in *text*."""
     loader = Loader(text)

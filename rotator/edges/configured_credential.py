@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import Certificate, ClientSecret, Credential, FederatedToken
-from rotator.edges.settings import CredentialSettings
 
 
 def credential_of(settings: CredentialSettings) -> Credential:

@@ -104,7 +104,9 @@ def _key_pair(settings: Certificate, on_expiry: Callable[[datetime | None], None
     from rotator.edges.certificates import CertificateError, key_pair  # noqa: PLC0415 - cryptography comes with MSAL, as late
 
     key_file, password_file = settings.private_key_file, settings.password_file
-    content = _read(settings.file, "certificate_file") or _fail(f"certificate_file {settings.file} is empty")
+    content = _read(settings.file, "certificate_file")
+    if not content.strip():
+        _fail(f"certificate_file {settings.file} is empty")
     key = None if key_file is None else _read(key_file, "private_key_file")
     passphrase = None if password_file is None else _content(password_file, "certificate_password_file").encode()
     try:

@@ -36,16 +36,18 @@ def read_file(path: Path, timeout: float = READ_TIMEOUT) -> bytes:
             (TimeoutError); `strerror` says which.
 
     """
-    until = time.monotonic() + timeout + MARGIN
+    arrived = time.monotonic()
+    until = arrived + timeout + MARGIN
     while True:
         with _lock:
-            before = _running.get(path)
-            read = _running[path] = before or _Read(path, timeout)
+            read = _running.get(path)
+            if read is None:
+                read = _running[path] = _Read(path, timeout)
         if not read.ended.wait(max(until - time.monotonic(), 0.0)):
             raise TimeoutError(
                 errno.ETIMEDOUT, f"not read within {timeout:g}s; is it a pipe, or a file system that hangs?"
             )
-        if before is None:
+        if read.began >= arrived:  # one that began before may have missed a change; many readers share the next
             return read.result()
 
 
@@ -53,6 +55,7 @@ class _Read:
     """A thread that reads one file."""
 
     def __init__(self, path: Path, timeout: float) -> None:
+        self.began = time.monotonic()
         self.ended = threading.Event()
         self._path = path
         self._timeout = timeout

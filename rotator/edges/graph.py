@@ -30,7 +30,7 @@ from rotator.edges.answers import (
     unwrapped,
 )
 from rotator.edges.http import Answer, Http
-from rotator.edges.listing import MAX_PAGES, Listing, next_page
+from rotator.edges.listing import MAX_PAGES, Listing, kids_of, next_page
 from rotator.edges.refusals import refused
 
 LIST_TIMEOUT = 300.0  # seconds for all pages together
@@ -115,13 +115,29 @@ class GraphKeysets:
 
         """
         listing = Listing(wanted, max_others)
+        self._pages(listing.add)
+        return listing.found()
+
+    def kids(self) -> frozenset[str]:
+        """
+        The kids of all keysets of the tenant, with one request and one for each further page.
+
+        Raises:
+            RequestError: the tenant could not be listed.
+
+        """
+        kids = set[str]()
+        self._pages(lambda page: kids.update(kids_of(page)))
+        return frozenset(kids)
+
+    def _pages(self, take: Callable[[Json], None]) -> None:
+        """Give each page of the list of keysets to *take*."""
         url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
                 raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
             seen.add(url)
-            url = self._read("list_keysets", url, partial(_page, listing, url))
-        return listing.found()
+            url = self._read("list_keysets", url, partial(_page, take, url))
 
     def fetch(self, keyset_id: str) -> Keyset:
         """
@@ -165,6 +181,26 @@ class GraphKeysets:
 
         """
         self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
+
+    def active_kid(self, keyset_id: str) -> str | None:
+        """
+        The kid of the key that the service takes for the active one; None where it names none.
+
+        Raises:
+            RequestError: it could not be asked.
+
+        """
+        try:
+            answer = self._once("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
+        except RequestError as error:
+            # Without a valid key the service answers with one of these statuses: which, is not documented.
+            if error.failure.kind in (FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST):
+                return None
+            raise
+        if not answer.body.strip():
+            return None
+        kid = unwrapped(parse_object(answer)).get("kid")
+        return kid if is_text(kid) and kid else None
 
     def _url(self, *path: str) -> str:
         if not {"", ".", ".."}.isdisjoint(path):
@@ -229,7 +265,7 @@ class GraphKeysets:
         return self._http.send(operation, method, url, headers=headers, content=json.dumps(body).encode())
 
 
-def _page(listing: Listing, url: str, page: Json) -> str:
-    """Take what the page at *url* shows; the address of the page after it."""
-    listing.add(page)
+def _page(take: Callable[[Json], None], url: str, page: Json) -> str:
+    """Have the page at *url* taken; the address of the page after it."""
+    take(page)
     return next_page(url, page)

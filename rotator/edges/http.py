@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import NoReturn, Protocol, TypeAlias
 
 import httpx
@@ -176,6 +177,9 @@ def _read(response: httpx.Response, where: str, room: Room | None, until: float)
     body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
+        if len(body) > limit and status >= HTTPStatus.BAD_REQUEST:
+            body.clear()
+            break
         if len(body) > limit:
             _refuse(status, f"{where} sent an answer of more than {limit >> 10} KiB")
         if room is not None and not room.fits(len(body), _at_most(response, limit), until):

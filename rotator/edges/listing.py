@@ -6,14 +6,14 @@ Pure functions, and a collection that they fill.
 Source: Graph's pages on trustFrameworkKeySet (list) and on paging (`@odata.nextLink`).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
 from rotator.core.errors import RequestError
 from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
-from rotator.edges.answers import MAX_TEXT, Json, keyset_or_error, origin, unreadable
+from rotator.edges.answers import MAX_TEXT, Json, is_text, keyset_or_error, origin, unreadable
 
 MAX_KEYSETS = 10_000  # in one list, over all its pages
 MAX_KEYS = 25_000  # of the wanted keysets together, and of the others: they are kept, and take some 300 bytes each
@@ -108,6 +108,15 @@ def parse_page(page: Json) -> list[Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise unreadable("the list of keysets has no list of objects in `value`")
     return value
+
+
+def kids_of(page: Json) -> Iterator[str]:
+    """The kids of all keysets on one page of a list."""
+    for item in parse_page(page):
+        keys = item.get("keys")
+        for key in keys if isinstance(keys, list) else ():
+            if isinstance(key, dict) and is_text(key.get("kid")):
+                yield str(key["kid"])
 
 
 def next_page(url: str, page: Json) -> str:

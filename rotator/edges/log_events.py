@@ -6,6 +6,7 @@ Their names are `noun.past_participle` and part of the interface, as are `tenant
 """
 
 from collections import Counter
+from datetime import timedelta
 
 from rotator.core.assessment import Shortfall
 from rotator.core.events import (
@@ -23,6 +24,8 @@ from rotator.core.events import (
 from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, Released
 from rotator.core.outcome import Failed, Held, Observation, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec
+from rotator.core.proof import INFORMATION
+from rotator.core.proof_events import FindingChanged, KeyPublished, KeySigning, Probed
 from rotator.core.reasons import NEEDS_A_PERSON
 from rotator.core.text import format_instant, format_span
 from rotator.edges.logs import Logger
@@ -59,6 +62,8 @@ class EventLog:
                 log.warning("job.missed", job=job, advice="it still runs; is check_interval too short?")
             case _:
                 _configuration(log, event)
+                _election(log, event)
+                _proof(log, event)
 
 
 def _configuration(log: Logger, event: Event) -> None:
@@ -68,7 +73,31 @@ def _configuration(log: Logger, event: Event) -> None:
         case ConfigRejected(error=error):
             log.error("config.rejected", config=error.source, faults=[str(problem) for problem in error.problems])
         case _:
-            _election(log, event)
+            pass
+
+
+def _proof(log: Logger, event: Event) -> None:
+    match event:
+        case Probed(tenant=tenant, probe=probe):
+            for policy, failure in probe.failures.items():
+                log.warning("probe.failed", tenant=tenant, policy=policy, kind=failure.kind, message=failure.message)
+            if probe.token_failure is not None:
+                failure = probe.token_failure
+                log.warning("probe.failed", tenant=tenant, kind=failure.kind, message=failure.message)
+        case KeyPublished(tenant=tenant, keyset=keyset, kid=kid, lead=lead, delay=delay):
+            log.info("key.published", tenant=tenant, keyset=keyset, kid=kid, **_spans(lead=lead, delay=delay))
+        case KeySigning(tenant=tenant, keyset=keyset, kid=kid, delay=delay):
+            log.info("key.signing", tenant=tenant, keyset=keyset, kid=kid, **_spans(delay=delay))
+        case FindingChanged(tenant=tenant, keyset=keyset, finding=finding, is_raised=is_raised):
+            emit = log.warning if is_raised and finding.kind not in INFORMATION else log.info
+            about = {"note": finding.kind, "kid": finding.kid, "policies": list(finding.policies)}
+            emit("note.added" if is_raised else "note.removed", tenant=tenant, keyset=keyset, **about)
+        case _:
+            pass
+
+
+def _spans(**spans: timedelta | None) -> dict[str, str]:
+    return {name: format_span(span) for name, span in spans.items() if span is not None}
 
 
 def _election(log: Logger, event: Event) -> None:

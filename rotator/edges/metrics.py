@@ -42,6 +42,7 @@ from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.status import Name
 from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments, SweepOutcome
+from rotator.edges.proof_metrics import ProofMetrics
 from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
 
@@ -71,6 +72,7 @@ class Metrics:
         self._stale = timedelta.max
         self.registry = registry
         self._instruments = Instruments(registry)
+        self._proof = ProofMetrics(registry, PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
 
@@ -97,6 +99,7 @@ class Metrics:
                     self._instruments.changes.remove(tenant, keyset, change.value)
             self._counted = set(configured)
             self._follow_tenants({tenant for tenant, _ in configured})
+            self._proof.follow(frozenset(self._tenants))
             for tenant in tuple(self._expiries):
                 self._show_expiry(tenant)
 
@@ -189,7 +192,7 @@ class Metrics:
             case LeaseRequestFailed():
                 has.renew_failures.inc()
             case _:
-                pass
+                self._proof.on_event(event)
 
     def forget_sweeps(self) -> None:
         """Have no series of the last sweep: this process has stopped leading, and it would look like news."""
@@ -258,9 +261,8 @@ class Metrics:
         return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
 
     def _keysets(self) -> bytes:
-        return "".join(
-            keyset_series(PREFIX, self._store.statuses(), self._clock(), self._stale, self._store.inventories())
-        ).encode()
+        entries, now = self._store.statuses(), self._clock()
+        return "".join(keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())).encode()
 
 
 def _understood(accept: str) -> str:

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -98,7 +99,7 @@ def _checked(answer: Answer, operation: str, host: str) -> Mapping[str, Any]:
     else:
         kind, what = FailureKind.UNREADABLE, "not a documented answer; check `cloud`, and any proxy in between"
         content = usable(answer.body, operation if answer.status == 200 else "refusal" if answer.status >= 400 else "")
-    if content is not None and content.get("error") in _PASSING:
+    if content is not None and answer.status == HTTPStatus.BAD_REQUEST and content.get("error") in _PASSING:
         kind, what = FailureKind.SERVICE, f"{content['error']}; it is tried again later"
     elif content is not None:
         return content
@@ -162,9 +163,12 @@ def _refusal(content: Mapping[str, Any]) -> dict[str, Any] | None:
     numbers = content.get("error_codes")
     if isinstance(numbers, list) and numbers and type(numbers[0]) is int and 0 < numbers[0] < 10**9:
         found["error_codes"] = [numbers[0]]
+    if policy := _POLICY_CODE.match(str(content.get("error_description", ""))[:80]):
+        found["policy_code"] = policy[0]
     return found
 
 
+_POLICY_CODE = re.compile(r"AADB2C\d{5}")  # "Error codes: Azure Active Directory B2C"; they stand only in the text
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any] | None]] = {
     "discovery": _discovery,
     "token": _token,

@@ -47,6 +47,9 @@ class HttpSettings(Section):
     port: int = Field(
         default=9464, ge=0, le=65535, description="0: any free port; the one in use stands in rotator.started"
     )
+    calendar: bool = Field(
+        default=False, description="serves /calendar.ics: activations, expiries and freezes, for calendar programs"
+    )
     runbook_url: WebAddress | None = Field(
         default=None, description="where people find deploy/runbook.md; the status page links to its sections"
     )

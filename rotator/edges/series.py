@@ -17,7 +17,10 @@ from rotator.core.assessment import Assessment, Cover
 from rotator.core.inventory import Inventory, kind, validity
 from rotator.core.keyset import NEVER, Keyset, KeyState
 from rotator.core.outcome import Observation, reason_name
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.proof import KeysetProof
+from rotator.core.status import KeysetStatus, Name, proofs
+from rotator.edges.exposition import Labels, escaped, gauge, keyset_labels
+from rotator.edges.proof_series import finding_counts, proof_series
 
 _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 """Reads an instant from the last observation, its assessment, and now."""
@@ -55,10 +58,7 @@ def _certificate_end(keyset: Keyset | None) -> datetime | None:
     return key.certificate.chain_not_after if key is not None and key.certificate is not None else None
 
 
-_Labels = tuple[str, str]
-"""`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
-
-_Other = tuple[_Labels, Keyset, datetime]
+_Other = tuple[Labels, Keyset, datetime]
 """A keyset that is not configured, and when it was seen."""
 
 
@@ -76,14 +76,14 @@ def keyset_series(
     stale:       how old an observation may be; a keyset that was not seen for longer has no more than its name
     inventories: the keysets that are not configured, which have nothing where they were not seen for longer
     """
-    labels = {name: (f'keyset="{_escaped(name[1])}"', f'tenant="{_escaped(name[0])}"') for name in entries}
+    labels = {name: keyset_labels(name) for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
     ]
 
     others = [
-        ((f'keyset="{_escaped(of.id)}"', f'tenant="{_escaped(each.tenant)}"'), of.keyset, each.now)
+        (keyset_labels((each.tenant, of.id)), of.keyset, each.now)
         for each in inventories
         if now - each.now <= stale
         for of in each.keysets
@@ -91,10 +91,7 @@ def keyset_series(
     ]
 
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-        full = f"{prefix}keyset_{name}"
-        yield f"# HELP {full} {text}\n# TYPE {full} gauge\n"
-        for labels, value in samples:
-            yield f"{full}{{{labels}}} {float(value)!r}\n"
+        return gauge(f"{prefix}keyset_{name}", text, samples)
 
     yield from family(
         "info", "What is configured, or only observed (inventory); always 1.", [*_info(known), *_others_info(others)]
@@ -107,11 +104,9 @@ def keyset_series(
     )
     yield from family("expires_timestamp_seconds", "The end that is configured (expires).", _expires(known))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    yield from family(
-        "notes",
-        "Keys that will not take over as expected, miss their window, or differ from the policy.",
-        _notes(fresh),
-    )
+    found = proofs(entries, now)
+    notes = (*_notes(fresh), *_findings(labels, found))
+    yield from family("notes", "What is wrong with keys of the keyset, or with what relying parties see of it.", notes)
     yield from family(
         "outcome",
         "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
@@ -124,22 +119,23 @@ def keyset_series(
     )
     yield from _calendars(prefix, entries.values(), now)
     yield from family("consecutive_failures", "How many looks in a row have failed.", _failures(known))
+    yield from proof_series(prefix, entries, found, now)
 
 
-def _info(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _info(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), entry in known:
         policy = entry.policy
         yield f'{keyset},kty="{policy.kty}",mode="{policy.mode}",{tenant},use="{policy.use}"', 1
 
 
-def _instants(fresh: Iterable[tuple[_Labels, Observation]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
+def _instants(fresh: Iterable[tuple[Labels, Observation]], read: _Read, now: datetime) -> Iterator[tuple[str, float]]:
     for labels, observation in fresh:
         instant = read(observation, observation.assessment, now) if observation.assessment else None
         if instant is not None and instant != NEVER:
             yield ",".join(labels), instant.timestamp()
 
 
-def _expires(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _expires(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.policy.expires is not None:
             yield ",".join(labels), entry.policy.expires.timestamp()
@@ -168,7 +164,7 @@ def _other_instants(others: Iterable[_Other], name: str, now: datetime) -> Itera
 
 
 def _undated(
-    fresh: Iterable[tuple[_Labels, Observation]], others: Iterable[_Other], now: datetime
+    fresh: Iterable[tuple[Labels, Observation]], others: Iterable[_Other], now: datetime
 ) -> Iterator[tuple[str, float]]:
     for labels, observation in fresh:
         yield ",".join(labels), observation.assessment is not None and observation.assessment.cover is Cover.ENDLESS
@@ -176,7 +172,7 @@ def _undated(
         yield ",".join(labels), validity(seen, now).cover is Cover.ENDLESS
 
 
-def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
+def _keys(fresh: Iterable[tuple[Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
     """As they are now: a key that has ended since the look is in use no more."""
     for (keyset, tenant), observation in fresh:
         counts = Counter(state for _, state in observation.keyset.states(now)) if observation.keyset else Counter()
@@ -184,14 +180,21 @@ def _keys(fresh: Iterable[tuple[_Labels, Observation]], now: datetime) -> Iterat
             yield f'{keyset},state="{state}",{tenant}', counts[state]
 
 
-def _notes(fresh: Iterable[tuple[_Labels, Observation]]) -> Iterator[tuple[str, float]]:
+def _notes(fresh: Iterable[tuple[Labels, Observation]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), observation in fresh:
         notes = observation.assessment.notes if observation.assessment else ()
         for which, number in Counter(note.kind for note in notes).items():
             yield f'{keyset},note="{which}",{tenant}', number
 
 
-def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _findings(labels: Mapping[Name, Labels], found: Mapping[Name, KeysetProof]) -> Iterator[tuple[str, float]]:
+    for name, proof in found.items():
+        keyset, tenant = labels[name]
+        for which, number in finding_counts(proof):
+            yield f'{keyset},note="{which}",{tenant}', number
+
+
+def _outcomes(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     """What came of the last look that had an end, whether it showed the keyset or not."""
     for (keyset, tenant), entry in known:
         if entry.effective_outcome is not None:
@@ -199,7 +202,7 @@ def _outcomes(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[s
             yield f'{keyset},outcome="{outcome}",reason="{reason}",{tenant}', 1
 
 
-def _holds(known: Iterable[tuple[_Labels, KeysetStatus]], now: datetime) -> Iterator[tuple[str, float]]:
+def _holds(known: Iterable[tuple[Labels, KeysetStatus]], now: datetime) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.policy.hold is not None and entry.policy.hold.lasts(now):
             yield ",".join(labels), entry.policy.hold.ends.timestamp()
@@ -207,18 +210,12 @@ def _holds(known: Iterable[tuple[_Labels, KeysetStatus]], now: datetime) -> Iter
 
 def _calendars(prefix: str, entries: Iterable[KeysetStatus], now: datetime) -> Iterator[str]:
     """Whether each calendar that a keyset uses is open."""
-    full = f"{prefix}calendar_open"
-    yield f"# HELP {full} 1 where keys may take over now, by the calendar; 0 where not.\n# TYPE {full} gauge\n"
     calendars = {entry.policy.calendar.name: entry.policy.calendar for entry in entries if entry.policy.calendar}
-    for name, calendar in sorted(calendars.items()):
-        yield f'{full}{{calendar="{_escaped(name)}"}} {float(calendar.is_open(now))!r}\n'
+    samples = ((f'calendar="{escaped(name)}"', calendar.is_open(now)) for name, calendar in sorted(calendars.items()))
+    yield from gauge(f"{prefix}calendar_open", "1 where keys may take over now, by the calendar; 0 where not.", samples)
 
 
-def _failures(known: Iterable[tuple[_Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+def _failures(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
     for labels, entry in known:
         if entry.outcome is not None:
             yield ",".join(labels), entry.failures
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -24,8 +24,10 @@ from rotator.edges.calendar_settings import (
     advice_on_hold,
     build_calendars,
 )
+from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
 from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
+from rotator.edges.sign_in_settings import SignInSettings, sign_in_url
 
 PREFIX = "ROTATOR_"
 
@@ -130,42 +132,6 @@ CLOUDS = {
 """Source: "Microsoft Graph national cloud deployments"."""
 
 
-class CredentialSettings(Section):
-    """Who the program is; the secret itself is in another file, or in a variable."""
-
-    client_id: str = Field(min_length=1)
-    client_secret_file: FilePath | None = None
-    client_secret_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    client_secret_expires: date | None = Field(
-        default=None, description="the day on which the client secret expires, for the metric and its alert"
-    )
-    certificate_file: FilePath | None = Field(
-        default=None,
-        description="the private key and its certificate, as PEM or PKCS#12; without the key beside private_key_file",
-    )
-    private_key_file: FilePath | None = Field(
-        default=None,
-        description="the private key of the certificate in certificate_file, as PEM, where it is not in there",
-    )
-    certificate_password_file: FilePath | None = Field(
-        default=None, description="the passphrase of the private key, or of the PKCS#12 file"
-    )
-    federated_token_file: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        secrets = ("client_secret_file", "client_secret_env", "certificate_file", "federated_token_file")
-        given = [name for name in secrets if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise PydanticCustomError("credential", "needs exactly one of {names}", {"names": ", ".join(secrets)})
-        if self.client_secret_expires is not None and not given[0].startswith("client_secret"):
-            raise PydanticCustomError("credential", "client_secret_expires needs a client secret")
-        for name in ("private_key_file", "certificate_password_file"):
-            if getattr(self, name) is not None and self.certificate_file is None:
-                raise PydanticCustomError("credential", "{name} needs certificate_file", {"name": name})
-        return self
-
-
 def _cloud_form(value: object) -> str:
     return "name" if isinstance(value, str) else "roots"
 
@@ -180,11 +146,26 @@ class TenantSettings(Section):
         Discriminator(_cloud_form),
     ] = "global"
     credential: CredentialSettings
+    sign_in: SignInSettings | None = Field(
+        default=None, description="where relying parties look for the keys; not given: nothing is probed"
+    )
     hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
     observe_others: bool = Field(
         default=False, description="observe the keysets that are not listed, too, 500 at most; they are never written"
     )
     keysets: tuple[KeysetSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_sign_in_host(self) -> Self:
+        if self.sign_in is not None and self.sign_in_url is None:
+            raise PydanticCustomError("sign_in", "sign_in needs a url, since tenant_id does not name the sign-in host")
+        return self
+
+    @property
+    def sign_in_url(self) -> str | None:
+        """The root of the sign-in host; None where nothing is probed."""
+        cloud = self.cloud if isinstance(self.cloud, str) else None
+        return None if self.sign_in is None else sign_in_url(self.sign_in, self.tenant_id, cloud)
 
     @property
     def roots(self) -> CloudRoots:

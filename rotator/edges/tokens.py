@@ -18,20 +18,20 @@ Sources: "Microsoft identity platform and the OAuth 2.0 client credentials flow"
 "Microsoft Entra authentication and authorization error codes" (AADSTS numbers).
 """
 
-import base64
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, NoReturn, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.edges.credentials import Credential, client_credential
-from rotator.edges.http import Answer, Clock, Http
-from rotator.edges.json_text import parse_json
+from rotator.edges.http import Clock, Http
+from rotator.edges.jose import json_part
 from rotator.edges.msal_http import MsalHttp
+from rotator.edges.token_refusals import not_understood, refuse
 
 GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 RENEW_BEFORE = 300.0  # seconds before its expiry that a token is renewed
@@ -117,6 +117,22 @@ class Tokens:
                 self._token.renew = min(now + RENEWAL_RETRY, self._token.expires)
             return self._token.value
 
+    def fresh(self) -> tuple[str, timedelta]:
+        """
+        A token that is fetched now, whatever is kept, and how long it is valid.
+
+        Raises:
+            RequestError: no token can be had; the message says why.
+
+        """
+        with self._lock:
+            try:
+                token = self._acquire()
+            except RequestError:
+                self._app = None
+                raise
+            return token.value, timedelta(seconds=token.expires - self._clock.monotonic())
+
     def reject(self, token: str) -> None:
         """Forget *token*: the service refused it."""
         with self._lock:
@@ -154,7 +170,7 @@ class Tokens:
         finally:
             self._on_attempt(granted)
         if not granted:
-            _refuse(result, self._client_id, self._http.answer)
+            refuse(result, self._client_id, self._http.answer)
         self._on_secret(result["access_token"], permanent=False)
         if directory := directory_of(result["access_token"]):
             self._on_directory(directory)
@@ -173,7 +189,7 @@ class Tokens:
         except RequestError:
             raise
         except Exception as error:  # noqa: BLE001 - MSAL raises errors of many types, and its words can quote an answer
-            raise _not_understood(error, urlsplit(self._authority).hostname) from None
+            raise not_understood(error, urlsplit(self._authority).hostname) from None
         return result
 
     def _build(self, credential: object) -> Any:  # noqa: ANN401 - MSAL ships no types
@@ -201,53 +217,5 @@ def directory_of(token: str) -> str | None:
 
     The token is not verified, and nothing else of it is read: it is the service's, and only compared with others.
     """
-    _, _, rest = token.partition(".")
-    payload = rest.partition(".")[0]
-    try:
-        claims = parse_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        found = claims.get("tid")
-    except (ValueError, RecursionError, AttributeError):
-        return None
+    found = json_part(token, 1).get("tid")
     return found.lower() if isinstance(found, str) and GUID.fullmatch(found) else None
-
-
-def _not_understood(error: Exception, host: str | None) -> RequestError:
-    message = f"the answer of {host} to token cannot be used ({type(error).__name__}); check any proxy in between"
-    return RequestError(Failure(kind=FailureKind.UNREADABLE, message=message))
-
-
-_ADVICE = {
-    7000215: "the client secret is wrong; put the secret's value, not its id, where the configuration points",
-    7000222: "the client secret has expired; make a new one in the app registration",
-    700016: "the app is not registered in this tenant; check client_id and tenant_id",
-    700027: "the certificate is not the one of the app registration, or is out of date",
-    700024: "the assertion is out of date; check the clock",
-    70021: "no federated credential of the app fits the assertion; check issuer, subject and audience",
-    700211: "no federated credential of the app has the assertion's issuer",
-    700212: "no federated credential of the app has the assertion's audience; it is most often api://AzureADTokenExchange",
-    700213: "no federated credential of the app has the assertion's subject",
-    7002138: "a federated credential has the assertion's subject in other upper and lower case; write it in the same",
-    700222: "Entra itself issued the assertion, which is not accepted; use a token of the cluster or the pipeline",
-    7000112: "the app is disabled in this tenant; enable it under enterprise applications",
-    53003: "a Conditional Access policy blocks the app; see the sign-in logs of its service principal",
-    90002: "the tenant does not exist; check tenant_id and cloud",
-    500011: "the login host does not know this Graph; check cloud",
-    70011: "the scope is not valid; check cloud",
-}
-
-
-def _refuse(result: Mapping[str, Any], client_id: str, answer: Answer | None) -> NoReturn:
-    numbers = result.get("error_codes")
-    number = numbers[0] if isinstance(numbers, list) and numbers and isinstance(numbers[0], int) else None
-    error = str(result.get("error", "no reason"))  # of bounded length: `MsalHttp` has checked it
-    code = f"AADSTS{number}" if number else error
-    advice = _ADVICE.get(number or 0, "look the code up, check the app registration and its credential")
-    failure = Failure(
-        kind=FailureKind.AUTH,
-        message=f"the login host gives app {client_id} no token ({error} {code}): {advice}",
-        status=answer.status if answer else None,
-        code=code,
-        request_id=result.get("trace_id"),
-        client_request_id=answer.client_request_id if answer else None,
-    )
-    raise RequestError(failure)

@@ -112,7 +112,8 @@ class Page:
         words = ["curl", "--silent", "--show-error", "--cacert", str(self.ca_file)]
         words += [] if method == "GET" else ["--request", method]
         words.append(f"{self.url}{CONTROL_ROOT}{path}")
-        words += ["--data", json.dumps(body)] if body is not None else []
+        if body is not None:
+            words += ["--header", "Content-Type: application/json", "--data", json.dumps(body)]
         return f"<pre>{escape(shlex.join(words))}</pre>"
 
 

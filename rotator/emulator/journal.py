@@ -156,7 +156,7 @@ def redacted(operation: Operation, body: bytes) -> str | None:
     if not body:
         return None
     text = body[:_MAX_BODY].decode("utf-8", "replace")
-    if operation is Operation.TOKEN:
+    if operation in (Operation.TOKEN, Operation.POLICY_TOKEN):
         form = parse_qsl(text, keep_blank_values=True)
         return urlencode([(name, MASK if name in _SECRET_MEMBERS else value) for name, value in form])
     try:

@@ -29,6 +29,7 @@ from rotator.emulator.model.seed import READ_ROLE, WRITE_ROLE
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.model.tenants import Directory, Tenant
 from rotator.emulator.sign_in.policies import Policies
+from rotator.emulator.sign_in.tokens import PolicyTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,6 @@ class Service:
         """Carry out the request. Raises: RefusedError, LoginRefusedError."""
         request, arguments = context.request, context.route.arguments
         entra = Entra(self.directory, self.tokens, self.is_ours)
-        policies = Policies(self.directory)
         match context.operation:
             case Operation.DISCOVERY:
                 return entra.discovery(request, arguments["tenant"])
@@ -163,14 +163,23 @@ class Service:
                 return entra.token(request, arguments["tenant"])
             case Operation.LOGIN_KEYS:
                 return entra.login_keys(request, arguments["tenant"])
-            case Operation.JWKS:
-                return policies.keys(request, arguments["tenant"], arguments["policy"])
-            case Operation.POLICY_DISCOVERY:
-                return policies.discovery(request, arguments["tenant"], arguments["policy"])
+            case Operation.JWKS | Operation.POLICY_DISCOVERY | Operation.POLICY_TOKEN:
+                return self._policy(context, entra)
             case Operation.UNKNOWN:
                 raise routes.not_found(context.route, request.path)
             case _:
                 return self._graph(context)
+
+    def _policy(self, context: _Context, entra: Entra) -> Answer:
+        request, tenant, policy = context.request, *map(context.route.arguments.__getitem__, ("tenant", "policy"))
+        policies = Policies(self.directory)
+        match context.operation:
+            case Operation.JWKS:
+                return policies.keys(request, tenant, policy)
+            case Operation.POLICY_DISCOVERY:
+                return policies.discovery(request, tenant, policy)
+            case _:
+                return PolicyTokens(self.directory, self.tokens.now, entra.prove).token(request, tenant, policy)
 
     def _graph(self, context: _Context) -> Answer:
         tenant, bearer = context.tenant, context.bearer

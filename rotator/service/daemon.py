@@ -23,6 +23,7 @@ from rotator.edges.settings import Settings
 from rotator.service.health import LookProgress
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked
 from rotator.service.pages import Pages, Shown
+from rotator.service.probes import prober
 from rotator.service.process_store import ProcessStore
 from rotator.service.reload import Origin, facts, reread, restart_needed
 from rotator.shell.jobs import Recurring
@@ -64,7 +65,8 @@ class Daemon:
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
         self._progress = LookProgress()
-        consumers = (self._store, self._process, self.metrics, self._progress)
+        self._prober = prober(program, self._scheduler, self._store, pools)
+        consumers = (self._store, self._process, self.metrics, self._prober, self._progress)
         for consumer in (*(each.on_event for each in consumers), self._on_event):
             program.stream.add(consumer)
         self._loop = Loop(
@@ -81,6 +83,7 @@ class Daemon:
         )
         if self._candidate is not None:
             self._loop.pause()
+        self._prober.configure(() if is_elected else self._tenants, program.settings.check_interval)
 
     @property
     def settings(self) -> Settings:
@@ -124,6 +127,7 @@ class Daemon:
             self._candidate.stop()
         self._scheduler.stop()
         self._loop.close()
+        self._prober.close()
         if self._candidate is not None:
             self._candidate.on_confirmed()
             self._candidate.join()
@@ -182,7 +186,7 @@ class Daemon:
         self._shown = replace(self._shown, settings=settings)
         if is_new:
             self._tenants = tenants
-            self._store.configure(tenants if self._shown.is_active else ())
+            self._watch(tenants if self._shown.is_active else ())
             self._loop.configure(self._guarded(tenants), timing(settings))
         self.metrics.configure(settings.check_interval, dry_run=settings.dry_run)
         data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
@@ -215,7 +219,7 @@ class Daemon:
     def _lead(self) -> None:
         """Begin to lead: sweep at once."""
         self._shown = replace(self._shown, swept=None, began=self._program.clock.now(), is_active=True)
-        self._store.configure(self._tenants)
+        self._watch(self._tenants)
         self.metrics.follow_store()
         self._progress.begin()
         self._loop.resume()
@@ -225,7 +229,12 @@ class Daemon:
         """Look at no keyset, and forget what was seen."""
         self._loop.pause()
         self._shown = replace(self._shown, is_active=False)
-        self._store.configure(())
+        self._watch(())
+
+    def _watch(self, tenants: tuple[Tenant, ...]) -> None:
+        """Keep the status of these tenants' keysets, and probe their sign-in sides."""
+        self._store.configure(tenants)
+        self._prober.configure(tenants, self.settings.check_interval)
 
     # --- what happens
 

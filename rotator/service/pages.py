@@ -12,6 +12,8 @@ from typing import Protocol
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
+from rotator.core.proof_events import Probed
+from rotator.core.status import proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
@@ -21,6 +23,8 @@ from rotator.service.health import LookProgress, is_exhausted
 from rotator.service.process_store import ProcessStore, place
 from rotator.service.rendered import Rendered
 from rotator.shell.status_store import StatusStore
+from rotator.views.ics import CONTENT_TYPE, render_ics
+from rotator.views.ics_events import events_of_statuses
 from rotator.views.inventory import inventory_json, sections
 from rotator.views.page import page
 from rotator.views.process import ProcessStatus
@@ -31,6 +35,7 @@ from rotator.wiring import Program
 
 CHART_CONFIG = "/etc/rotator/rotator.yaml"  # where the chart mounts the configuration
 STATUS_JSON = "/status.json"
+CALENDAR = "/calendar.ics"
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
 
 
@@ -102,16 +107,18 @@ class Pages:
         self._rendering = threading.Lock()  # one page at a time: looks need the processor, too
         self._page = Rendered(lambda: self._status_page(""), self._version, self._rendering)
         self._json = Rendered(self._status_json, self._version, self._rendering)
+        self._calendar = Rendered(self._ics, self._version, self._rendering)
         self._exposing = threading.Lock()  # apart from the pages: a scrape must not wait for one
 
     def on_event(self, event: Event) -> None:
         """Take note of what changes the pages."""
-        if isinstance(event, Looked | InventoryTaken):
+        if isinstance(event, Looked | Probed | InventoryTaken):
             self._looks += 1
 
     def routes(self) -> Mapping[str, Callable[[Request], Page]]:
         """What answers each path."""
-        return {
+        calendar = {CALENDAR: lambda _: self._calendar.get()} if self._shown().settings.http.calendar else {}
+        return calendar | {
             "/metrics": self._exposition,
             "/healthz": lambda _: self._health(),
             "/readyz": lambda _: self._ready(),
@@ -154,13 +161,21 @@ class Pages:
         return Page(b"the first sweep has not finished\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _status_json(self) -> Page:
-        found = document(self._store.outcomes(), self._now(), dry_run=self._shown().settings.dry_run)
+        statuses, now = self._store.statuses(), self._now()
+        outcomes = [status.outcome for status in statuses.values() if status.outcome is not None]
+        dry_run = self._shown().settings.dry_run
+        found = document(outcomes, now, dry_run=dry_run, proofs=proofs(statuses, now))
         inventories = self._store.inventories()
         if inventories:
-            found["inventory"] = inventory_json(inventories, self._now())
+            found["inventory"] = inventory_json(inventories, now)
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
+
+    def _ics(self) -> Page:
+        statuses = ((name[0], status) for name, status in self._store.statuses().items())
+        now = self._now()
+        return self._redacted(render_ics(events_of_statuses(statuses, now), now), CONTENT_TYPE)
 
     def _status_page(self, query: str) -> Page:
         now, about = self._now(), self._about(self._shown())

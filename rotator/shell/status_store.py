@@ -11,6 +11,7 @@ from dataclasses import replace
 from rotator.core.events import Changed, Event, InventoryTaken, KeysetChanged, Looked
 from rotator.core.inventory import Inventory
 from rotator.core.outcome import Outcome, reason_name
+from rotator.core.proof_events import Probed
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
 from rotator.shell.tenant import Tenant
@@ -44,11 +45,13 @@ class StatusStore:
                     self._statuses[name] = replace(known.get(identity, KeysetStatus(policy=policy)), policy=policy)
 
     def on_event(self, event: Event) -> None:
-        """Take note of what came of a look, if its keyset is still configured."""
+        """Take note of what came of a look or a probe, if its keyset is still configured."""
         if isinstance(event, InventoryTaken):
             with self._lock:
                 if event.inventory.tenant_id in self._observing:
                     self._inventories[event.inventory.tenant_id] = event.inventory
+        if isinstance(event, Probed):
+            self._note_evidence(event)
         if not isinstance(event, Looked):
             return
         outcome = event.outcome
@@ -63,6 +66,12 @@ class StatusStore:
             self._tell(KeysetChanged(tenant=name[0], keyset=name[1], changes=drift))
         if _content(before.outcome) != _content(outcome):
             self._tell(Changed(tenant=name[0], before=before, after=after))
+
+    def _note_evidence(self, event: Probed) -> None:
+        with self._lock:
+            for (tenant_id, _), name in self._names.items():
+                if tenant_id == event.tenant_id:
+                    self._statuses[name] = replace(self._statuses[name], evidence=event.evidence)
 
     def statuses(self) -> dict[Name, KeysetStatus]:
         """A copy of everything."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeAlias
 
 from rotator.core.errors import Failure
@@ -10,6 +11,7 @@ from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Planned
 from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.publication import Probe
 from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 
@@ -47,6 +49,33 @@ class Keysets(Protocol):
         ...
 
 
+class SignIn(Protocol):
+    """The sign-in side of one tenant."""
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The policies whose keys are looked at, in lower case."""
+        ...
+
+    @property
+    def probe_interval(self) -> timedelta:
+        """How often it is probed while something is not known."""
+        ...
+
+    @property
+    def fetches_tokens(self) -> bool:
+        """Whether it can fetch tokens."""
+        ...
+
+    def probe(self, *, with_token: bool, ask_active: Collection[str]) -> Probe:
+        """One probe; what fails is in it as a failure. *ask_active*: the keysets whose active key is asked for."""
+        ...
+
+    def all_kids(self) -> frozenset[str] | None:
+        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """
@@ -54,6 +83,7 @@ class Tenant:
 
     name:       what the configuration calls it; a label, which may come to mean another tenant
     id:         which tenant it is
+    sign_in:    its sign-in side; None where that is not probed
     max_others: how many keysets are observed that are not configured
     """
 
@@ -62,4 +92,5 @@ class Tenant:
     policies: tuple[RotationPolicy, ...]
     keysets: Keysets
     writing: Writing
+    sign_in: SignIn | None = None
     max_others: int = 0

@@ -17,7 +17,8 @@ from rotator.core.retry import next_look
 from rotator.core.rotation import Decision, decide
 from rotator.core.status import KeysetStatus, Name
 from rotator.views.certificates import certificate_text
-from rotator.views.conditions import Condition, Level, all_clear, conditions
+from rotator.views.condition import Condition, Level
+from rotator.views.conditions import all_clear, conditions
 from rotator.views.phrases import (
     CALENDAR,
     COVERED_UNTIL,
@@ -33,6 +34,7 @@ from rotator.views.phrases import (
     rounded,
     takes_over,
 )
+from rotator.views.proof import PROOF, proof_sentence
 from rotator.views.timeline import has_window
 
 
@@ -139,6 +141,13 @@ class KeysetAssessment:
             yield Fact(label=CALENDAR, text=f"{calendar.name}: {is_open_now(calendar, self.now)}")
         if assessment.shortfall:
             yield Fact(label=FALLS_SHORT, text=falls_short(assessment.shortfall))
+        yield from self.proof()
+
+    def proof(self) -> Iterator[Fact]:
+        """What probes say of it; nothing where it is not probed."""
+        found = self.entry.proof(self.now)
+        if found is not None:
+            yield Fact(label=PROOF, text=proof_sentence(found))
 
     def last_seen(self) -> Iterator[Fact]:
         """When the last look showed the keyset; nothing where none did."""

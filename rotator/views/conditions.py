@@ -7,9 +7,7 @@ fires there, no keyset is fine here, and the level is the severity of that alert
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from rotator.core.assessment import Assessment, Note, NoteKind
 from rotator.core.errors import FailureKind
@@ -19,42 +17,12 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.reasons import MEANINGS, NEEDS_A_PERSON, Reason, Refusal
 from rotator.core.rotation import Decision, Hold, Rotate
 from rotator.core.status import KeysetStatus
+from rotator.views.condition import Condition, Level
 from rotator.views.phrases import AT_RISK, FAILED, NOTES, held_until, remaining, rounded
+from rotator.views.proof import finding_conditions
 from rotator.views.timeline import has_window
 
 ENDING, LOW = 0.25, 0.5  # of the window that is left, as in B2CKeysetCoverEnding and B2CKeysetCoverLow
-
-
-class Level(StrEnum):
-    """How serious a condition is, as the alerts have it; the most serious first."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFORMATION = "information"
-    FINE = "fine"
-
-    @property
-    def is_trouble(self) -> bool:
-        """Whether somebody must act: today where it is critical, else on the next working day."""
-        return self in (Level.CRITICAL, Level.WARNING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """
-    One thing to know of a keyset.
-
-    label:    a word or two, such as overdue
-    sentence: what it means, without a capital letter and a full stop
-    remedy:   what to do about it, in the same form; empty where nothing is to be done
-    runbook:  the section of the runbook; empty where there is none
-    """
-
-    level: Level
-    label: str
-    sentence: str
-    remedy: str = ""
-    runbook: str = ""
 
 
 def conditions(
@@ -97,6 +65,8 @@ def conditions(
             yield from _due(entry, decision, now, dry_run=dry_run)
     if decision is not None:
         yield from _ineffective_keys(decision.assessment.notes)
+    if (proof := entry.proof(now)) is not None:
+        yield from finding_conditions(proof)
 
 
 def all_clear(entry: KeysetStatus, now: datetime) -> Condition:

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import KeysetAssessment, assess, in_trouble
-from rotator.views.conditions import Condition, Level
+from rotator.views.condition import Condition, Level
 from rotator.views.drift import changes_told
 from rotator.views.inventory import Section
 from rotator.views.phrases import count, full_name, remaining

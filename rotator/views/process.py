@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.core.text import format_instant
-from rotator.views.conditions import Condition, Level
+from rotator.views.condition import Condition, Level
 from rotator.views.phrases import remaining, rounded
 
 MIN_CREDENTIAL_LEFT = timedelta(days=21)  # as in B2CRotatorCredentialExpiring

@@ -1,13 +1,15 @@
 """The report as JSON, for programs. Its members are part of the interface."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from rotator.core.assessment import Assessment, Note
+from rotator.core.assessment import Assessment
 from rotator.core.errors import Failure
 from rotator.core.keyset import Key
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, reason_name
 from rotator.core.policy import KeySpec, RotationPolicy
+from rotator.core.proof import KeysetProof
+from rotator.core.status import Name
 from rotator.core.text import format_instant
 
 SCHEMA = 1
@@ -15,13 +17,16 @@ SCHEMA = 1
 Json = dict[str, object]
 
 
-def document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool) -> Json:
-    """The whole report."""
+def document(
+    outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool, proofs: Mapping[Name, KeysetProof] | None = None
+) -> Json:
+    """The whole report. *proofs*: what probes say of keysets, where they are probed."""
+    known = proofs or {}
     return {
         "schema": SCHEMA,
         "now": format_instant(now),
         "dry_run": dry_run,
-        "keysets": [row(outcome) for outcome in outcomes],
+        "keysets": [row(outcome, known.get(outcome.observation.name)) for outcome in outcomes],
     }
 
 
@@ -31,8 +36,8 @@ def status_document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool
     return {**found, "keysets": [{**row(outcome), "keys": _keys(outcome, now)} for outcome in outcomes]}
 
 
-def row(outcome: Outcome) -> Json:
-    """One keyset; every member is there, null where it does not apply."""
+def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
+    """One keyset; every member is there, null where it does not apply. *proof*: what probes say of it."""
     observation = outcome.observation
     # What was carried out is the plan of the observation that called for it, not of what it led to.
     assessment = outcome.before.assessment if isinstance(outcome, Rotated) else observation.assessment
@@ -58,7 +63,8 @@ def row(outcome: Outcome) -> Json:
         else None,
         "key": _key(outcome),
         "error": _error(outcome.failure) if isinstance(outcome, Failed) else None,
-        "notes": [_note(note) for note in assessment.notes] if assessment and assessment.notes else None,
+        "notes": [*_notes(assessment, proof)] or None,
+        "proof": proof.method.value if proof else None,
     }
 
 
@@ -139,5 +145,8 @@ def _error(failure: Failure) -> Json:
     }
 
 
-def _note(note: Note) -> Json:
-    return {"kid": note.kid, "note": note.kind.value}
+def _notes(assessment: Assessment | None, proof: KeysetProof | None) -> Iterator[Json]:
+    for note in assessment.notes if assessment else ():
+        yield {"kid": note.kid, "note": note.kind.value}
+    for finding in proof.findings if proof else ():
+        yield {"kid": finding.kid, "note": finding.kind.value}

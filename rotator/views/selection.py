@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from rotator.core.status import Name
 from rotator.views.assessment import KeysetAssessment, urgency
-from rotator.views.conditions import Level
+from rotator.views.condition import Level
 
 PAGE = 40  # keysets on one page
 MAX_TEXT = 200  # characters of a part of a filter

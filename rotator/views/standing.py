@@ -9,7 +9,7 @@ from rotator.core.outcome import Held, Outcome, Planned, Rotated
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.status import KeysetStatus
 from rotator.views.assessment import KeysetAssessment, assess
-from rotator.views.conditions import Condition, Level
+from rotator.views.condition import Condition, Level
 from rotator.views.phrases import FAILED, count
 
 

@@ -22,7 +22,7 @@ from rotator.core.status import Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import Fact, KeysetAssessment, in_trouble
 from rotator.views.columns import shortened, wrapped
-from rotator.views.conditions import Condition, Level
+from rotator.views.condition import Condition, Level
 from rotator.views.phrases import about, full_name
 from rotator.views.standing import assessed, problems, standing, totals
 from rotator.views.timeline import Band, Bar, Timeline, draw, ticks

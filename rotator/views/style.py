@@ -12,7 +12,7 @@ import base64
 import hashlib
 from urllib.parse import quote
 
-from rotator.views.conditions import Level
+from rotator.views.condition import Level
 from rotator.views.timeline import Band
 
 STYLE = """\

@@ -10,6 +10,7 @@ from rotator.core.policy import KeySpec, Mode, RotationPolicy
 from rotator.core.tenant import TenantId
 
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 

@@ -10,7 +10,7 @@ import pytest
 from end_to_end.harness import Bench, Tenant, due
 from pydantic import BaseModel
 
-from rotator import cli
+from rotator import arguments
 from rotator.edges import process_settings
 from rotator.edges.settings import Settings
 
@@ -60,10 +60,10 @@ def test_unit_has_the_hardening_that_matters() -> None:
 def test_unit_starts_the_program() -> None:
     """Its command is one that the command line takes; it is not started again where that changes nothing."""
     service = dict(unit()["Service"])
-    program, *arguments = service["ExecStart"].split()
+    program, *words = service["ExecStart"].split()
     assert program == PROGRAM
-    assert cli.parser().parse_args(arguments).config == Path("/etc/rotator/rotator.yaml")
-    assert service["RestartPreventExitStatus"].split() == [str(cli.USAGE), "78"]
+    assert arguments.parser().parse_args(words).config == Path("/etc/rotator/rotator.yaml")
+    assert service["RestartPreventExitStatus"].split() == [str(arguments.USAGE), "78"]
     assert service["TimeoutStopSec"] == "2min"
     assert Settings.model_fields["request_timeout"].default.total_seconds() + 90 == 2 * 60
 

@@ -69,13 +69,18 @@ def snippets(language: str | None = None) -> Iterator[Snippet]:
 
 
 def calls(text: str) -> Iterator[list[str]]:
-    """The words of each call in a block for a shell; those that a pipe or a semicolon joins are apart."""
+    """The words of each call in a block for a shell, without redirections; calls that a pipe joins are apart."""
     for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         words: list[str] = []
+        is_target = False
         for word in [*lexer, ";"]:
-            if set(word) <= set("|&;<>()"):
+            if is_target:
+                is_target = False
+            elif set(word) <= set("<>&") and set(word) & set("<>"):
+                is_target = True
+            elif set(word) <= set("|&;()"):
                 if words:
                     yield words
                 words = []

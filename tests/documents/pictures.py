@@ -77,8 +77,10 @@ def screenshot(path: Path) -> None:
     http = {"host": "127.0.0.1", "port": 0}
     settings = {"settle": "1h", "http": http, "leader_election": {"enabled": False}, "log": {"format": "json"}}
     with emulated(2, settings) as folder:
-        command = [ROTATOR, "--config", str(folder / "rotator.yaml")]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=clean_environment()) as daemon:
+        command = [ROTATOR, "--config", "rotator.yaml"]
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=clean_environment(), cwd=folder
+        ) as daemon:
             try:
                 address = _address(daemon)
                 _wait_until_ready(address)

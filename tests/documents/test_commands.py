@@ -19,8 +19,11 @@ from end_to_end.harness import Bench, Keyset, Tenant, due, fresh, key
 from rotator import cli
 from rotator.emulator.model.switches import Status
 
-PROGRAMS = {".", "helm", "jq", "kubectl", "make", "pip", "rotator"}
-"""What a reader of docs/ runs; kubectl and helm are also tested with the chart."""
+OURS = {"make", "pip", "rotator"}
+OTHERS = {".", "docker", "helm", "jq", "kubectl", "prometheus", "promtool", "python3", "sed"}
+OF_LINUX = {"install", "journalctl", "systemctl"}
+PROGRAMS = OURS | OTHERS | OF_LINUX
+"""What a reader of docs/ runs; kubectl, helm, promtool and systemd are also tested with what they read in deploy/."""
 
 RUNBOOK = ROOT / "deploy" / "runbook.md"
 PAGES = (*OF_OURS, RUNBOOK, ROOT / "deploy" / "README.md")
@@ -91,7 +94,47 @@ def test_seed_of_the_pictures_is_one_for_the_emulator() -> None:
 def test_commands_are_of_known_programs() -> None:
     """No block for a shell has a program that no test knows."""
     first = {words[0] for snippet in snippets("sh") for words in calls(snippet.text)}
-    assert first <= PROGRAMS
+    assert {word.removeprefix("/opt/rotator/bin/") for word in first} <= PROGRAMS
+
+
+def test_files_that_commands_name_exist() -> None:
+    """Each file of the repository that is an argument in a block for a shell is there."""
+    words = [word for snippet in snippets("sh") for words in calls(snippet.text) for word in words]
+    named = {name for word in words for name in re.findall(r"^(?:-.*=)?((?:config|deploy|docs)/\S+)$", word)}
+    assert {"deploy/compose.yaml", "deploy/prometheus/prometheus.yaml", "deploy/systemd/rotator.service"} <= named
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_sed_replaces_what_the_dashboard_has() -> None:
+    """The addresses that the documents replace in the dashboard are in it."""
+    scripts = [words[2] for snippet in snippets("sh") for words in calls(snippet.text) if words[0] == "sed"]
+    old = [text for script in scripts for text in re.findall(r"s\|([^|]+)\|", script)]
+    dashboard = (ROOT / "deploy" / "grafana" / "dashboard.json").read_text(encoding="utf-8")
+    assert len(old) == 2
+    assert [text for text in old if text not in dashboard] == []
+
+
+def test_configuration_to_start_with_is_valid(tmp_path: Path) -> None:
+    """What the documents write to rotator.yaml with `rotator config init` is a configuration that the check accepts."""
+    assert "rotator config init > rotator.yaml\n" in section("docs/configuration.md", "Configuration")
+    path = tmp_path / "rotator.yaml"
+    with path.open("w", encoding="utf-8") as file:
+        subprocess.run([ROTATOR, "config", "init"], stdout=file, check=True, timeout=SECONDS, env=clean_environment())
+    checked = subprocess.run(
+        [ROTATOR, "config", "check", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        env=clean_environment(),
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_redirections_do_not_count_as_calls() -> None:
+    """Where a call reads from or writes to is not the name of a program."""
+    text = "rotator token < token.txt | jq . 2>&1; make x > /tmp/file\n"
+    assert [words[0] for words in calls(text)] == ["rotator", "jq", "make"]
 
 
 def test_pip_installs_an_extra_that_exists() -> None:
@@ -108,6 +151,7 @@ def test_commands_in_a_text_are_valid(page: Path) -> None:
     spans = re.findall(r"`([^`\n]+)`", prose(page))
     targets = {word for span in spans if span.startswith("make ") for word in span.split()[1:] if "=" not in word}
     assert targets <= TARGETS
+    spans = [span.replace("SHELL", "bash").replace("COMMAND", "status") for span in spans]
     calls = [span for span in spans if span.startswith("rotator ") and not re.search(r"\.\.\.|\b(?:FILE|DIR)\b", span)]
     assert [call for call in calls if not _is_accepted(shlex.split(call)[1:])] == []
 
@@ -135,11 +179,12 @@ def test_terraform_ignores_the_keys_of_a_keyset() -> None:
 
 
 def _filters() -> Iterator[tuple[str, str]]:
-    """Each filter, and `status`, `log` or `object` for what it reads."""
+    """Each filter, and `status`, `log`, `jwks` or `object` for what it reads."""
     pages = (RUNBOOK, *OF_OURS)
     for line in (line for page in pages for line in page.read_text(encoding="utf-8").splitlines()):
         for text in re.findall(r"jq (?:-\w+ )?'([^']*)'", line):
-            yield text, "log" if "fromjson" in text else "status" if "/status.json" in line else "object"
+            page = "jwks" if "/discovery/v2.0/keys" in line else "status" if "/status.json" in line else "object"
+            yield text, "log" if "fromjson" in text else page
 
 
 FILTERS = sorted(set(_filters()))
@@ -160,7 +205,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         daemon.signal(signal.SIGHUP)
         daemon.log("config.rejected")
         finished = daemon.stop()
-    return {"status": page, "log": finished.err, "object": json.loads(DEPLOYMENT)}
+    return {"status": page, "log": finished.err, "object": json.loads(DEPLOYMENT), "jwks": {"keys": [{"kid": "k"}]}}
 
 
 DEPLOYMENT = """{
@@ -183,7 +228,17 @@ def test_filters_of_jq_run(real: dict[str, Any], text: str, kind: str) -> None:
     program = jq.compile(text)
     lines = real["log"].splitlines() if kind == "log" else [real[kind]]
     found = [result for line in lines for result in program.input_value(line)]
-    rare = ("keyset.rotated", "mismatch", '"auth"', "throttled", "clock.skewed", ".publish_by <")
+    rare = (
+        "keyset.rotated",
+        "key.signing",
+        "note.added",
+        "probe.failed",
+        "mismatch",
+        '"auth"',
+        "throttled",
+        "clock.skewed",
+        ".publish_by <",
+    )
     assert found or any(word in text and "keyset.failed" not in text for word in rare), text
 
 

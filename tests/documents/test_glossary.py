@@ -19,6 +19,7 @@ from rotator.core.keyset import KeyState
 from rotator.core.outcome import OutcomeName
 from rotator.core.policy import Mode
 from rotator.views import conditions, phrases, status, style, table
+from rotator.views.condition import Level
 from rotator.views.page import page
 from rotator.views.timeline import Band
 
@@ -86,7 +87,7 @@ def _of_legends() -> Iterator[str]:
 
 
 def _of_words() -> Iterator[str]:
-    words: tuple[type[StrEnum], ...] = (KeyState, OutcomeName, Mode, Band, conditions.Level)
+    words: tuple[type[StrEnum], ...] = (KeyState, OutcomeName, Mode, Band, Level)
     yield from (word.value for each in words for word in each)
 
 

@@ -49,7 +49,7 @@ def written(
 
 def loaded(folder: Path, **content: Any) -> Settings:
     """What comes of a configuration, on a day in November 2026."""
-    return config.load(written(folder, **content), {}, NOW)
+    return config.load(written(folder, **content), {}, now=NOW)
 
 
 def policies(folder: Path, **content: Any) -> tuple[RotationPolicy, ...]:
@@ -136,7 +136,7 @@ def test_calendar_of_defaults_from_the_environment(tmp_path: Path, monkeypatch: 
         ({"time_zone": "Europe/berlin"}, "time_zone", "did you mean Europe/Berlin?"),
         ({"time_zone": "Europe"}, "time_zone", "must be the name of a time zone"),
         ({"time_zone": "../../etc/passwd"}, "time_zone", "must be the name of a time zone"),
-        ({"allow": [{"days": ["tuesday"]}]}, "allow[0].days[0]", "'mon', 'tue'"),
+        ({"allow": [{"days": ["tuesday"]}]}, "allow[0].days[0]", "must be mon, tue"),
         ({"allow": [{"days": []}]}, "allow[0].days", "at least one entry"),
         ({"allow": [{"from": 600, "to": "16:00"}]}, "allow[0].from", 'from "00:00" to "24:00", in quotes'),
         ({"allow": [{"from": "24:01", "to": "16:00"}]}, "allow[0].from", 'from "00:00" to "24:00", in quotes'),
@@ -241,8 +241,7 @@ def test_config_check_says_what_a_calendar_means(tmp_path: Path, capsys: pytest.
     first_tuesday = {"time_zone": "Europe/Berlin", "allow": [{"days": ["tue"], "dates": "1-7"}]}
     calendars = {"office": office(), "first": first_tuesday, "always": {"time_zone": "Asia/Kolkata"}}
     keysets = [{"calendar": "first"}, {"calendar": "first"}, {"calendar": "always"}]
-    out, err = checked(written(tmp_path, keysets=keysets, calendars=calendars), capsys)
-    assert err == ""
+    out, _ = checked(written(tmp_path, keysets=keysets, calendars=calendars), capsys)
     _, office_line, first_line, first_effect, always_line, always_effect = out.splitlines()
     assert office_line.startswith("calendar office (Europe/Berlin): ")
     assert "; closed for " in office_line
@@ -266,7 +265,9 @@ def test_config_check_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         defaults=over,
     )
     _, err = checked(path, capsys)
-    warned = [line.removeprefix(f"{path}: warning: ") for line in err.splitlines()]
+    warned = [
+        line.partition(": ")[2] for line in err.splitlines() if "placeholder" not in line and "secret" not in line
+    ]
     assert [line.partition(": ")[0] for line in warned] == [
         "calendars.c.allow[0]",
         "defaults.hold",

@@ -1,5 +1,6 @@
 """What is said of the files that a valid configuration names, and of ids that are only placeholders."""
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,15 +18,16 @@ APP = "6f1c0c1e-5f0a-4d0e-9a59-0c1d6b4f8f11"
 
 def said(folder: Path, credential: dict[str, Any] | None = None, **more: object) -> list[str]:
     """The warnings about a configuration with *credential*."""
-    tenant = {
+    tenant: dict[str, object] = {
         "name": "one",
         "tenant_id": "one.onmicrosoft.com",
         "credential": {"client_id": APP, **(credential or {"client_secret_env": "SECRET_OF_THIS_TEST"})},
         "keysets": [{"id": "B2C_1A_X", "use": "sig"}],
     }
     path = folder / "rotator.yaml"
-    top = {name: more.pop(name) for name in ("ca_file",) if name in more}
-    path.write_text(yaml.safe_dump({**top, "tenants": [tenant | more]}, sort_keys=False))
+    top: dict[str, object] = {name: more.pop(name) for name in ("ca_file", "defaults") if name in more}
+    content: dict[str, object] = {**top, "tenants": [tenant | more]}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return [str(problem) for problem in config_check.warnings(config.read(path), NOW)]
 
 
@@ -36,7 +38,9 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pem(folder: Path, *, expires: datetime, with_key: bool = True) -> Path:
     """A file with a certificate, and its key."""
-    issued = trustme.CA().issue_cert("client", not_before=expires - timedelta(days=30), not_after=expires)
+    issued = trustme.CA().issue_cert(
+        "client", not_before=expires - timedelta(days=30), not_after=expires, key_type=trustme.KeyType.RSA
+    )
     file = folder / "client.pem"
     file.write_bytes((issued.private_key_pem.bytes() if with_key else b"") + issued.cert_chain_pems[0].bytes())
     return file
@@ -70,7 +74,8 @@ def test_check_of_a_file(tmp_path: Path, setting: str, content: bytes | None, re
     (warning,) = said(tmp_path, {setting: str(file)})
     assert warning.startswith(f"tenants[0].credential.{setting}: ")
     assert str(file) in warning
-    assert reason in warning
+    is_binary = setting == "certificate_file" and content == b"\xff\xfe"  # PKCS#12 would be
+    assert ("must hold one private key" if is_binary else reason) in warning
 
 
 def test_check_of_a_directory_in_place_of_a_secret(tmp_path: Path) -> None:
@@ -145,3 +150,34 @@ def test_check_leaves_an_emulated_contoso_alone(tmp_path: Path) -> None:
     """In a cloud of one's own a tenant can be called as in the examples."""
     cloud = {"graph": "https://localhost:8443", "login": "https://localhost:8443"}
     assert said(tmp_path, tenant_id="contoso.onmicrosoft.com", cloud=cloud) == []
+
+
+def test_check_of_a_short_publication_lead(tmp_path: Path) -> None:
+    """Below 25 h it is said once, where it is configured, who breaks; an encryption key needs no lead."""
+    keysets = [{"id": "B2C_1A_X", "use": "sig"}, {"id": "B2C_1A_Y", "use": "sig"}, {"id": "B2C_1A_Z", "use": "enc"}]
+    (warning,) = said(tmp_path, defaults={"publication_lead": "23h59m"}, keysets=keysets)
+    assert warning == (
+        "defaults.publication_lead: 23h59m breaks libraries that poll daily (Microsoft.IdentityModel: older 24h, "
+        "current 12h36m); use 25h or more, or at least 2h30m if all are modern"
+    )
+    assert len(warning) <= 200
+    assert said(tmp_path, defaults={"publication_lead": "25h"}, keysets=keysets) == []
+
+
+def test_check_of_a_short_publication_lead_of_keysets(tmp_path: Path) -> None:
+    """A keyset's own lead counts instead of the default, and its warning is at the keyset."""
+    own = [{"id": "B2C_1A_X", "use": "sig", "publication_lead": "1h"}, {"id": "B2C_1A_Z", "use": "enc"}]
+    (warning,) = said(tmp_path, keysets=own)
+    assert warning.startswith("tenants[0].keysets[0].publication_lead: 1h breaks libraries that poll daily")
+    longer = [{**own[0], "publication_lead": "25h"}]
+    assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=longer) == []
+    only_enc = [{"id": "B2C_1A_Z", "use": "enc", "publication_lead": "1h"}]
+    assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=only_enc) == []
+
+
+def test_check_of_a_ca_file_that_has_become_a_pipe(tmp_path: Path) -> None:
+    """A file that nobody writes to holds up no check for good."""
+    pipe = tmp_path / "ca.pem"
+    os.mkfifo(pipe)
+    (warning,) = said(tmp_path, ca_file=str(pipe))
+    assert "not written within 3s" in warning

@@ -194,8 +194,9 @@ def test_parse_keyset_as_documented() -> None:
     raw = {"kid": "k", "use": "sig", "kty": "RSA", "nbf": 1893456000, "exp": 1901318400, "status": "enabled"}
     more: dict[str, object] = {"n": "modulus", "e": "AQAB", "d": "private", "k": None, "x5c": [], "@odata.type": "#x"}
     (key,) = keys_of(raw | more)
-    assert key == Key(kid="k", nbf=NBF, exp=NBF + timedelta(days=91), enabled=True, use="sig", kty="RSA"), (
-        "no material is kept"
+    exp = NBF + timedelta(days=91)
+    assert key == Key(kid="k", nbf=NBF, exp=exp, enabled=True, use="sig", kty="RSA", modulus="modulus"), (
+        "no private material is kept"
     )
 
 
@@ -318,7 +319,7 @@ def test_parse_keyset_case_of_use_and_kty(letters: tuple[str, str]) -> None:
     "body", [b"", b"<html>", b"\xff", b'{"a":', b"nul", b"[" * 100_000], ids=lambda body: repr(body)[:20]
 )
 def test_parse_object_that_is_no_json(body: bytes) -> None:
-    """What is no JSON is unreadable, and the line says what it claims to be, never what is in it."""
+    """An answer that is not JSON is unreadable. The message has its content type, and nothing of its content."""
     found = failure(lambda: parse_object(answer(200, body, content_type="text/html; charset=x", request_id="theirs")))
     assert (
         found.kind,

@@ -12,7 +12,7 @@ import pytest
 from waiting import wait_for
 
 from rotator.edges import web_handler
-from rotator.edges.web import MAX_CONNECTIONS, Page, Server, max_connections
+from rotator.edges.web import MAX_CONNECTIONS, Page, Request, Server, max_connections
 from rotator.edges.web_clients import Clients
 
 LONG = b"a line of a page\n" * 1000
@@ -20,7 +20,7 @@ PRIVATE = "/private"
 BUG = "a page is broken"
 
 
-def broken(_: str) -> Page:
+def broken(_: Request) -> Page:
     raise RuntimeError(BUG)
 
 
@@ -33,7 +33,7 @@ def bugs() -> list[Exception]:
 @pytest.fixture
 def server(bugs: list[Exception]) -> Iterator[Server]:
     """A server with some pages."""
-    routes: dict[str, Callable[[str], Page]] = {
+    routes: dict[str, Callable[[Request], Page]] = {
         "/": lambda _: Page(b"ok\n"),
         "/long": lambda _: Page(LONG),
         "/broken": broken,

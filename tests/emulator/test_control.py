@@ -154,7 +154,7 @@ def test_mistakes(bench, method, path, body, status):
 
 
 def test_not_json(bench):
-    """A body that is no JSON is told, too."""
+    """A body that is not JSON is refused with a message."""
     answer = bench.http.post("/_emulator/faults", content=b"{", headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
 

@@ -49,6 +49,10 @@ MAY_BE_ASKED = frozenset(
         (Operation.GET_KEYSET, "GET"),
         (Operation.GENERATE_KEY, "POST"),
         (Operation.UPDATE_KEY, "PATCH"),
+        (Operation.GET_ACTIVE_KEY, "GET"),
+        (Operation.POLICY_DISCOVERY, "GET"),
+        (Operation.JWKS, "GET"),
+        (Operation.POLICY_TOKEN, "POST"),
     }
 )
 
@@ -107,6 +111,7 @@ class Tenant:
 
     others:     keysets that it has and that are not configured
     credential: in place of the secret in a file
+    policies:   which keysets each custom policy publishes; none: it is not probed
     """
 
     name: str = "contoso"
@@ -115,6 +120,7 @@ class Tenant:
     roles: tuple[str, ...] = (WRITE_ROLE,)
     switches: Switches = field(default_factory=Switches)
     credential: Mapping[str, object] | None = None
+    policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def domain(self) -> str:
@@ -126,7 +132,13 @@ class Tenant:
         """What the emulator has of it."""
         keysets = tuple(KeysetSeed(id=keyset.id, keys=keyset.keys) for keyset in self.keysets if keyset.is_there)
         app = App(secrets=(Secret(value=SECRET),), roles=self.roles)
-        return TenantSeed(domain=self.domain, apps=(app,), keysets=(*keysets, *self.others), switches=self.switches)
+        return TenantSeed(
+            domain=self.domain,
+            apps=(app,),
+            keysets=(*keysets, *self.others),
+            policies=self.policies,
+            switches=self.switches,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,14 +373,18 @@ class Bench:
         return self.emulator.tenant(f"{tenant}.onmicrosoft.com").keyset(keyset).keys
 
     def _configured(self, tenant: Tenant) -> dict[str, object]:
+        credential = {
+            "client_id": DEMO_CLIENT_ID,
+            **(tenant.credential or {"client_secret_file": str(self.secret_file)}),
+        }
+        canary = {**credential, "scope": f"https://{tenant.domain}/canary/.default"}
+        sign_in = {"url": self.emulator.url, "policies": list(tenant.policies), "canary": canary}
         return {
             "name": tenant.name,
             "tenant_id": tenant.domain,
             "cloud": {"graph": self.emulator.url, "login": self.emulator.url},
-            "credential": {
-                "client_id": DEMO_CLIENT_ID,
-                **(tenant.credential or {"client_secret_file": str(self.secret_file)}),
-            },
+            "credential": credential,
+            **({"sign_in": sign_in} if tenant.policies else {}),
             "keysets": [keyset.configured for keyset in tenant.keysets],
         }
 

@@ -79,7 +79,9 @@ def usage(run: Finished) -> str:
             ("--once", "--detailed-exitcode"), "rotator: --detailed-exitcode needs --dry-run", id="detail of a write"
         ),
         pytest.param(
-            ("--output", "json"), "rotator: --output needs --once, --dry-run or status", id="report of a daemon"
+            ("--output", "json"),
+            "rotator: --output needs --once, --dry-run, status, token or simulate",
+            id="report of a daemon",
         ),
         pytest.param(
             ("--once", "--output", "xml"), "rotator: argument --output: invalid choice: 'xml'", id="unknown output"

@@ -7,8 +7,10 @@ import socket
 import time
 from datetime import datetime, timedelta
 
+import icalendar
 import pytest
 from end_to_end.harness import Bench, Keyset, Running, Tenant, due, fresh, lapsed, overdue
+from waiting import wait_for
 
 from rotator import __version__
 from rotator.emulator.faults.fault import Fault, Kind, Moment
@@ -217,8 +219,9 @@ def test_daemon_status_page_shows_what_it_knows_of_itself(bench: Bench) -> None:
     for count in (1, 2):  # once the second one is logged, the first one is on the page
         daemon.signal(signal.SIGHUP)
         daemon.log("config.rejected", count=count)
+    said = "configuration refused</span>: The changed configuration is refused since <time>"
+    wait_for(lambda: said in daemon.get("/").text)  # a page that took long to render is kept for a moment
     page = daemon.get("/").text
-    assert "configuration refused</span>: The changed configuration is refused since <time>" in page
     assert 'href="https://wiki.example.com/r#b2crotatorconfigrefused"' in page
 
 
@@ -235,6 +238,21 @@ def test_daemon_page_that_is_none(bench: Bench, path: str) -> None:
     """Anything that is no page of the interface is 404."""
     bench.begin(Tenant(keysets=(fresh(),)))
     assert bench.start().get(path).status == 404
+
+
+def test_daemon_calendar(bench: Bench) -> None:
+    """It is served where the configuration says so, and elsewhere there is no such page."""
+    bench.begin(Tenant(keysets=(fresh("B2C_1A_One"),)))
+    assert ready(bench.start()).get("/calendar.ics").status == 404
+    bench.content["http"] = {"host": "127.0.0.1", "port": 0, "calendar": True}
+    bench.write()
+    page = ready(bench.start()).get("/calendar.ics")
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
+    events = icalendar.Calendar.from_ical(page.text).walk("VEVENT")
+    made = [each for each in events if str(each["STATUS"]) == "CONFIRMED"]
+    assert len(made) == 2
+    assert len(events) > 10
+    assert {"contoso/B2C_1A_One" in str(each["SUMMARY"]) for each in events} == {True}
 
 
 def test_daemon_page_with_a_query(bench: Bench) -> None:

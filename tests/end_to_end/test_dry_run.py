@@ -58,6 +58,9 @@ def test_dry_run_document_is_complete(bench: Bench) -> None:
                 "key": None,
                 "error": None,
                 "notes": None,
+                "proof": None,
+                "calendar": None,
+                "activation_pulled_by_seconds": None,
             },
             {
                 "tenant": "contoso",
@@ -81,6 +84,9 @@ def test_dry_run_document_is_complete(bench: Bench) -> None:
                 },
                 "error": None,
                 "notes": None,
+                "proof": None,
+                "calendar": None,
+                "activation_pulled_by_seconds": None,
             },
             {
                 "tenant": "contoso",
@@ -104,6 +110,9 @@ def test_dry_run_document_is_complete(bench: Bench) -> None:
                     "request_id": None,
                 },
                 "notes": None,
+                "proof": None,
+                "calendar": None,
+                "activation_pulled_by_seconds": None,
             },
         ],
     }

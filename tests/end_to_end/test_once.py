@@ -48,6 +48,9 @@ def test_once_generates_the_one_key_that_is_due(bench: Bench) -> None:
         "key": {"use": "sig", "kty": "RSA", "nbf": nbf, "exp": exp, "kid": kid},
         "error": None,
         "notes": None,
+        "proof": None,
+        "calendar": None,
+        "activation_pulled_by_seconds": None,
     }
     (line,) = run.events("keyset.rotated")
     assert (instant(nbf), instant(exp), kid) == (line["nbf"], line["exp"], line["kid"])
@@ -128,7 +131,7 @@ def test_once_asks_with_four_members(bench: Bench) -> None:
 def test_once_waits_and_looks_again_before_it_writes(bench: Bench) -> None:
     """Between the look that finds a key due and the one right before the write lies `settle`."""
     bench.begin(Tenant(keysets=(due(), fresh())), settle="1s")
-    run = bench.run("--once")
+    run = bench.run("--once", "--output", "json")
     first = bench.asked(Operation.LIST_KEYSETS)[0].time
     second = bench.asked(Operation.GET_KEYSET)[0].time
     (write,) = bench.asked(GENERATE)

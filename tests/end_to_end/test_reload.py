@@ -26,8 +26,8 @@ from datetime import timedelta
 from rotator.service import daemon
 from rotator.edges import config
 load, daemon.WATCH_INTERVAL = config.load, timedelta(seconds=0.2)
-def loading(path):
-    config.load, settings = load, load(path)
+def loading(path, **more):
+    config.load, settings = load, load(path, **more)
     path.write_text(path.read_text() + "dry_run: true\\n")
     return settings
 config.load = loading

@@ -328,7 +328,7 @@ FAULTS = {
     "hangs": fault(Kind.HANG),
     "hangs, after commit": fault(Kind.HANG, when=AFTER),
     "slow": fault(Kind.SLOW, delay=0.7),
-    "slow, done after we gave up": fault(Kind.SLOW, delay=8),
+    "slow, done after we gave up": fault(Kind.SLOW, delay=12),
     "429": fault(Kind.THROTTLED),
     "429, after commit": fault(Kind.THROTTLED, when=AFTER),
     "429, Retry-After 1 s": fault(Kind.THROTTLED, retry_after=1),

@@ -376,7 +376,9 @@ def test_nothing_secret_is_printed(played: Played, run: str) -> None:
 def test_nothing_secret_is_in_a_traceback(played: Played, run: str, layer: str) -> None:
     """An exception that quotes all it was given, at whatever layer, brings nothing secret into the log."""
     text = played.texts[run]
-    assert f"RuntimeError: forced at {layer}" in text, "nothing was forced there"
+    # What MSAL raises becomes a failure with nothing but the type of the exception.
+    forced = "to token cannot be used (RuntimeError)" if layer == "msal" else f"RuntimeError: forced at {layer}"
+    assert forced in text, "nothing was forced there"
     assert found(text, played.secrets) == []
     assert "eyJ" not in text
 

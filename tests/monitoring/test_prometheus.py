@@ -30,6 +30,18 @@ LIVES = {"rotate_every": "9s", "overlap": "5s", "publication_lead": "2s", "renew
 LIFE = 14
 """A policy of seconds: a key may be followed two after its activation, and the end of cover is twelve later."""
 
+OF_CALENDARS_AND_PROBES = (
+    "Calendars",
+    "Delays, tokens and the canary's credential",
+    "From published to in use",
+    "Holds end in",
+    "How it is proven which key is in use",
+    "JWKS last read",
+    "Keys that every policy lists",
+    "Requests of probes",
+)
+"""Panels that say why they are empty where nobody has calendars, holds or `sign_in`."""
+
 
 def brief(keyset_id: str) -> Keyset:
     """A keyset whose key was activated just now and lives for seconds."""
@@ -135,8 +147,9 @@ def test_dashboard_has_no_empty_panel_where_all_is_fine(tmp_path: Path, bench: B
     explained = {panel["title"] for panel in panels(dashboard) if len(_no_value(panel)) > len("-")}
     assert explained == {
         "Alerts that fire",
-        "Keys to come that will not take over as expected",
+        "Notes on keys and keysets",
         "Credential expires in",
+        *OF_CALENDARS_AND_PROBES,
     }
     with Prometheus(tmp_path / "prometheus", {"rotator": daemon.port}) as prometheus:
         prometheus.until("count_over_time(b2c_rotator_build_info[1m]) > 3")

@@ -9,6 +9,7 @@ from core.builders import tenant_id
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import ConfigRejected, ConfigReloaded, CredentialRead, Event, JobMissed, RequestFinished
 from rotator.core.exchange import Exchange
+from rotator.core.proof_events import CanaryCredentialRead
 from rotator.service.process_store import ProcessStore, place
 from rotator.views.process import RefusedConfig
 
@@ -43,11 +44,12 @@ def test_refused_configuration_since_the_first_refusal() -> None:
 
 def test_expiries_of_the_tenants_that_are_configured() -> None:
     """The last reading of a credential counts, and one that nobody knows the end of has none."""
-    read = [
+    read: list[Event] = [
         CredentialRead(tenant="a", expires=NOW),
         CredentialRead(tenant="b", expires=NOW),
         CredentialRead(tenant="b", expires=None),
         CredentialRead(tenant="gone", expires=NOW),
+        CanaryCredentialRead(tenant="b", expires=NOW),  # not that of the tenant
     ]
     assert store(*read).expiries(["a", "b", "new"]) == {"a": NOW}
 

@@ -196,7 +196,7 @@ def _colour(name: str, *, dark: bool) -> Colour:
 
 
 def _contrast(first: Colour, second: Colour) -> float:
-    """How far two colours are from each other (WCAG 2.2, "contrast ratio"): 3 is enough for what is no text."""
+    """How far two colours are from each other (WCAG 2.2, "contrast ratio"): 3 is enough for everything but text."""
     darker, lighter = sorted(_luminance(colour) + 0.05 for colour in (first, second))
     return lighter / darker
 

@@ -56,7 +56,7 @@ def test_page_and_status_show_the_zone() -> None:
     """Both surfaces show the same words."""
     outcome = looked_at(FINE, of=OPEN)
     words = "Tue 19 Mar 15:59 Europe/Berlin"
-    assert words in status([outcome], NOW, None, colour=False)
+    assert words in status([outcome], NOW, 200, colour=False)
     assert words in page({("contoso", "B2C_1A_X"): entry(outcome)}, NOW, PROCESS)
 
 
@@ -90,7 +90,7 @@ def test_window_missed_is_shown() -> None:
 
 @pytest.mark.parametrize(
     ("found", "level", "label"),
-    [(FINE, "good", "on hold"), (DUE, "due", "on hold"), (GONE, "bad", "no valid key")],
+    [(FINE, "fine", "on hold"), (DUE, "information", "on hold"), (GONE, "critical", "no valid key")],
     ids=["fine", "due", "no valid key"],
 )
 def test_hold_is_shown(found: Key, level: str, label: str) -> None:

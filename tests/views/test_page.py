@@ -20,7 +20,7 @@ from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import printable
-from rotator.views.conditions import Level
+from rotator.views.condition import Level
 from rotator.views.page import MAX_OPEN, environment, page
 from rotator.views.process import ProcessStatus
 from rotator.views.selection import PAGE, Query
@@ -180,7 +180,7 @@ def test_environment_escapes_and_refuses_what_is_undefined() -> None:
 
 def test_templates_are_loaded_for_the_first_page() -> None:
     """A daemon whose page nobody requests does not load Jinja2."""
-    script = "import sys, rotator.commands.serve; print('rotator.views.page' in sys.modules, 'jinja2' in sys.modules)"
+    script = "import sys, rotator.service.daemon; print('rotator.views.page' in sys.modules, 'jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "True False\n"
 

@@ -24,6 +24,7 @@ def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
         "activation_pulled_by_seconds",
         "key",
         "notes",
+        "proof",
     }
 
 

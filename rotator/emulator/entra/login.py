@@ -13,7 +13,7 @@ whenever a test moves the tenant by a month would only test MSAL.
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
@@ -178,13 +178,17 @@ class Entra:
             raise LoginRefusedError(400, "unsupported_grant_type", 70003, text)
         app = self._app(found, form["client_id"])
         audience = self._resource(form["scope"], found)
+        self.prove(app, form, found)
+        return self._granted(found, app, audience)
+
+    def prove(self, app: App, form: Mapping[str, str], tenant: Tenant) -> None:
+        """Check the credential that *form* carries. Raises: LoginRefusedError."""
         checks = Checks(
             now=self.directory.now(),
             login_now=self.tokens.now(),
-            is_our_audience=lambda audience: self._is_audience(audience, found),
+            is_our_audience=lambda audience: self._is_audience(audience, tenant),
         )
         prove(app, form, checks)
-        return self._granted(found, app, audience)
 
     def _app(self, tenant: Tenant, client_id: str) -> App:
         app = tenant.apps.get(client_id.lower())

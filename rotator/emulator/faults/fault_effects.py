@@ -35,7 +35,7 @@ _CODES = {
     509: "BandwidthLimitExceeded",
 }
 _PAGE = b"<!DOCTYPE html><html><head><title>Our services aren't available right now</title></head><body><h1>Bad gateway</h1></body></html>"  # noqa: E501 - one page
-_LOGIN = {Operation.DISCOVERY, Operation.TOKEN, Operation.LOGIN_KEYS}
+_LOGIN = {Operation.DISCOVERY, Operation.TOKEN, Operation.LOGIN_KEYS, Operation.POLICY_TOKEN}
 _TRANSIENT = 90033  # AADSTS90033: a transient error has occurred
 
 

@@ -125,6 +125,8 @@ def _generate_key(call: Call) -> Answer:
 
 def _get_active_key(call: Call) -> Answer:
     active = call.tenant.active(call.keyset)
+    if active is not None and call.switches.active_key_without_kid:
+        return json_answer({"kty": active.kty, "use": active.use})
     if active is not None:
         return _single_key(call, active, "microsoft.graph.trustFrameworkKey")
     status = call.switches.no_active_key_status

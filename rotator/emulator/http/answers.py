@@ -94,13 +94,14 @@ class RefusedError(Exception):
 
 @dataclass(eq=False)
 class LoginRefusedError(Exception):
-    """Entra refuses: status, OAuth error, AADSTS number and text."""
+    """Entra refuses: status, OAuth error, AADSTS number and text. *is_b2c*: a policy does, with an AADB2C number."""
 
     status: int
     error: str
     number: int
     text: str
     headers: Headers = ()
+    is_b2c: bool = False
 
 
 def json_answer(data: object, *, status: int = 200, content_type: str = JSON, headers: Headers = ()) -> Answer:
@@ -128,6 +129,14 @@ def login_refusal(refused: LoginRefusedError, *, now: float, client_request_id: 
     """An Entra error body, with the trailing lines that every description has."""
     trace_id, timestamp = str(uuid.uuid4()), utc(now).strftime("%Y-%m-%d %H:%M:%SZ")
     correlation_id = client_request_id or str(uuid.uuid4())
+    if refused.is_b2c:
+        lines = (
+            f"AADB2C{refused.number}: {refused.text}",
+            f"Correlation ID: {correlation_id}",
+            f"Timestamp: {timestamp}",
+        )
+        body = {"error": refused.error, "error_description": "\r\n".join((*lines, ""))}
+        return json_answer(body, status=refused.status, headers=refused.headers)
     description = (
         f"AADSTS{refused.number}: {refused.text} Trace ID: {trace_id} "
         f"Correlation ID: {correlation_id} Timestamp: {timestamp}"

@@ -45,6 +45,7 @@ class Operation(StrEnum):
     # What relying parties read.
     POLICY_DISCOVERY = "policy_discovery"
     JWKS = "jwks"
+    POLICY_TOKEN = "policy_token"  # noqa: S105 - the name of an operation
     # The emulator's own.
     CONTROL = "control"
     UNKNOWN = "unknown"
@@ -67,6 +68,7 @@ _TABLE = (
     ("POST", "/<tenant>/oauth2/v2.0/token", Operation.TOKEN),
     ("GET", "/<tenant>/discovery/v2.0/keys", Operation.LOGIN_KEYS),
     ("GET", "/<tenant>/<policy>/discovery/v2.0/keys", Operation.JWKS),
+    ("POST", "/<tenant>/<policy>/oauth2/v2.0/token", Operation.POLICY_TOKEN),
     ("GET", "/<tenant>/<policy>/v2.0/.well-known/openid-configuration", Operation.POLICY_DISCOVERY),
     ("GET", _KEYSETS, Operation.LIST_KEYSETS),
     ("POST", _KEYSETS, Operation.CREATE_KEYSET),

@@ -98,3 +98,7 @@ class Switches:
     jwks_disabled: bool = False
     jwks_exp_member: bool = False
     jwks_delay: Span = 0  # How old the published keys are: the cache of the sign-in service.
+    jwks_flapping: bool = False  # Only every other answer is that old: nodes with caches of different age.
+    signing_delay: Span = 0  # How much later than its nbf a policy begins to sign with a key.
+    policy_token_lifetime: Count = 3600  # `expires_in` of the tokens of a policy.
+    active_key_without_kid: bool = False  # `getActiveKey` answers with a key that has no kid.

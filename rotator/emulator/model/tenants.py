@@ -186,6 +186,10 @@ class Tenant:
                     return known
         return keyset_id
 
+    def flaps(self) -> bool:
+        """Whether this answer comes from a node with an old cache: every other one does."""
+        return next(self._reads) % 2 == 1
+
     def _read_instant(self) -> float | None:
         """The instant whose state this read sees; None: the very latest."""
         delay = self.switches.read_after_write_delay

@@ -17,6 +17,10 @@ from rotator.emulator.model.keys import Key
 from rotator.emulator.model.switches import Status, Switches
 from rotator.emulator.model.tenants import Directory, Tenant
 
+# As recorded from the real service: no max-age, no ETag, and cookies that nobody needs.
+_JWKS_TYPE = "application/json; charset=utf-8"
+_JWKS_HEADERS = (("Cache-Control", "private"), ("Set-Cookie", "x-ms-cpim-slice=emulated; path=/; secure; HttpOnly"))
+
 
 @dataclass(frozen=True, slots=True)
 class Policies:
@@ -27,11 +31,12 @@ class Policies:
     def keys(self, request: Request, tenant: str, policy: str) -> Answer:
         """The JWKS (RFC 7517, section 5) of a policy."""
         del request
-        found, name = self._policy(tenant, policy)
-        return json_answer({"keys": published(found, name, self.directory.now())})
+        found, name = find_policy(self.directory, tenant, policy)
+        body = {"keys": published(found, name, self.directory.now())}
+        return json_answer(body, content_type=_JWKS_TYPE, headers=_JWKS_HEADERS)
 
     def discovery(self, request: Request, tenant: str, policy: str) -> Answer:
-        found, name = self._policy(tenant, policy)
+        found, name = find_policy(self.directory, tenant, policy)
         root = f"{request.origin}/{found.domain}/{name.lower()}"
         return json_answer(
             {
@@ -46,24 +51,25 @@ class Policies:
             }
         )
 
-    def _policy(self, tenant: str, policy: str) -> tuple[Tenant, str]:
-        """The tenant, and the policy as it is spelled there; case does not matter. Raises: RefusedError."""
-        found = self.directory.find(tenant)
-        for name in found.policies if found else ():
-            if found and name.lower() == policy.lower():
-                return found, name
-        raise RefusedError(404, "AADB2C90007", f"The policy '{policy}' does not exist in the tenant '{tenant}'.")
+
+def find_policy(directory: Directory, tenant: str, policy: str) -> tuple[Tenant, str]:
+    """The tenant, and the policy as it is spelled there; case does not matter. Raises: RefusedError."""
+    found = directory.find(tenant)
+    for name in found.policies if found else ():
+        if found and name.lower() == policy.lower():
+            return found, name
+    raise RefusedError(404, "AADB2C90007", f"The policy '{policy}' does not exist in the tenant '{tenant}'.")
 
 
 def published(tenant: Tenant, policy: str, now: float) -> list[dict[str, object]]:
     """The keys that *policy* shows to the world at *now*."""
     switches = tenant.switches
-    at = now - switches.jwks_delay
+    at = now - (switches.jwks_delay if not switches.jwks_flapping or tenant.flaps() else 0)
     shown: list[dict[str, object]] = []
     histories = {keyset.id: keyset for keyset in tenant.all_keysets()}
     for keyset_id in tenant.policies[policy]:
         keyset = histories[keyset_id]
-        keys = keyset.keys_at(at) if switches.jwks_delay else keyset.keys
+        keys = keyset.keys_at(at) if at < now else keyset.keys
         shown += [_shown(key, switches) for key in keys or () if _is_published(key, at, switches)]
     return shown
 
@@ -80,6 +86,6 @@ def _is_published(key: Key, now: float, switches: Switches) -> bool:
 
 def _shown(key: Key, switches: Switches) -> dict[str, object]:
     exp = key.exp if switches.jwks_exp_member else None
-    members = {"kid": key.kid, "use": key.use, "kty": key.kty, "nbf": key.nbf, "exp": exp}
+    members = {"kid": key.kid, "nbf": key.nbf, "exp": exp, "use": key.use, "kty": key.kty}
     rsa = {"e": key.rsa.e, "n": key.rsa.n} if key.rsa else {}
     return {name: value for name, value in {**members, **rsa}.items() if value is not None}

@@ -235,7 +235,7 @@ def test_generate_key_refused(bench, changes, refusal):
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"NaN", b'{"nbf":Infinity}', b"[" * 100_000])
 def test_generate_key_no_json(bench, body):
-    """A body that is no JSON object is a bad request."""
+    """A body that is not a JSON object is a bad request."""
     headers = {"Authorization": f"Bearer {bench.token()}", "Content-Type": "application/json"}
     answer = bench.http.post(f"{KEYSETS}/B2C_1A_Sig/generateKey", content=body, headers=headers)
     assert error(answer) == (400, "BadRequest")

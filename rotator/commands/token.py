@@ -1,0 +1,139 @@
+"""
+`rotator token`: which key made the token on stdin.
+
+Only the header of the token is read. Of the token nothing is printed, logged or sent but its kid.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rotator.commands.check import exit_on_error
+from rotator.core.errors import RequestError
+from rotator.core.keyset import NEVER, Key, Keyset
+from rotator.core.outcome import Exit
+from rotator.core.policy import RotationPolicy
+from rotator.core.text import format_instant, printable
+from rotator.edges.jose import MAX_TOKEN_LENGTH, header_kid
+from rotator.edges.stdout import say
+from rotator.shell.tenant import Tenant
+from rotator.wiring import Program, wire
+
+FOUND, NOT_FOUND = 0, 1
+
+_MEANING = (
+    "It was made by another tenant, by a keyset that is not in the configuration, or by a user flow (B2C_1_...), "
+    "whose keys belong to Microsoft. Or its key was removed with its keyset."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    tenant: Tenant
+    policy: RotationPolicy
+    keyset: Keyset
+    key: Key
+
+
+def token(path: Path, *, as_json: bool) -> int:
+    """
+    Say which configured tenant, keyset and key made the token on stdin.
+
+    Returns:
+        0 where it was found, 1 where it was not, 64 where there is no token on stdin.
+
+    """
+    text = sys.stdin.read(MAX_TOKEN_LENGTH + 1).strip()
+    kid = header_kid(text.removeprefix("Bearer ").strip())
+    del text
+    if kid is None:
+        print("rotator: token: stdin has no JWT, refresh token or authorization code with a kid", file=sys.stderr)
+        return Exit.USAGE
+    with exit_on_error():
+        program = wire(path)
+        tenants = program.tenants(program.settings)
+    made, failed = _find(tenants, kid)
+    if as_json:
+        say(program.redactor.redact(json.dumps(_document(program, kid, made), indent=2)))
+    else:
+        for line in _lines(program, kid, made, failed):
+            say(program.redactor.redact(printable(line)))
+    return FOUND if made is not None else NOT_FOUND
+
+
+def _find(tenants: tuple[Tenant, ...], kid: str) -> tuple[_Made | None, list[str]]:
+    """Where the key is, and what could not be read."""
+    failed: list[str] = []
+    for tenant in tenants:
+        policies = {policy.keyset_id: policy for policy in tenant.policies}
+        try:
+            listed = tenant.keysets.list_keysets(tuple(policies)).wanted
+        except RequestError as error:
+            failed.append(f"{tenant.name}: {error.failure.message}")
+            continue
+        for keyset_id, keyset in listed.items():
+            if isinstance(keyset, RequestError):
+                failed.append(f"{tenant.name}/{keyset_id}: {keyset.failure.message}")
+                continue
+            key = next((key for key in keyset.keys if key.kid == kid), None)
+            if key is not None:
+                return _Made(tenant=tenant, policy=policies[keyset_id], keyset=keyset, key=key), failed
+    return None, failed
+
+
+def _is_published(made: _Made) -> bool | None:
+    """Whether any policy lists the key now; None where that is not known."""
+    if made.tenant.sign_in is None:
+        return None
+    probe = made.tenant.sign_in.probe(with_token=False, ask_active=())
+    if not probe.listed:
+        return None
+    return any(
+        each.kid == made.key.kid and each.modulus == made.key.modulus for keys in probe.listed.values() for each in keys
+    )
+
+
+def _document(program: Program, kid: str, made: _Made | None) -> dict[str, object]:
+    now = program.clock.now()
+    found = made is not None
+    return {
+        "schema": 1,
+        "now": format_instant(now),
+        "kid": kid,
+        "found": found,
+        "tenant": made.tenant.name if made else None,
+        "keyset": made.policy.keyset_id if made else None,
+        "use": made.policy.use if made else None,
+        "state": _state(made, program) if made else None,
+        "published": _is_published(made) if made else None,
+        "valid_until": format_instant(made.key.expires) if made and made.key.expires != NEVER else None,
+    }
+
+
+def _lines(program: Program, kid: str, made: _Made | None, failed: list[str]) -> Iterator[str]:
+    for each in failed:
+        yield f"not read: {each}"
+    if made is None:
+        yield f"kid {kid}: no configured keyset has this key"
+        yield _MEANING
+        return
+    yield f"kid {kid}"
+    yield f"tenant {made.tenant.name}"
+    yield f"keyset {made.policy.keyset_id} ({made.policy.use})"
+    yield f"key {_state(made, program)}"
+    if (published := _is_published(made)) is not None:
+        yield "published: yes" if published else "published: no, so relying parties that read the JWKS now reject it"
+    verb = "decrypts" if made.policy.use == "enc" else "verifies"
+    if not made.key.enabled:
+        yield f"{verb} no more: the key is disabled"
+    elif made.key.expires == NEVER:
+        yield f"{verb} with no end: the key has no expiry"
+    else:
+        yield f"{verb} until {format_instant(made.key.expires)}"
+
+
+def _state(made: _Made, program: Program) -> str:
+    states = dict(made.keyset.states(program.clock.now()))
+    return states[made.key].value

@@ -1,0 +1,25 @@
+"""The text format of Prometheus, as far as the series of keysets need it (exposition formats, text-based format)."""
+
+from collections.abc import Iterable, Iterator
+
+from rotator.core.status import Name
+
+Labels = tuple[str, str]
+"""`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
+
+
+def keyset_labels(name: Name) -> Labels:
+    """The labels of a keyset."""
+    return f'keyset="{escaped(name[1])}"', f'tenant="{escaped(name[0])}"'
+
+
+def gauge(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
+    """The lines of one gauge, each with its end; *samples* are labels and values."""
+    yield f"# HELP {name} {text}\n# TYPE {name} gauge\n"
+    for labels, value in samples:
+        yield f"{name}{{{labels}}} {float(value)!r}\n"
+
+
+def escaped(value: str) -> str:
+    """A label's value, with what the format escapes."""
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

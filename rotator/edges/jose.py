@@ -1,0 +1,116 @@
+"""
+Published keys and signed tokens (JOSE). The only door to PyJWT.
+
+Nothing here decrypts, and nothing of a token is read but its header.
+
+Sources: RFC 7515 (JWS; `kid`: section 4.1.4), RFC 7516 (JWE), RFC 7517 (JWK; JWKS: section 5),
+RFC 7518 (members of RSA keys: section 6.3.1).
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rotator.core.publication import PublishedKey
+from rotator.edges.answers import is_text, unreadable
+from rotator.edges.json_text import parse_json
+
+MAX_KEYS = 1000  # of one JWKS
+MAX_TOKEN_LENGTH = 64 * 1024
+_MODULUS = re.compile(r"[A-Za-z0-9_-]{1,2731}")  # up to 16,384 bits
+_EXPONENT = re.compile(r"[A-Za-z0-9_-]{1,6}")  # up to 32 bits
+JWT_DOTS = 2  # a JWS has three parts (RFC 7515, section 7.1), a JWE five (RFC 7516, section 7.1)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2}((\.[A-Za-z0-9_-]*){2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One key of a JWKS, with what it takes to verify a signature."""
+
+    key: PublishedKey
+    exponent: str
+
+
+def parse_jwks(raw: Mapping[str, Any]) -> tuple[Listed, ...]:
+    """
+    The RSA keys of a JWKS that have a kid; others are left out. Of several with one kid the first counts.
+
+    Raises:
+        RequestError: `unreadable`, where it is not a JWKS, or has too many keys.
+
+    """
+    keys = raw.get("keys")
+    if not isinstance(keys, list) or len(keys) > MAX_KEYS:
+        raise unreadable(f"the JWKS has no list of at most {MAX_KEYS} keys")
+    found: dict[str, Listed] = {}
+    for key in keys:
+        if not isinstance(key, dict):
+            raise unreadable("the JWKS lists something that is not a key")
+        kid, modulus, exponent = key.get("kid"), key.get("n"), key.get("e")
+        if not is_text(kid) or not kid or not isinstance(modulus, str) or not isinstance(exponent, str):
+            continue
+        modulus = modulus.rstrip("=")
+        if not _MODULUS.fullmatch(modulus) or not _EXPONENT.fullmatch(exponent):
+            continue
+        use = key.get("use")
+        published = PublishedKey(
+            kid=kid, modulus=modulus, use=use if is_text(use) else None, nbf=_instant(key.get("nbf"))
+        )
+        found.setdefault(kid, Listed(published, exponent))
+    return tuple(found.values())
+
+
+def token_kid(token: str) -> str:
+    """
+    The kid in the header of a token that B2C issued (RFC 7515, section 4.1.4).
+
+    Raises:
+        RequestError: `unreadable`, where it is not a JWT, or names no kid.
+
+    """
+    kid = header_kid(token) if token.count(".") == JWT_DOTS else None
+    if kid is None:
+        raise unreadable("the token that B2C issued is not a JWT with a kid")
+    return kid
+
+
+def header_kid(token: str) -> str | None:
+    """The kid in the header of a JWT, or of a JWE such as a refresh token; None where *token* is neither."""
+    if len(token) > MAX_TOKEN_LENGTH or not _TOKEN.fullmatch(token):
+        return None
+    kid = json_part(token, 0).get("kid")
+    return str(kid) if is_text(kid) and kid and kid.isprintable() else None
+
+
+def json_part(token: str, number: int) -> Mapping[str, Any]:
+    """The JSON object in the part *number* of a token, such as 0 for the header; empty where there is none."""
+    part = dict(enumerate(token.split(".", number + 1))).get(number, "")
+    try:
+        content = parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def is_signed_by(token: str, listed: Listed) -> bool:
+    """Whether the signature of *token* fits; audience, issuer and times are for the relying parties to check."""
+    import jwt  # noqa: PLC0415 - 30 ms that programs without a canary need not pay
+
+    jwk: dict[str, Any] = {"kty": "RSA", "n": listed.key.modulus, "e": listed.exponent}
+    try:
+        jwt.PyJWS().decode_complete(token, jwt.PyJWK(jwk, algorithm="RS256"), algorithms=["RS256"])
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _instant(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

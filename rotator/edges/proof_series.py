@@ -1,0 +1,104 @@
+"""The series of what probes have shown, read from the store when somebody scrapes."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from rotator.core.proof import KeysetProof, Method, Slot
+from rotator.core.publication import Evidence
+from rotator.core.status import KeysetStatus, Name
+from rotator.edges.exposition import Labels, escaped, gauge, keyset_labels
+
+_Known = list[tuple[Labels, KeysetProof]]
+
+
+def finding_counts(proof: KeysetProof) -> Iterator[tuple[str, int]]:
+    """How many findings of each kind there are, for `keyset_notes`."""
+    yield from sorted(Counter(finding.kind.value for finding in proof.findings).items())
+
+
+def proof_series(
+    prefix: str, entries: Mapping[Name, KeysetStatus], found: Mapping[Name, KeysetProof], now: datetime
+) -> Iterator[str]:
+    """
+    The lines, each with its end, of every metric of what probes have shown; none where nothing is probed.
+
+    found: what probes say of the keysets of *entries* that are probed
+    """
+    if not found:
+        return
+    labels = {name: keyset_labels(name) for name in found}
+    known: _Known = [(labels[name], proof) for name, proof in found.items()]
+
+    def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
+        return gauge(f"{prefix}{name}", text, samples)
+
+    yield from family("keyset_proof", "How it is proven which key is in use; always 1.", _methods(known))
+    yield from family(
+        "keyset_key_published", "1 where every policy that publishes the keyset lists the key.", _published(known)
+    )
+    yield from family(
+        "keyset_published_timestamp_seconds",
+        "When the next key, or the active one where there is no next, was first seen published.",
+        _published_at(known),
+    )
+    yield from family(
+        "keyset_upcoming_activation_timestamp_seconds",
+        "The nbf of the first upcoming key; absent where there is none.",
+        _upcoming({labels[name]: entries[name] for name in found}, now),
+    )
+    yield from family(
+        "keyset_signing_key_confirmed", "1 where the active key is confirmed to be the one in use.", _confirmed(known)
+    )
+    evidence = {name[0]: entry.evidence for name, entry in entries.items() if entry.evidence is not None}
+    yield from family(
+        "policy_jwks_last_success_timestamp_seconds", "When the JWKS of a policy was last read.", _read(evidence)
+    )
+    yield from family("policy_token_lifetime_seconds", "How long a token of the policy is valid.", _lifetimes(evidence))
+
+
+def _methods(known: _Known) -> Iterator[tuple[str, float]]:
+    for (keyset, tenant), proof in known:
+        for method in Method:
+            if proof.method is method:
+                yield f'{keyset},method="{method}",{tenant}', 1
+
+
+def _published(known: _Known) -> Iterator[tuple[str, float]]:
+    for (keyset, tenant), proof in known:
+        for slot in Slot:
+            if slot in proof.published:
+                yield f'{keyset},slot="{slot}",{tenant}', proof.published[slot]
+
+
+def _published_at(known: _Known) -> Iterator[tuple[str, float]]:
+    for labels, proof in known:
+        if proof.published_at is not None:
+            yield ",".join(labels), proof.published_at.timestamp()
+
+
+def _upcoming(watched: Mapping[Labels, KeysetStatus], now: datetime) -> Iterator[tuple[str, float]]:
+    for labels, entry in watched.items():
+        keyset = None if entry.observation is None else entry.observation.keyset
+        first = None if keyset is None else next(keyset.upcoming(now), None)
+        if first is not None and first.nbf is not None:
+            yield ",".join(labels), first.nbf.timestamp()
+
+
+def _confirmed(known: _Known) -> Iterator[tuple[str, float]]:
+    for labels, proof in known:
+        if proof.confirmed is not None:
+            yield ",".join(labels), proof.confirmed
+
+
+def _read(evidence: Mapping[str, Evidence]) -> Iterator[tuple[str, float]]:
+    for tenant, each in evidence.items():
+        for policy, at in sorted(each.read.items()):
+            yield f'policy="{escaped(policy)}",tenant="{escaped(tenant)}"', at.timestamp()
+
+
+def _lifetimes(evidence: Mapping[str, Evidence]) -> Iterator[tuple[str, float]]:
+    for tenant, each in evidence.items():
+        if each.token is not None:
+            labels = f'policy="{escaped(each.token.policy)}",tenant="{escaped(tenant)}"'
+            yield labels, each.token.lifetime.total_seconds()

@@ -1,0 +1,191 @@
+"""
+The sign-in side of a tenant: what relying parties fetch, and the tokens that they get.
+
+The only place that knows these URLs. It reads, for each policy, the OpenID configuration (kept for
+a day) and the JWKS that it names, and fetches a token of the first policy as an application does.
+Of a token only the kid in its header and whether its signature fits are kept.
+
+The `issuer` of the OpenID configuration is not checked: it never equals the URL (tokens overview).
+
+Sources: "Overview of tokens in Azure Active Directory B2C" (endpoints); "Set up OAuth 2.0 client
+credentials flow in Azure Active Directory B2C"; OpenID Connect Discovery 1.0, section 4; RFC 7517,
+section 5 (JWKS); RFC 7515, section 4.1.4 (kid).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Protocol
+
+from rotator.core.errors import Failure, FailureKind, RequestError
+from rotator.core.publication import Probe, Token
+from rotator.edges.answers import is_text, origin, parse_object, unreadable
+from rotator.edges.http import Answer, Http
+from rotator.edges.jose import Listed, is_signed_by, parse_jwks, token_kid
+
+DISCOVERY_LIFETIME = timedelta(days=1)
+
+# Intermediate caches must not answer for B2C: what is wanted is what B2C says now.
+_HEADERS = {"Accept": "application/json", "Cache-Control": "no-cache"}
+
+
+class Issuer(Protocol):
+    """Fetches tokens as an application does. `fresh` raises `RequestError`."""
+
+    def fresh(self) -> tuple[str, timedelta]:
+        """A token that was fetched just now, and how long it is valid."""
+        ...
+
+
+class Directory(Protocol):
+    """Graph's view of the keys. Each method raises `RequestError`."""
+
+    def kids(self) -> frozenset[str]:
+        """The kids of all keysets of the tenant."""
+        ...
+
+    def active_kid(self, keyset_id: str) -> str | None:
+        """The kid of the active key; None where the service names none."""
+        ...
+
+
+class Clock(Protocol):
+    """What is used of the clock."""
+
+    def now(self) -> datetime:
+        """The instant: aware, UTC, whole seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Discovered:
+    jwks_uri: str
+    until: datetime
+
+
+class SignIn:
+    """The sign-in side of one tenant; one probe at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        tenant_id: str,
+        policies: tuple[str, ...],
+        http: Http,
+        *,
+        probe_interval: timedelta,
+        clock: Clock,
+        directory: Directory,
+        issuer: Issuer | None = None,
+    ) -> None:
+        """
+        No request is made yet.
+
+        url:            the root of the sign-in host
+        probe_interval: how often it is probed while something is not known
+        issuer:         fetches tokens of the first policy; None where none are fetched
+        """
+        self.probe_interval = probe_interval
+        self.policies = tuple(dict.fromkeys(policy.lower() for policy in policies))
+        self._root = f"{url}/{tenant_id}"
+        self._host = url
+        self._http = http
+        self._clock = clock
+        self._directory = directory
+        self._issuer = issuer
+        self._discovered: dict[str, _Discovered] = {}
+
+    @property
+    def fetches_tokens(self) -> bool:
+        """Whether it can fetch tokens."""
+        return self._issuer is not None
+
+    def all_kids(self) -> frozenset[str] | None:
+        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        try:
+            return self._directory.kids()
+        except RequestError:
+            return None
+
+    def probe(self, *, with_token: bool, ask_active: Collection[str]) -> Probe:
+        """
+        One probe of all policies; what fails is in it as a failure.
+
+        ask_active: the keysets whose active key Graph is asked for
+        """
+        shown: dict[str, tuple[Listed, ...]] = {}
+        failures: dict[str, Failure] = {}
+        for policy in self.policies:
+            try:
+                shown[policy] = self._jwks(policy)
+            except RequestError as error:
+                failures[policy] = error.failure
+                self._discovered.pop(policy, None)
+        active: dict[str, str | None] = {}
+        for keyset_id in ask_active:
+            try:
+                active[keyset_id] = self._directory.active_kid(keyset_id)
+            except RequestError:
+                continue  # the looks at the keyset say what is wrong with Graph
+        token, token_failure = None, None
+        if with_token and self._issuer is not None:
+            try:
+                token = self._token(self._issuer, shown.get(self.policies[0], ()))
+            except RequestError as error:
+                token_failure = error.failure
+        return Probe(
+            now=self._clock.now(),
+            listed={policy: tuple(each.key for each in keys) for policy, keys in shown.items()},
+            token=token,
+            active_kids=active,
+            failures=failures,
+            token_failure=token_failure,
+        )
+
+    def _jwks(self, policy: str) -> tuple[Listed, ...]:
+        answer = self._get("jwks", self._jwks_uri(policy))
+        return parse_jwks(parse_object(answer))
+
+    def _jwks_uri(self, policy: str) -> str:
+        known, now = self._discovered.get(policy), self._clock.now()
+        if known is not None and now < known.until:
+            return known.jwks_uri
+        answer = self._get("openid_configuration", f"{self._root}/{policy}/v2.0/.well-known/openid-configuration")
+        uri = parse_object(answer).get("jwks_uri")
+        if not is_text(uri) or not uri.isprintable() or origin(uri) != origin(self._host):
+            raise unreadable(f"the OpenID configuration of {policy} names a jwks_uri at another host, or none", answer)
+        self._discovered[policy] = _Discovered(uri, now + DISCOVERY_LIFETIME)
+        return uri
+
+    def _get(self, operation: str, url: str) -> Answer:
+        answer = self._http.send(operation, "GET", url, headers=_HEADERS)
+        if answer.status != HTTPStatus.OK:
+            raise RequestError(_refusal(operation, answer))
+        return answer
+
+    def _token(self, issuer: Issuer, shown: Collection[Listed]) -> Token:
+        value, lifetime = issuer.fresh()
+        kid = token_kid(value)
+        listed = next((each for each in shown if each.key.kid == kid), None)
+        is_verified = listed is not None and is_signed_by(value, listed)
+        return Token(policy=self.policies[0], kid=kid, lifetime=lifetime, is_verified=is_verified)
+
+
+def _refusal(operation: str, answer: Answer) -> Failure:
+    match answer.status:
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            kind, what = FailureKind.THROTTLED, "too many requests; it is probed again later"
+        case HTTPStatus.NOT_FOUND | HTTPStatus.BAD_REQUEST:
+            kind, what = FailureKind.NOT_FOUND, "it does not know the policy; check policies, tenant_id and url"
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            kind, what = FailureKind.SERVICE, "the sign-in host has a problem; it is probed again later"
+        case _:
+            kind, what = FailureKind.UNREADABLE, "not a documented answer; check url, and any proxy in between"
+    return Failure(
+        kind=kind,
+        message=f"the sign-in host answered {answer.status} to {operation}: {what}",
+        status=answer.status,
+        client_request_id=answer.client_request_id,
+        retry_after=answer.retry_after,
+    )

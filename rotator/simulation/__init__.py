@@ -1,0 +1,1 @@
+"""The daemon's own loop over years, with a clock that jumps and keysets in memory."""

@@ -1,0 +1,142 @@
+"""
+The keysets of a tenant in memory.
+
+They keep B2C's rules: keys are only ever added, a key is what was asked for, and a keyset has keys
+of one use and type.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+from typing import NamedTuple
+
+from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.inventory import Listed
+from rotator.core.keyset import Key, Keyset
+from rotator.core.policy import KeySpec
+from rotator.shell.clock import Clock
+
+
+class Request(NamedTuple):
+    """What a tenant was asked to do."""
+
+    operation: str
+    keyset_id: str = ""
+
+
+class MemoryKeysets:
+    """
+    Implements `Keysets`.
+
+    requests:    all that was asked for, in turn
+    born:        when each kid was generated
+    unavailable: whether a request for that operation fails now
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        keysets: Iterable[Keyset],
+        unavailable: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """*keysets* are there from the start."""
+        self.requests: list[Request] = []
+        self.born: dict[str, datetime] = {}
+        self._clock = clock
+        self._unavailable = unavailable
+        self._current = {keyset.id: keyset for keyset in keysets}
+        self._numbers = count(1)
+
+    def there(self, keyset_id: str) -> Keyset:
+        """A keyset as it really is."""
+        return self._current[keyset_id]
+
+    def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
+        with self.requested("list_keysets"):
+            found = {keyset_id: self.read(keyset_id) for keyset_id in wanted if keyset_id in self._current}
+            others = [keyset_id for keyset_id in self._current if keyset_id not in found] if max_others else []
+            return Listed(
+                wanted=found,
+                others={keyset_id: self.read(keyset_id) for keyset_id in others[:max_others]},
+                left_out=max(len(others) - max_others, 0),
+            )
+
+    def fetch(self, keyset_id: str) -> Keyset:
+        with self.requested("fetch", keyset_id):
+            if keyset_id not in self._current:
+                raise refusal(FailureKind.NOT_FOUND, status=404)
+            return self.read(keyset_id)
+
+    def prepare(self) -> None:
+        """No token is needed."""
+
+    def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
+        with self.requested("generate", keyset_id):
+            self.check(keyset_id, spec)
+            kid = f"generated {next(self._numbers)}"
+            self.add(keyset_id, self.make(Key(kid=kid, nbf=spec.nbf, exp=spec.exp, use=spec.use, kty=spec.kty)))
+            self.born[kid] = self._clock.now()
+            return kid
+
+    def enable(self, keyset_id: str, kid: str) -> None:
+        with self.requested("enable", f"{keyset_id}/{kid}"):
+            self.turn(keyset_id, kid, enabled=True)
+
+    def add(self, keyset_id: str, key: Key) -> None:
+        """Add *key*, as a person does, or another program."""
+        before = self.there(keyset_id)
+        self.write(replace(before, keys=(*before.keys, key)))
+
+    def turn(self, keyset_id: str, kid: str, *, enabled: bool) -> None:
+        """Enable or disable a key, as a person does."""
+        before = self.there(keyset_id)
+        keys = (replace(key, enabled=enabled) if key.kid == kid else key for key in before.keys)
+        self.write(replace(before, keys=tuple(keys)))
+
+    # --- what a tenant that misbehaves does in another way
+
+    def requested(self, operation: str, keyset_id: str = "") -> AbstractContextManager[None]:
+        """Entered around the work of a request; raises where the request fails."""
+        self.requests.append(Request(operation, keyset_id))
+        return self._answered(operation)
+
+    @contextmanager
+    def _answered(self, operation: str) -> Iterator[None]:
+        if self._unavailable(operation):
+            raise refusal(FailureKind.NETWORK)
+        yield
+
+    def read(self, keyset_id: str) -> Keyset:
+        """A keyset as a read shows it."""
+        return self.there(keyset_id)
+
+    def write(self, keyset: Keyset) -> None:
+        """Keep *keyset* as it is from now on."""
+        self._current[keyset.id] = keyset
+
+    def make(self, key: Key) -> Key:
+        """What becomes of a *key* that is asked for."""
+        return key
+
+    def check(self, keyset_id: str, spec: KeySpec) -> None:
+        """Refuse a key that the service would refuse."""
+        kinds = {(key.use, key.kty) for key in self.there(keyset_id).keys if key.use and key.kty}
+        if not kinds <= {(spec.use, spec.kty)} or spec.nbf >= spec.exp or spec.nbf < self._clock.now():
+            raise refusal(FailureKind.BAD_REQUEST, status=400)
+
+
+class LivingKeysets(MemoryKeysets):
+    """The same, but reads leave out keys that have expired: they change no decision, and there are more each year."""
+
+    def read(self, keyset_id: str) -> Keyset:
+        """A keyset without the keys that have expired."""
+        now, keyset = self._clock.now(), self.there(keyset_id)
+        living = tuple(key for key in keyset.keys if key.expires > now)
+        return keyset if len(living) == len(keyset.keys) else replace(keyset, keys=living)
+
+
+def refusal(kind: FailureKind, effect: Effect = Effect.NONE, *, status: int | None = None) -> RequestError:
+    """A request that the service refused, or that failed on its way."""
+    return RequestError(Failure(kind=kind, message=f"the simulated service says {kind}", status=status), effect)
