@@ -17,6 +17,13 @@ MAX_YEARS = 30
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHELLS = ("bash", "zsh", "fish")
+CLOUDS = ("global", "china", "usgov", "usgov-dod")
+CREDENTIALS = {
+    "client-secret-file": "a file with the client secret",
+    "certificate-file": "the private key and its certificate, as PEM or PKCS#12",
+    "federated-token-file": "a file with an assertion that another program renews",
+}
+"""The options of `discover` that say how to sign in: one of them is needed without a configuration."""
 
 _EPILOG = """\
 exit codes:
@@ -74,6 +81,11 @@ def parser() -> Parser:
             "config", help="check the configuration, print its JSON Schema, or a file to start with", allow_abbrev=False
         )
     )
+    _discover_options(
+        commands.add_parser(
+            "discover", help="read the keysets of a tenant, and print a configuration for them", allow_abbrev=False
+        )
+    )
     _emulator_options(
         commands.add_parser("emulator", help="serve an emulated B2C tenant on loopback", allow_abbrev=False)
     )
@@ -119,7 +131,8 @@ def _selection(to: argparse.ArgumentParser) -> None:
             action="append",
             metavar=metavar,
             default=argparse.SUPPRESS,
-            help=f"with --once, --dry-run and status: only this {name}; can be given several times",
+            help=f"with --once, --dry-run{', discover' if name == 'tenant' else ''} and status: only this {name}; "
+            "can be given several times",
         )
 
 
@@ -129,7 +142,25 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     _selection(to)
     to.add_argument("--brief", action="store_true", help="a line for each keyset")
     to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
+    to.add_argument("--all", action="store_true", help="also the keysets of the tenants that are not configured")
     to.add_argument("--watch", action="store_true", help="look again every 30 seconds, until Ctrl-C")
+
+
+def _discover_options(to: argparse.ArgumentParser) -> None:
+    _config_option(to)
+    to.add_argument(
+        "--tenant",
+        action="append",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="only this tenant of the configuration; can be given several times",
+    )
+    direct = to.add_argument_group("without a configuration")
+    direct.add_argument("--tenant-id", metavar="ID", help="the GUID or a domain of the tenant")
+    direct.add_argument("--client-id", metavar="ID", help="the application (client) id of the app registration")
+    for option, text in CREDENTIALS.items():
+        direct.add_argument(f"--{option}", metavar="FILE", help=text)
+    direct.add_argument("--cloud", choices=CLOUDS, help="where the tenant is (default global)")
 
 
 def _simulate_options(to: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, Parser, parser
+from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, Parser, parser
 
 __all__ = ["entry", "main", "parser"]
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return completion(options.shell)
         case "emulator" | "demo":
             return _emulate(root, options)
-        case "config":
-            return _configure(path, options)
+        case "config" | "discover":
+            return _configure(root, path, options)
         case "simulate":
             return _simulate(root, path, options)
         case _ if options.command in ("status", "token") or options.once or options.dry_run:
@@ -56,13 +56,17 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
     if "output" in options and not (one_shot or options.command in ("status", "token", "simulate")):
         root.error("--output needs --once, --dry-run, status, token or simulate")
     for name in ("tenant", "keyset"):
+        if name == "tenant" and options.command == "discover":
+            continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
     if options.command == "status" and options.watch and "output" in options and options.output == "json":
         root.error("--watch does not go with --output json, which is one document")
 
 
-def _configure(path: Path, options: argparse.Namespace) -> int:
+def _configure(root: Parser, path: Path, options: argparse.Namespace) -> int:
+    if options.command == "discover":
+        return _discover(root, path, options)
     from rotator.commands import check  # noqa: PLC0415 - as above
 
     match options.verb:
@@ -72,6 +76,23 @@ def _configure(path: Path, options: argparse.Namespace) -> int:
             return check.print_starter()
         case _:
             return check.check(path, strict=options.strict)
+
+
+def _discover(root: Parser, path: Path, options: argparse.Namespace) -> int:
+    """Read a tenant that the options name, or those of the configuration."""
+    from rotator.commands import discover  # noqa: PLC0415 - as above
+
+    credential = {name.replace("-", "_"): vars(options)[name.replace("-", "_")] for name in CREDENTIALS}
+    given = {name: value for name, value in credential.items() if value is not None}
+    if not (options.tenant_id or options.client_id or options.cloud or given):
+        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())))
+    if "tenant" in options or "config" in options:
+        root.error("discover takes a configuration, or --tenant-id with a credential, not both")
+    if not (options.tenant_id and options.client_id and len(given) == 1):
+        names = ", ".join(f"--{name}" for name in CREDENTIALS)
+        root.error(f"discover without a configuration needs --tenant-id, --client-id and one of {names}")
+    credential_settings = {"client_id": options.client_id, **given}
+    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings)
 
 
 def _inspect(path: Path, options: argparse.Namespace) -> int:
@@ -92,7 +113,7 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
 
     if options.dry_run:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
-    look = inspect.Look(is_brief=options.brief, only_problems=options.problems)
+    look = inspect.Look(is_brief=options.brief, only_problems=options.problems, has_others=options.all)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
 
 

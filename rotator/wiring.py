@@ -17,6 +17,7 @@ from pathlib import Path
 from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.events import CredentialRead, Event, RequestFinished, RequestRetried, TokenRequested
 from rotator.core.exchange import Exchange
+from rotator.core.inventory import MAX_INVENTORY
 from rotator.core.proof_events import CanaryCredentialRead
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
@@ -129,7 +130,15 @@ class Program:
         policies = settings.policies(tenant)
         sign_in = self._sign_in(tenant, carrier, keysets, timeout)
         writing = also(directories, self.writing)
-        return Tenant(name=name, id=tenant_id, policies=policies, keysets=keysets, writing=writing, sign_in=sign_in)
+        return Tenant(
+            name=name,
+            id=tenant_id,
+            policies=policies,
+            keysets=keysets,
+            writing=writing,
+            sign_in=sign_in,
+            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+        )
 
     def _sign_in(
         self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
@@ -167,6 +176,7 @@ class Program:
 def wire(
     path: Path,
     *,
+    text: bytes | None = None,
     revise: Callable[[Settings], Settings] = lambda settings: settings,
     for_table: bool = False,
     clock: SystemClock | None = None,
@@ -176,6 +186,7 @@ def wire(
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
 
+    text:      the configuration, where it is not in a file; *path* is what messages call it then
     revise:    changes each configuration that is read
     for_table: a person reads the log beside a table: lines are readable unless the configuration wants
         JSON, and outcomes are not logged, since the table has them
@@ -186,7 +197,7 @@ def wire(
         ConfigError: the configuration is invalid.
 
     """
-    sources = Sources(path, revise)
+    sources = Sources(path, revise, text)
     settings = sources.load()
     clock = clock or SystemClock()
     redactor, events = Redactor(), Stream()

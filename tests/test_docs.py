@@ -15,6 +15,7 @@ from simulation.simulator import SimulatedClock, SimulatedTenant
 
 from rotator import arguments
 from rotator.core.assessment import NoteKind
+from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import Looked, SweepFinished
 from rotator.core.keyset import Keyset
@@ -131,7 +132,7 @@ def test_documents_have_each_setting() -> None:
     assert sorted(settings) == sorted(rows)
     told = {name: default for name, default in settings.items() if default}
     assert {name: default for name, default in told.items() if default not in rows[name]} == {}
-    names = set(KeysetSettings.model_fields) - {"id", "use"}
+    names = set(KeysetSettings.model_fields) - {"id", "use", "expires"}
     assert names == set(PolicySettings.model_fields)
 
 
@@ -203,6 +204,12 @@ def test_documents_have_each_metric() -> None:
     }
     told = {name.partition("{")[0] for name in first_cells(section("docs/metrics-and-alerts.md", "Metrics"))}
     assert sorted(exposed) == sorted(told)
+
+
+def test_documents_have_each_change() -> None:
+    """Each kind of change by others has its row."""
+    told = first_cells(section("docs/outcomes-and-failures.md", "Changes by others"))
+    assert sorted(told) == sorted(ChangeKind)
 
 
 def test_config_file_has_each_setting() -> None:

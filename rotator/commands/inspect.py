@@ -12,6 +12,7 @@ from rotator.commands.one_shot import Call, OneShot
 from rotator.commands.report import print_json, print_table
 from rotator.core.outcome import Exit, Outcome, exit_code
 from rotator.edges.stdout import say
+from rotator.views.inventory import inventory_json, inventory_text
 from rotator.views.report_json import document, status_document
 from rotator.views.standing import problems
 from rotator.views.status import status as render_status
@@ -22,10 +23,15 @@ WATCH_INTERVAL = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What `status` shows: a line or a block for each keyset, and all of them or only those with problems."""
+    """
+    What `status` shows: a line or a block for each keyset, and all of them or only those with problems.
+
+    has_others: also the keysets of the tenants that are not configured
+    """
 
     is_brief: bool = False
     only_problems: bool = False
+    has_others: bool = False
 
     def text(self, outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
         """The report for people."""
@@ -50,20 +56,30 @@ def dry_run(call: Call, *, detailed: bool) -> int:
 def status(call: Call, look: Look) -> int:
     """One sweep that only reads, and every keyset with its keys; the exit code."""
     with exit_on_error():
-        run = OneShot(call, dry_run=True)
+        run = OneShot(call, dry_run=True, has_others=look.has_others)
         outcomes = run.sweep()
         if call.as_json:
             shown = problems(outcomes, run.began) if look.only_problems else outcomes
-            print_json(run.program, status_document(shown, run.began, dry_run=run.settings.dry_run))
+            found = status_document(shown, run.began, dry_run=run.settings.dry_run)
+            if look.has_others:
+                found["inventory"] = inventory_json(run.inventories(), run.began)
+            print_json(run.program, found)
         else:
-            print_table(run.program, look.text, outcomes, run.began)
+            _print(run, look, outcomes)
         return exit_code(outcomes, detailed=False)
+
+
+def _print(run: OneShot, look: Look, outcomes: Sequence[Outcome]) -> None:
+    print_table(run.program, look.text, outcomes, run.began)
+    others = inventory_text(run.inventories(), run.began, terminal.width())
+    if others:
+        say(run.program.redactor.redact(others))
 
 
 def watch(call: Call, look: Look) -> int:
     """`status` again and again, every `WATCH_INTERVAL`, until a signal ends the program."""
     with exit_on_error():
-        run = OneShot(call, dry_run=True)
+        run = OneShot(call, dry_run=True, has_others=look.has_others)
         is_first = True
         while True:
             outcomes = run.sweep()
@@ -72,6 +88,6 @@ def watch(call: Call, look: Look) -> int:
             elif not is_first:
                 say("")
             is_first = False
-            print_table(run.program, look.text, outcomes, run.began)
+            _print(run, look, outcomes)
             if not run.pause("next look", WATCH_INTERVAL):
                 return Exit.OK

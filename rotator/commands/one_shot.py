@@ -13,7 +13,8 @@ from pathlib import Path
 from rotator.commands.progress import Progress
 from rotator.commands.selection import Selection
 from rotator.commands.terminal import StatusLine
-from rotator.core.events import Event, Looked
+from rotator.core.events import Event, InventoryTaken, Looked
+from rotator.core.inventory import MAX_INVENTORY, Inventory
 from rotator.core.outcome import Held, Observation, Outcome, Planned
 from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
@@ -36,11 +37,12 @@ class Call:
 class OneShot:
     """One pass over all keysets."""
 
-    def __init__(self, call: Call, *, dry_run: bool = False) -> None:
+    def __init__(self, call: Call, *, dry_run: bool = False, has_others: bool = False) -> None:
         """
         Read the configuration; nothing is asked of any tenant yet.
 
-        dry_run: never write, whatever the configuration says
+        dry_run:    never write, whatever the configuration says
+        has_others: observe the keysets that are not configured, too
 
         Raises:
             ConfigError: the configuration is invalid.
@@ -52,7 +54,9 @@ class OneShot:
         logs.log_crashes(self.program.log)
         self.settings: Settings = self.program.settings
         self.began: datetime = self.program.clock.now()
-        self._tenants = self.program.tenants(self.settings)
+        tenants = self.program.tenants(self.settings)
+        self._tenants = tuple(replace(each, max_others=MAX_INVENTORY if has_others else 0) for each in tenants)
+        self._inventories: dict[TenantId, Inventory] = {}
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)
         self._progress = Progress(line.show, self.program.clock.now)
@@ -92,6 +96,10 @@ class OneShot:
         self._progress.end()
         return self._outcomes()
 
+    def inventories(self) -> list[Inventory]:
+        """The keysets that are not configured, of each tenant where they are observed and were seen."""
+        return [self._inventories[each.id] for each in self._tenants if each.id in self._inventories]
+
     def pause(self, then: str, span: timedelta) -> bool:
         """Wait for *span*, before what is called *then*; False where the wait was cut short by a stop."""
         self._progress.wait(then, self.program.clock.now() + span)
@@ -123,6 +131,8 @@ class OneShot:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Looked):
             self._latest[event.outcome.observation.identity] = event.outcome
+        if isinstance(event, InventoryTaken):
+            self._inventories[event.inventory.tenant_id] = event.inventory
 
 
 def _final(outcome: Outcome) -> Outcome:

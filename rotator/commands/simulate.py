@@ -143,7 +143,7 @@ def _listed(tenant: Tenant) -> tuple[Keyset, ...]:
 
     """
     wanted: Sequence[str] = [policy.keyset_id for policy in tenant.policies]
-    found = tenant.keysets.list_keysets(wanted)
+    found = tenant.keysets.list_keysets(wanted).wanted
     for name in wanted:
         each = found.get(name)
         if isinstance(each, RequestError):

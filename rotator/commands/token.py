@@ -69,7 +69,7 @@ def _find(tenants: tuple[Tenant, ...], kid: str) -> tuple[_Made | None, list[str
     for tenant in tenants:
         policies = {policy.keyset_id: policy for policy in tenant.policies}
         try:
-            listed = tenant.keysets.list_keysets(tuple(policies))
+            listed = tenant.keysets.list_keysets(tuple(policies)).wanted
         except RequestError as error:
             failed.append(f"{tenant.name}: {error.failure.message}")
             continue

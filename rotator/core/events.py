@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from rotator.core.drift import Change
 from rotator.core.errors import ConfigError, FailureKind
 from rotator.core.exchange import Exchange
+from rotator.core.inventory import Inventory
 from rotator.core.lease import ElectionEvent
 from rotator.core.outcome import Outcome
 from rotator.core.proof_events import ProofEvent
@@ -40,6 +42,22 @@ class Changed:
     tenant: str
     before: KeysetStatus
     after: KeysetStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetChanged:
+    """Others changed a configured keyset between two looks."""
+
+    tenant: str
+    keyset: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryTaken:
+    """A list showed the keysets of a tenant that are not configured."""
+
+    inventory: Inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +150,8 @@ class ConfigRejected:
 Event: TypeAlias = (
     Looked
     | Changed
+    | KeysetChanged
+    | InventoryTaken
     | SweepFinished
     | RequestFinished
     | RequestRetried

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from rotator.core.certificate import Certificate
+
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 """The activation of a key without nbf."""
 
@@ -47,7 +49,8 @@ class Key:
 
     `nbf` and `exp` are aware UTC instants on whole seconds, None where the key
     has no such date. `kid`, `use` and `kty` are None where the service left them out.
-    `has_certificate`: the key was uploaded with an X.509 certificate (RFC 7517, `x5c`).
+    `has_certificate`: the key was uploaded with an X.509 certificate (RFC 7517, `x5c`);
+    `certificate` is None where there is none, or it cannot be read.
     `modulus`: the public modulus of an RSA key as base64url text (RFC 7518, section 6.3.1.1).
     """
 
@@ -58,6 +61,7 @@ class Key:
     use: str | None = None
     kty: str | None = None
     has_certificate: bool = False
+    certificate: Certificate | None = None
     modulus: str | None = None
 
     @property
@@ -96,6 +100,12 @@ class Keyset:
     def kids(self) -> frozenset[str | None]:
         """The kids of all keys."""
         return frozenset(key.kid for key in self.keys)
+
+    @property
+    def certified(self) -> Key | None:
+        """The enabled key whose readable certificate, with its whole chain, is valid longest; None without any."""
+        keys = [key for key in self.keys if key.enabled and key.certificate is not None]
+        return max(keys, key=_certificate_end, default=None)
 
     def active(self, now: datetime) -> Key | None:
         """
@@ -151,6 +161,10 @@ class Keyset:
 
 def _rank(key: Key) -> tuple[datetime, datetime, str]:
     return key.activates, key.expires, key.kid or ""
+
+
+def _certificate_end(key: Key) -> datetime:
+    return ALWAYS if key.certificate is None else key.certificate.chain_not_after
 
 
 def _state(key: Key, now: datetime, *, is_active: bool) -> KeyState:

@@ -25,7 +25,8 @@ class Observation:
     A keyset as it was seen: which one, when, what was there, and what follows from it.
 
     `tenant` is the name that the configuration gives it. `keyset` and `assessment` are None
-    together, where it could not be read.
+    together, where it could not be read. `has_backup`: the tenant has a backup (`.bak`) of a deleted
+    keyset of this id.
     """
 
     tenant: str
@@ -34,6 +35,7 @@ class Observation:
     now: datetime
     keyset: Keyset | None = None
     assessment: Assessment | None = None
+    has_backup: bool = False
 
     @property
     def name(self) -> tuple[str, str]:

@@ -47,6 +47,7 @@ class RotationPolicy:
     publication_lead:  from generation to activation
     renewal_window:    the time there is to get a key made before the lead would suffer
     minimum_lead:      the least lead that the service takes; only matters when late
+    expires:           an end that the keyset does not show, such as that of an identity provider's secret
     calendar:          when a key may take over; None: at any time
     hold:              until when nothing is generated; None: no hold
 
@@ -66,6 +67,7 @@ class RotationPolicy:
     renewal_window: timedelta
     minimum_lead: timedelta = ZERO
     accept_unreadable_secret: bool = False
+    expires: datetime | None = None
     calendar: Calendar | None = None
     hold: PolicyHold | None = None
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rotator.core.drift import MAX_CHANGES, Change, ChangeKind, changes
+from rotator.core.errors import FailureKind
 from rotator.core.outcome import Failed, Held, Observation, Outcome
-from rotator.core.policy import RotationPolicy
+from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.proof import KeysetProof, prove
 from rotator.core.publication import Evidence
 from rotator.core.reasons import Refusal
@@ -26,6 +28,8 @@ class KeysetStatus:
     observation:             the last one that showed the keyset, however long ago; None before that
     failures:          how many looks or rotations in a row have failed
     failing_since:     when the first of these was; None where there is none
+    asked:             the key that was called for last; None where none was
+    changes:           what others changed in the keyset since this process looks at it, the latest last
     evidence:          what the probes of its tenant have shown; None where there was none
     """
 
@@ -35,6 +39,8 @@ class KeysetStatus:
     observation: Observation | None = None
     failures: int = 0
     failing_since: datetime | None = None
+    asked: KeySpec | None = None
+    changes: tuple[Change, ...] = ()
     evidence: Evidence | None = None
 
     def proof(self, now: datetime) -> KeysetProof | None:
@@ -58,7 +64,29 @@ class KeysetStatus:
             observation=outcome.observation if outcome.observation.keyset is not None else self.observation,
             failures=failures,
             failing_since=(self.failing_since or outcome.observation.now) if failures else None,
+            asked=_asked(outcome) or self.asked,
+            changes=(*self.changes, *self.changed_by(outcome))[-MAX_CHANGES:],
         )
+
+    def changed_by(self, outcome: Outcome) -> tuple[Change, ...]:
+        """What others changed between the last look that showed the keyset and *outcome*; nothing at the first look."""
+        before, seen = self.observation, outcome.observation
+        if before is None or before.keyset is None:
+            return ()
+        if seen.keyset is not None:
+            return tuple(changes(before.keyset, seen.keyset, _asked(outcome) or self.asked, seen.now))
+        if _is_deleted(outcome) and not _is_deleted(self.outcome):
+            return (Change(kind=ChangeKind.KEYSET_DELETED, seen=seen.now),)
+        return ()
+
+
+def _asked(outcome: Outcome) -> KeySpec | None:
+    return None if isinstance(outcome, Held) else outcome.spec
+
+
+def _is_deleted(outcome: Outcome | None) -> bool:
+    is_missing = isinstance(outcome, Failed) and outcome.failure.kind is FailureKind.NOT_FOUND
+    return outcome is not None and is_missing and outcome.observation.has_backup
 
 
 def _is_trouble(outcome: Outcome | None) -> bool:

@@ -21,6 +21,7 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
 from rotator.edges.http import Answer
 from rotator.edges.json_text import parse_json
+from rotator.edges.x5c import read_chain
 
 MAX_DATE = 10**11  # seconds, in the year 5138; a larger number is milliseconds
 MAX_KEYS = 1_000  # of a keyset; B2C's own limit is far below
@@ -87,6 +88,7 @@ def _parse_key(path: str, raw: object) -> Key:
         raise unreadable(f"{path} is not an object")
     kid = _text(path, raw, "kid")
     status = _text(path, raw, "status") or ""
+    x5c = raw.get("x5c")
     return Key(
         kid=kid,
         nbf=_instant(path, raw, "nbf"),
@@ -94,7 +96,8 @@ def _parse_key(path: str, raw: object) -> Key:
         enabled=status.lower() != "disabled",
         use=(_text(path, raw, "use") or "").lower() or None,
         kty=_text(path, raw, "kty"),
-        has_certificate=bool(raw.get("x5c")),
+        has_certificate=bool(x5c),
+        certificate=read_chain(x5c) if x5c else None,
         modulus=_modulus(raw),
     )
 

@@ -100,9 +100,20 @@ def _shown(problem: ConfigProblem) -> ConfigProblem:
 class Sources:
     """The files that a configuration comes from, and whether they still say what was read."""
 
-    def __init__(self, path: Path, revise: Callable[[Settings], Settings] = lambda settings: settings) -> None:
-        """Nothing was read yet; *path* is the configuration file, and *revise* changes what is read."""
+    def __init__(
+        self,
+        path: Path,
+        revise: Callable[[Settings], Settings] = lambda settings: settings,
+        text: bytes | None = None,
+    ) -> None:
+        """
+        Nothing was read yet.
+
+        path:   the configuration file; only a name for messages where there is a *text*, which is read in its place
+        revise: changes what is read
+        """
         self._path = path
+        self._text = text
         self._revise = revise
         self._was_read = False
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
@@ -115,11 +126,11 @@ class Sources:
             ConfigError: as `load` does, or a pipe was read before.
 
         """
-        can_be_read_again = self._path.is_file()
+        can_be_read_again = self._text is None and self._path.is_file()
         if self._was_read and not can_be_read_again and self._path.exists():
             message = "is a pipe or a device, which can be read only once; to reload, name a file"
             raise ConfigError(printable(str(self._path)), (ConfigProblem(path="", message=message),))
-        text = read_content(self._path)
+        text = read_content(self._path) if self._text is None else self._text
         self._was_read = True
         self._read = {self._path: hashlib.sha256(text).digest()} if can_be_read_again else {}
         settings = load(self._path, text=text)

@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
 from rotator.core.policy import KeySpec
 from rotator.core.retry import Retry
@@ -101,9 +102,9 @@ class GraphKeysets:
         self._jitter = jitter
         self._on_retry = on_retry
 
-    def list_keysets(self, wanted: Collection[str]) -> dict[str, Keyset | RequestError]:
+    def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         """
-        The *wanted* keysets that the tenant has, by their ids as wanted.
+        The *wanted* keysets that the tenant has, by their ids as wanted, and up to *max_others* further ones.
 
         One request, and one for each further page. A keyset that cannot be read is
         in the answer as the error that says why, so that it does not cost the
@@ -113,7 +114,7 @@ class GraphKeysets:
             RequestError: the tenant could not be listed.
 
         """
-        listing = Listing(wanted)
+        listing = Listing(wanted, max_others)
         self._pages(listing.add)
         return listing.found()
 

@@ -67,6 +67,9 @@ class Instruments:
         self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
         for kind in FailureKind:
             self.failures.labels(kind.value)
+        self.changes = self._counter(
+            "keyset_changes", "Changes of a keyset by others, seen between two looks.", "tenant", "keyset", "change"
+        )
         self.tenant_failures = self._counter(
             "tenant_failures", "Looks and rotations of a tenant that failed, by error.kind.", "tenant", "reason"
         )

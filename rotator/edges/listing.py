@@ -11,30 +11,35 @@ from typing import Any
 from urllib.parse import urljoin
 
 from rotator.core.errors import RequestError
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
-from rotator.edges.answers import Json, is_text, keyset_or_error, origin, unreadable
+from rotator.edges.answers import MAX_TEXT, Json, is_text, keyset_or_error, origin, unreadable
 
 MAX_KEYSETS = 10_000  # in one list, over all its pages
-MAX_KEYS = 25_000  # of the wanted keysets together: they are kept, and take some 300 bytes each
+MAX_KEYS = 25_000  # of the wanted keysets together, and of the others: they are kept, and take some 300 bytes each
 MAX_PAGES = 200
+BACKUP = ".bak"  # ends the id of a backup that B2C keeps of a deleted keyset
 
 Found = Keyset | RequestError
 
 
 class Listing:
     """
-    What a list shows of the wanted keysets.
+    What a list shows of the wanted keysets and, up to a number, of the others.
 
     The id as wanted counts before one that differs from it in case: B2C's case rules for ids are not
     documented. Where several keysets have the same claim to a name, none of them is taken.
     """
 
-    def __init__(self, wanted: Collection[str]) -> None:
-        """Nothing is listed yet; no two of *wanted* differ in case alone."""
+    def __init__(self, wanted: Collection[str], max_others: int = 0) -> None:
+        """Nothing is listed yet; no two of *wanted* differ in case alone. *max_others*: keysets to read besides."""
         self._names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
         self._exact: dict[str, Found] = {}
         self._similar: dict[str, Found] = {}
-        self._count = self._keys = 0
+        self._max_others = max_others
+        self._others: dict[str, Found] = {}
+        self._backups: list[str] = []
+        self._count = self._keys = self._other_keys = self._left_out = 0
 
     def add(self, page: Json) -> None:
         """
@@ -55,6 +60,11 @@ class Listing:
             if name := self._names.get(listed.lower()):
                 found = self._exact if listed == name else self._similar
                 found[name] = _ambiguous(name) if name in found else self._parsed(name, item)
+            elif len(listed) <= MAX_TEXT and listed.lower().endswith(BACKUP):
+                if self._max_others or listed[: -len(BACKUP)].lower() in self._names:
+                    self._backups.append(listed)
+            elif self._max_others:
+                self._add_other(listed, item)
 
     def _parsed(self, name: str, item: Json) -> Found:
         keyset = keyset_or_error(name, item)
@@ -63,9 +73,23 @@ class Listing:
             raise unreadable(f"the keysets of the list have more than {MAX_KEYS} keys")
         return keyset
 
-    def found(self) -> dict[str, Found]:
-        """The wanted keysets that are there, by their ids as wanted."""
-        return self._similar | self._exact
+    def _add_other(self, listed: str, item: Json) -> None:
+        """Read a keyset that is not wanted, if there is room: it must not cost the wanted ones anything."""
+        has_room = len(self._others) < self._max_others and self._other_keys <= MAX_KEYS
+        if not has_room or len(listed) > MAX_TEXT or listed in self._others:
+            self._left_out += 1
+            return
+        keyset = self._others[listed] = keyset_or_error(listed, item)
+        self._other_keys += len(keyset.keys) if isinstance(keyset, Keyset) else 0
+
+    def found(self) -> Listed:
+        """What the pages showed."""
+        return Listed(
+            wanted=self._similar | self._exact,
+            others=self._others,
+            left_out=self._left_out,
+            backups=tuple(self._backups),
+        )
 
 
 def _ambiguous(name: str) -> RequestError:

@@ -16,6 +16,7 @@ from rotator.core.events import (
     Event,
     JobFailed,
     JobMissed,
+    KeysetChanged,
     Looked,
     RequestFinished,
     SweepFinished,
@@ -45,6 +46,9 @@ class EventLog:
             case Looked(outcome=outcome):
                 if not self._without_outcomes or (isinstance(outcome, Failed) and outcome.bug is not None):
                     _outcome(log, outcome)
+            case KeysetChanged(tenant=tenant, keyset=keyset, changes=changes):
+                told = [{"change": change.kind, "kid": change.kid} for change in changes]
+                log.warning("keyset.changed", tenant=tenant, keyset=keyset, changes=told)
             case RequestFinished():
                 _request(log, event)
             case SweepFinished():
@@ -52,17 +56,24 @@ class EventLog:
             case ClockSkewed(tenant=tenant, seconds=seconds):
                 advice = "see to the time of this machine (NTP)"
                 log.warning("clock.skewed", tenant=tenant, seconds=round(seconds, 1), advice=advice)
-            case ConfigReloaded(data=data):
-                log.info("config.reloaded", **data)
-            case ConfigRejected(error=error):
-                log.error("config.rejected", config=error.source, faults=[str(problem) for problem in error.problems])
             case JobFailed(job=job, error=error):
                 log.error("job.raised", job=job, exc_info=error)
             case JobMissed(job=job):
                 log.warning("job.missed", job=job, advice="it still runs; is check_interval too short?")
             case _:
+                _configuration(log, event)
                 _election(log, event)
                 _proof(log, event)
+
+
+def _configuration(log: Logger, event: Event) -> None:
+    match event:
+        case ConfigReloaded(data=data):
+            log.info("config.reloaded", **data)
+        case ConfigRejected(error=error):
+            log.error("config.rejected", config=error.source, faults=[str(problem) for problem in error.problems])
+        case _:
+            pass
 
 
 def _proof(log: Logger, event: Event) -> None:

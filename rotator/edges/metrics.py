@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import (
     ConfigRejected,
@@ -30,6 +31,7 @@ from rotator.core.events import (
     Event,
     JobFailed,
     JobMissed,
+    KeysetChanged,
     Looked,
     RequestFinished,
     RequestRetried,
@@ -93,6 +95,8 @@ class Metrics:
             for tenant, keyset in self._counted - configured:
                 for outcome in ROTATIONS:
                     self._instruments.rotations.remove(tenant, keyset, outcome)
+                for change in ChangeKind:
+                    self._instruments.changes.remove(tenant, keyset, change.value)
             self._counted = set(configured)
             self._follow_tenants({tenant for tenant, _ in configured})
             self._proof.follow(frozenset(self._tenants))
@@ -138,6 +142,8 @@ class Metrics:
         match event:
             case Looked(outcome=outcome):
                 self._looked(outcome)
+            case KeysetChanged():
+                self._changed(event)
             case SweepFinished():
                 self._swept(event)
             case RequestFinished():
@@ -209,6 +215,13 @@ class Metrics:
                 case Held() | Planned() | Rotated():
                     pass
 
+    def _changed(self, event: KeysetChanged) -> None:
+        """Count changes by others; a keyset that has left the configuration meanwhile leaves no series."""
+        with self._naming:
+            if (event.tenant, event.keyset) in self._counted:
+                for change in event.changes:
+                    self._instruments.changes.labels(event.tenant, event.keyset, change.kind.value).inc()
+
     def _swept(self, event: SweepFinished) -> None:
         has = self._instruments
         is_failed = event.late > 0 or any(isinstance(outcome, Failed) for outcome in event.outcomes)
@@ -249,7 +262,7 @@ class Metrics:
 
     def _keysets(self) -> bytes:
         entries, now = self._store.statuses(), self._clock()
-        return "".join(keyset_series(PREFIX, entries, now, self._stale)).encode()
+        return "".join(keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())).encode()
 
 
 def _understood(accept: str) -> str:

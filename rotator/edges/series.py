@@ -10,11 +10,12 @@ Sources: "Exposition formats" (Prometheus documentation); OpenMetrics 1.0, "Text
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from rotator.core.assessment import Assessment
-from rotator.core.keyset import NEVER, KeyState
+from rotator.core.assessment import Assessment, Cover
+from rotator.core.inventory import Inventory, kind, validity
+from rotator.core.keyset import NEVER, Keyset, KeyState
 from rotator.core.outcome import Observation, reason_name
 from rotator.core.proof import KeysetProof
 from rotator.core.status import KeysetStatus, Name, proofs
@@ -35,6 +36,10 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
         "When the unbroken chain of dated keys ends; absent where cover has no end, or no key is valid.",
         lambda _, assessment, __: assessment.covered_until,
     ),
+    "certificate_expiration": (
+        "When the certificate that is valid longest, or another one of its chain, expires; absent without one.",
+        lambda observation, _, __: _certificate_end(observation.keyset),
+    ),
     "rotation_due": (
         "From when on the next key may be generated.",
         lambda _, assessment, __: assessment.plan.renewal_due,
@@ -48,12 +53,28 @@ _INSTANTS: dict[str, tuple[str, _Read]] = {
 }
 
 
-def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: datetime, stale: timedelta) -> Iterator[str]:
+def _certificate_end(keyset: Keyset | None) -> datetime | None:
+    key = keyset.certified if keyset else None
+    return key.certificate.chain_not_after if key is not None and key.certificate is not None else None
+
+
+_Other = tuple[Labels, Keyset, datetime]
+"""A keyset that is not configured, and when it was seen."""
+
+
+def keyset_series(
+    prefix: str,
+    entries: Mapping[Name, KeysetStatus],
+    now: datetime,
+    stale: timedelta,
+    inventories: Sequence[Inventory] = (),
+) -> Iterator[str]:
     """
     The lines, each with its end, of every metric of the keysets that are on the status store.
 
-    prefix: of every metric's name
-    stale:  how old an observation may be; a keyset that was not seen for longer has no more than its name
+    prefix:      of every metric's name
+    stale:       how old an observation may be; a keyset that was not seen for longer has no more than its name
+    inventories: the keysets that are not configured, which have nothing where they were not seen for longer
     """
     labels = {name: keyset_labels(name) for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
@@ -61,12 +82,27 @@ def keyset_series(prefix: str, entries: Mapping[Name, KeysetStatus], now: dateti
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
     ]
 
+    others = [
+        (keyset_labels((each.tenant, of.id)), of.keyset, each.now)
+        for each in inventories
+        if now - each.now <= stale
+        for of in each.keysets
+        if of.keyset is not None
+    ]
+
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
         return gauge(f"{prefix}keyset_{name}", text, samples)
 
-    yield from family("info", "What is configured; always 1.", _info(known))
+    yield from family(
+        "info", "What is configured, or only observed (inventory); always 1.", [*_info(known), *_others_info(others)]
+    )
     for name, (text, read) in _INSTANTS.items():
-        yield from family(f"{name}_timestamp_seconds", text, _instants(fresh, read, now))
+        samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
+        yield from family(f"{name}_timestamp_seconds", text, samples)
+    yield from family(
+        "undated", "1 where the key in use has no expiry, and nothing replaces it.", _undated(fresh, others, now)
+    )
+    yield from family("expires_timestamp_seconds", "The end that is configured (expires).", _expires(known))
     yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
     found = proofs(entries, now)
     notes = (*_notes(fresh), *_findings(labels, found))
@@ -99,6 +135,43 @@ def _instants(fresh: Iterable[tuple[Labels, Observation]], read: _Read, now: dat
             yield ",".join(labels), instant.timestamp()
 
 
+def _expires(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
+    for labels, entry in known:
+        if entry.policy.expires is not None:
+            yield ",".join(labels), entry.policy.expires.timestamp()
+
+
+def _others_info(others: Iterable[_Other]) -> Iterator[tuple[str, float]]:
+    for (keyset, tenant), seen, _ in others:
+        kty, use = kind(seen)
+        yield f'{keyset},kty="{kty or ""}",mode="inventory",{tenant},use="{use or ""}"', 1
+
+
+def _other_instants(others: Iterable[_Other], name: str, now: datetime) -> Iterator[tuple[str, float]]:
+    """Those of the instants that a keyset without a rotation policy has."""
+    for labels, seen, at in others:
+        match name:
+            case "coverage_end":
+                instant = validity(seen, now).end
+            case "certificate_expiration":
+                instant = _certificate_end(seen)
+            case "last_observed":
+                instant = at
+            case _:
+                return
+        if instant is not None:
+            yield ",".join(labels), instant.timestamp()
+
+
+def _undated(
+    fresh: Iterable[tuple[Labels, Observation]], others: Iterable[_Other], now: datetime
+) -> Iterator[tuple[str, float]]:
+    for labels, observation in fresh:
+        yield ",".join(labels), observation.assessment is not None and observation.assessment.cover is Cover.ENDLESS
+    for labels, seen, _ in others:
+        yield ",".join(labels), validity(seen, now).cover is Cover.ENDLESS
+
+
 def _keys(fresh: Iterable[tuple[Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
     """As they are now: a key that has ended since the look is in use no more."""
     for (keyset, tenant), observation in fresh:
@@ -110,15 +183,15 @@ def _keys(fresh: Iterable[tuple[Labels, Observation]], now: datetime) -> Iterato
 def _notes(fresh: Iterable[tuple[Labels, Observation]]) -> Iterator[tuple[str, float]]:
     for (keyset, tenant), observation in fresh:
         notes = observation.assessment.notes if observation.assessment else ()
-        for kind, number in Counter(note.kind for note in notes).items():
-            yield f'{keyset},note="{kind}",{tenant}', number
+        for which, number in Counter(note.kind for note in notes).items():
+            yield f'{keyset},note="{which}",{tenant}', number
 
 
 def _findings(labels: Mapping[Name, Labels], found: Mapping[Name, KeysetProof]) -> Iterator[tuple[str, float]]:
     for name, proof in found.items():
         keyset, tenant = labels[name]
-        for kind, number in finding_counts(proof):
-            yield f'{keyset},note="{kind}",{tenant}', number
+        for which, number in finding_counts(proof):
+            yield f'{keyset},note="{which}",{tenant}', number
 
 
 def _outcomes(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,7 @@ value, since one of them could be a secret in the wrong place.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -70,6 +70,10 @@ class KeysetSettings(Section):
     accept_unreadable_secret: bool | None = None
     calendar: str | None = Field(default=None, description="null: at any time, whatever defaults say")
     hold: HoldSettings | None = Field(default=None, description="null: no hold, whatever the tenant or defaults say")
+    expires: date | None = Field(
+        default=None,
+        description="the day of an end that Graph does not know, such as that of an identity provider's secret",
+    )
 
     def policy(
         self,
@@ -89,7 +93,7 @@ class KeysetSettings(Section):
 
         """
         chosen = {"calendar", "hold"}  # null is a value of its own for these two
-        own = self.model_dump(exclude={"id", "use", *chosen}, exclude_none=True)
+        own = self.model_dump(exclude={"id", "use", "expires", *chosen}, exclude_none=True)
         values = defaults.model_dump(exclude=chosen) | own
         if values["overlap"] is None:
             values["overlap"] = OVERLAPS[self.use]
@@ -104,6 +108,7 @@ class KeysetSettings(Section):
             **values,
             calendar=None if name is None else (calendars or {})[name],
             hold=None if hold is None else hold.hold(),
+            expires=None if self.expires is None else datetime.combine(self.expires, time(), UTC),
         )
 
 
@@ -145,6 +150,9 @@ class TenantSettings(Section):
         default=None, description="where relying parties look for the keys; not given: nothing is probed"
     )
     hold: HoldSettings | None = Field(default=None, description="nothing is generated until the end of a day")
+    observe_others: bool = Field(
+        default=False, description="observe the keysets that are not listed, too, 500 at most; they are never written"
+    )
     keysets: tuple[KeysetSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -113,9 +113,9 @@ def _secret_file(tenant: Tenant, folder: Path) -> Path:
 
 def _keyset(keyset: Keyset) -> dict[str, str]:
     newest = keyset.keys[-1] if keyset.keys else None
-    body = {"id": keyset.id, "use": newest.use if newest else "sig"}
+    body = {"id": keyset.id, "use": (newest.use if newest else None) or "sig"}
     # A generated secret can never be read back, so it is not rotated unless asked for.
-    if newest is not None and newest.kty == "oct":
+    if newest is not None and newest.kty.lower() == "oct":
         body |= {"kty": "oct", "mode": "observe"}
     return body
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.core.events import Event, JobFailed, Looked
+from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.core.proof_events import Probed
 from rotator.core.status import proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
@@ -25,6 +25,7 @@ from rotator.service.rendered import Rendered
 from rotator.shell.status_store import StatusStore
 from rotator.views.ics import CONTENT_TYPE, render_ics
 from rotator.views.ics_events import events_of_statuses
+from rotator.views.inventory import inventory_json, sections
 from rotator.views.page import page
 from rotator.views.process import ProcessStatus
 from rotator.views.report_json import document
@@ -111,7 +112,7 @@ class Pages:
 
     def on_event(self, event: Event) -> None:
         """Take note of what changes the pages."""
-        if isinstance(event, Looked | Probed):
+        if isinstance(event, Looked | Probed | InventoryTaken):
             self._looks += 1
 
     def routes(self) -> Mapping[str, Callable[[Request], Page]]:
@@ -164,6 +165,9 @@ class Pages:
         outcomes = [status.outcome for status in statuses.values() if status.outcome is not None]
         dry_run = self._shown().settings.dry_run
         found = document(outcomes, now, dry_run=dry_run, proofs=proofs(statuses, now))
+        inventories = self._store.inventories()
+        if inventories:
+            found["inventory"] = inventory_json(inventories, now)
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
@@ -174,7 +178,8 @@ class Pages:
         return self._redacted(render_ics(events_of_statuses(statuses, now), now), CONTENT_TYPE)
 
     def _status_page(self, query: str) -> Page:
-        text = page(self._store.statuses(), self._now(), self._about(self._shown()), parse_query(query))
+        now, about = self._now(), self._about(self._shown())
+        text = page(self._store.statuses(), now, about, parse_query(query), sections(self._store.inventories(), now))
         return self._redacted(text, "text/html; charset=utf-8", security=POLICY)
 
     def _about(self, shown: Shown) -> ProcessStatus:

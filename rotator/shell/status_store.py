@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rotator.core.events import Changed, Event, Looked
+from rotator.core.events import Changed, Event, InventoryTaken, KeysetChanged, Looked
+from rotator.core.inventory import Inventory
 from rotator.core.outcome import Outcome, reason_name
 from rotator.core.proof_events import Probed
 from rotator.core.status import KeysetStatus, Name
@@ -25,6 +26,8 @@ class StatusStore:
         self._lock = threading.Lock()  # of both; held for no longer than it takes to copy them
         self._names: dict[tuple[TenantId, str], Name] = {}
         self._statuses: dict[Name, KeysetStatus] = {}
+        self._observing: dict[TenantId, str] = {}  # the names of tenants whose other keysets are observed
+        self._inventories: dict[TenantId, Inventory] = {}
         self.configure(tenants)
 
     def configure(self, tenants: Sequence[Tenant]) -> None:
@@ -32,6 +35,9 @@ class StatusStore:
         with self._lock:
             known = {identity: self._statuses[name] for identity, name in self._names.items()}
             self._names, self._statuses = {}, {}
+            self._observing = {tenant.id: tenant.name for tenant in tenants if tenant.max_others}
+            taken = self._inventories.items()
+            self._inventories = {each: inventory for each, inventory in taken if each in self._observing}
             for tenant in tenants:
                 for policy in tenant.policies:
                     identity, name = (tenant.id, policy.keyset_id), (tenant.name, policy.keyset_id)
@@ -40,6 +46,10 @@ class StatusStore:
 
     def on_event(self, event: Event) -> None:
         """Take note of what came of a look or a probe, if its keyset is still configured."""
+        if isinstance(event, InventoryTaken):
+            with self._lock:
+                if event.inventory.tenant_id in self._observing:
+                    self._inventories[event.inventory.tenant_id] = event.inventory
         if isinstance(event, Probed):
             self._note_evidence(event)
         if not isinstance(event, Looked):
@@ -52,6 +62,8 @@ class StatusStore:
             before = self._statuses[name]
             after = before.updated(outcome, is_preliminary=event.is_preliminary, failures=event.failures)
             self._statuses[name] = after
+        if drift := before.changed_by(outcome):
+            self._tell(KeysetChanged(tenant=name[0], keyset=name[1], changes=drift))
         if _content(before.outcome) != _content(outcome):
             self._tell(Changed(tenant=name[0], before=before, after=after))
 
@@ -65,6 +77,18 @@ class StatusStore:
         """A copy of everything."""
         with self._lock:
             return dict(self._statuses)
+
+    def inventories(self) -> list[Inventory]:
+        """The keysets that are not configured, of each tenant where they are observed and were seen."""
+        with self._lock:
+            configured: dict[TenantId, list[str]] = {}
+            for tenant_id, keyset_id in self._names:
+                configured.setdefault(tenant_id, []).append(keyset_id)
+            return [
+                replace(self._inventories[each], tenant=name).without(configured.get(each, ()))
+                for each, name in self._observing.items()
+                if each in self._inventories
+            ]
 
     def outcomes(self) -> list[Outcome]:
         """The last outcome of each keyset that was looked at."""

@@ -1,12 +1,13 @@
 """A tenant as the shell sees it: what is wanted of its keysets, and the means to look and to write."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeAlias
 
-from rotator.core.errors import Failure, RequestError
+from rotator.core.errors import Failure
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Planned
 from rotator.core.policy import KeySpec, RotationPolicy
@@ -27,8 +28,8 @@ objection; where there is none, the write counts as under way until the block is
 class Keysets(Protocol):
     """The keysets of one tenant. Each method raises `RequestError`."""
 
-    def list_keysets(self, wanted: Collection[str]) -> Mapping[str, Keyset | RequestError]:
-        """The wanted keysets that the tenant has, by id."""
+    def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
+        """The wanted keysets that the tenant has, by id, and up to *max_others* further ones."""
         ...
 
     def fetch(self, keyset_id: str) -> Keyset:
@@ -80,9 +81,10 @@ class Tenant:
     """
     One tenant.
 
-    name:    what the configuration calls it; a label, which may come to mean another tenant
-    id:      which tenant it is
-    sign_in: its sign-in side; None where that is not probed
+    name:       what the configuration calls it; a label, which may come to mean another tenant
+    id:         which tenant it is
+    sign_in:    its sign-in side; None where that is not probed
+    max_others: how many keysets are observed that are not configured
     """
 
     name: str
@@ -91,3 +93,4 @@ class Tenant:
     keysets: Keysets
     writing: Writing
     sign_in: SignIn | None = None
+    max_others: int = 0

@@ -7,12 +7,11 @@ called for, each right after a look of its own. What follows from an answer is d
 `core.lifecycle` alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.core.errors import RequestError
-from rotator.core.events import Event, Looked
-from rotator.core.keyset import Keyset
+from rotator.core.events import Event, InventoryTaken, Looked
+from rotator.core.inventory import Listed, take
 from rotator.core.lifecycle import advance, enabled, generated, given_up, not_generated, refused
 from rotator.core.look import Look, failed, judge
 from rotator.core.outcome import Observation, Outcome, Planned
@@ -52,7 +51,8 @@ class Visit:
     def look(self) -> list[Outcome]:
         """Look at every keyset with one request; what is to be asked for is left to `act`."""
         keysets = tuple(self._agenda.progress)
-        return [outcome for step in self._list(keysets) if (outcome := self._take(step)) is not None]
+        steps = self._list(keysets, self._tenant.max_others)
+        return [outcome for step in steps if (outcome := self._take(step)) is not None]
 
     def act(self) -> None:
         """Look for keys that were asked for, and ask for those whose time has come."""
@@ -94,21 +94,24 @@ class Visit:
 
     # --- looks
 
-    def _list(self, keyset_ids: tuple[str, ...]) -> list[Step]:
+    def _list(self, keyset_ids: tuple[str, ...], max_others: int = 0) -> list[Step]:
         sight_now = self._clock.now()
-        found: Mapping[str, Keyset | RequestError] | None = None
+        found: Listed | None = None
         error: Exception | None = None
         try:
-            found = self._tenant.keysets.list_keysets(keyset_ids)
+            found = self._tenant.keysets.list_keysets(keyset_ids, max_others)
         except Exception as raised:  # noqa: BLE001 - one tenant's bug must not cost the others their keys
             error = raised
         at = self._clock.monotonic()
         steps = []
         for keyset_id in keyset_ids:
             progress = self._agenda.progress[keyset_id]
-            observation = replace(self._observation(progress), now=sight_now)
-            look = judge(observation, error if found is None else found.get(keyset_id), progress.minimum_lead)
+            has_backup = found is not None and found.has_backup(keyset_id)
+            observation = replace(self._observation(progress), now=sight_now, has_backup=has_backup)
+            look = judge(observation, error if found is None else found.wanted.get(keyset_id), progress.minimum_lead)
             steps.append(self._advanced(progress, look, at))
+        if found is not None and max_others:
+            self._tell(InventoryTaken(inventory=take(self._tenant.name, self._tenant.id, found, sight_now)))
         return steps
 
     def _fetch(self, progress: Progress) -> Step:

@@ -5,7 +5,7 @@ They keep B2C's rules: keys are only ever added, a key is what was asked for, an
 of one use and type.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from itertools import count
 from typing import NamedTuple
 
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
 from rotator.shell.clock import Clock
@@ -52,9 +53,15 @@ class MemoryKeysets:
         """A keyset as it really is."""
         return self._current[keyset_id]
 
-    def list_keysets(self, wanted: Collection[str]) -> Mapping[str, Keyset | RequestError]:
+    def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         with self.requested("list_keysets"):
-            return {keyset_id: self.read(keyset_id) for keyset_id in wanted if keyset_id in self._current}
+            found = {keyset_id: self.read(keyset_id) for keyset_id in wanted if keyset_id in self._current}
+            others = [keyset_id for keyset_id in self._current if keyset_id not in found] if max_others else []
+            return Listed(
+                wanted=found,
+                others={keyset_id: self.read(keyset_id) for keyset_id in others[:max_others]},
+                left_out=max(len(others) - max_others, 0),
+            )
 
     def fetch(self, keyset_id: str) -> Keyset:
         with self.requested("fetch", keyset_id):

@@ -16,6 +16,7 @@ from rotator.core.reasons import Refusal
 from rotator.core.retry import next_look
 from rotator.core.rotation import Decision, decide
 from rotator.core.status import KeysetStatus, Name
+from rotator.views.certificates import certificate_text
 from rotator.views.condition import Condition, Level
 from rotator.views.conditions import all_clear, conditions
 from rotator.views.phrases import (
@@ -120,6 +121,8 @@ class KeysetAssessment:
             if self.entry.outcome is not None:
                 yield Fact(label=COVERED_UNTIL, text="unknown: never seen")
             return
+        if self.keyset is not None and (certificate := certificate_text(self.keyset)):
+            yield Fact(label="certificate", text=certificate)
         assessment, plan = self.decision.assessment, self.decision.assessment.plan
         end = assessment.covered_until
         if end is None:

@@ -25,6 +25,8 @@ from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import KeysetAssessment, assess, in_trouble
 from rotator.views.condition import Condition, Level
+from rotator.views.drift import changes_told
+from rotator.views.inventory import Section
 from rotator.views.phrases import count, full_name, remaining
 from rotator.views.process import ProcessStatus, process_conditions
 from rotator.views.selection import PAGE, Query, Selection, count_states, select
@@ -91,6 +93,7 @@ def environment() -> "Environment":
         "section": _section,
     }
     found.globals |= {
+        "changes_told": changes_told,
         "hatchings": HATCHINGS,
         "icons": ICONS,
         "marks": _MARKS,
@@ -106,9 +109,17 @@ def _printable(value: object) -> object:
 
 
 def page(
-    entries: Mapping[Name, KeysetStatus], now: datetime, process: ProcessStatus, query: Query | None = None
+    entries: Mapping[Name, KeysetStatus],
+    now: datetime,
+    process: ProcessStatus,
+    query: Query | None = None,
+    inventory: Sequence[Section] = (),
 ) -> str:
-    """The document, with the keysets that *query* asks for, a part of them at a time; by default all."""
+    """
+    The document, with the keysets that *query* asks for, a part of them at a time; by default all.
+
+    inventory: the keysets that are not configured, which are folded away
+    """
     query = query or Query()
     assessments = {name: assess(entry, now, process.stale, dry_run=process.dry_run) for name, entry in entries.items()}
     of_process = process_conditions(process, now)
@@ -142,6 +153,7 @@ def page(
             tenants=_tenants(assessments, selection),
             timeline=timeline,
             render=render,
+            inventory=inventory,
         )
     )
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from rotator.core.assessment import Assessment
 from rotator.core.errors import Failure
+from rotator.core.keyset import Key
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, reason_name
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.proof import KeysetProof
@@ -81,12 +82,27 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
             "enabled": key.enabled,
             "use": key.use,
             "kty": key.kty,
-            "certificate": key.has_certificate,
+            "certificate": _certificate(key),
             "published": None,  # nobody has looked at the JWKS
             "notes": [note.kind.value for note in assessment.notes if note.kid == key.kid],
         }
         for key, state in sorted(keyset.states(now), key=lambda pair: pair[0].activates)
     ]
+
+
+def _certificate(key: Key) -> Json | None:
+    """The certificate of a key; None where it has none, and every member null where it cannot be read."""
+    found = key.certificate
+    if not key.has_certificate:
+        return None
+    return {
+        "subject": found.subject if found else None,
+        "issuer": found.issuer if found else None,
+        "serial": found.serial if found else None,
+        "not_before": format_instant(found.not_before) if found else None,
+        "not_after": format_instant(found.not_after) if found else None,
+        "chain_not_after": format_instant(found.chain_not_after) if found else None,
+    }
 
 
 def _covered(assessment: Assessment | None) -> str | None:

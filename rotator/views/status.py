@@ -86,7 +86,7 @@ def _unseen(names: Sequence[Name], first: KeysetAssessment, width: int, *, colou
 
 def _block(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
     yield from _head(name, assessment, width, colour=colour)
-    yield from (f"  {_fact(fact)}" for fact in assessment.facts())
+    yield from (f"  {line}" for fact in assessment.facts() for line in wrapped(_fact(fact), width - 2))
     found = [each for each in assessment.conditions if each.level is not Level.FINE]
     for text in (*(f"{each.label}: {each.sentence}" for each in found), *assessment.notes()):
         yield from (f"  {line}" for line in wrapped(text, width - 2))

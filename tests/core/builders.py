@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rotator.core.certificate import Certificate
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
 from rotator.core.tenant import TenantId
@@ -39,6 +40,19 @@ def policy(**changes: Any) -> RotationPolicy:
 def key(kid: str | None, nbf: datetime | None, exp: datetime | None, *, enabled: bool = True) -> Key:
     """An RSA signing key."""
     return Key(kid=kid, nbf=nbf, exp=exp, enabled=enabled, use="sig", kty="RSA")
+
+
+def certified(made: Key, *, chain: datetime | None = None) -> Key:
+    """*made* with a certificate of its dates; *chain*: when the first certificate of the chain ends."""
+    certificate = Certificate(
+        subject="CN=saml.contoso.com",
+        issuer="CN=Contoso CA",
+        serial="C0FFEE",
+        not_before=made.activates,
+        not_after=made.expires,
+        chain_not_after=chain or made.expires,
+    )
+    return replace(made, has_certificate=True, certificate=certificate)
 
 
 def keyset(*keys: Key) -> Keyset:

@@ -350,12 +350,43 @@ def test_render_spec_has_four_members() -> None:
 # --- listing
 
 
+def listed(*ids: str) -> Mapping[str, object]:
+    """A page of a list: keysets of those ids, each with a key."""
+    return {"value": [{"id": each, "keys": [{"kid": each}]} for each in ids]}
+
+
+def test_listing_of_others() -> None:
+    """Further keysets come up to the number that is asked for; backups are apart, and the rest is counted."""
+    listing = Listing(["B2C_1A_X"], 2)
+    listing.add(listed("B2C_1A_A", "B2C_1A_X", "B2C_1A_X.bak", "b2c_1a_b.BAK", "B2C_1A_A"))
+    listing.add(listed("B2C_1A_B", "B2C_1A_C", "B2C_1A_" + "D" * 600))
+    found = listing.found()
+    assert (list(found.wanted), list(found.others)) == (["B2C_1A_X"], ["B2C_1A_A", "B2C_1A_B"])
+    assert (found.left_out, found.backups) == (3, ("B2C_1A_X.bak", "b2c_1a_b.BAK"))
+    alone = Listing(["B2C_1A_X"])
+    alone.add(listed("B2C_1A_A", "B2C_1A_X", "B2C_1A_X.bak"))
+    assert (alone.found().others, alone.found().left_out) == ({}, 0)
+    assert alone.found().backups == ("B2C_1A_X.bak",), "of what is wanted, backups are always of interest"
+
+
+def test_listing_of_others_with_too_many_keys() -> None:
+    """What is not wanted costs the wanted keysets nothing: it is left out where it is too much."""
+    many = [{"kid": str(number)} for number in range(1000)]
+    listing = Listing(["B2C_1A_X"], 10_000)
+    for number in range(30):
+        listing.add({"value": [{"id": f"B2C_1A_{number}", "keys": many}]})
+    listing.add({"value": [{"id": "B2C_1A_Odd", "keys": 7}, {"id": "B2C_1A_X", "keys": []}]})
+    found = listing.found()
+    assert found.wanted == {"B2C_1A_X": Keyset(id="B2C_1A_X", keys=())}
+    assert (len(found.others), found.left_out) == (26, 5)
+
+
 def test_list_finds_what_is_wanted(line: Line) -> None:
     """The keysets that are wanted and there, under their names as wanted, whatever case the service keeps."""
     tenant = line.emulator.tenants[0]
     tenant.create("B2C_1A_Other")
     tenant.add_key("B2C_1A_X", KeySeed(nbf=1, exp=2, kid="k"))
-    found = line.graph().list_keysets(["b2c_1a_x", "B2C_1A_Missing"])
+    found = line.graph().list_keysets(["b2c_1a_x", "B2C_1A_Missing"]).wanted
     (keyset,) = found.values()
     assert not isinstance(keyset, Exception)
     assert (list(found), [key.kid for key in keyset.keys]) == (["b2c_1a_x"], ["k"])
@@ -368,7 +399,7 @@ def test_list_follows_pages(line: Line) -> None:
     for name in names:
         tenant.create(name)
     tenant.switch(page_size=2)
-    assert names == list(line.graph().list_keysets(names))
+    assert names == list(line.graph().list_keysets(names).wanted)
     assert line.count(LIST) == 3
 
 
@@ -401,7 +432,7 @@ def test_list_page_named_without_its_host(line: Line) -> None:
     """A next page that is named by its path alone is on the same host."""
     fault = Fault(what=Kind.FOREIGN_NEXT_LINK, url="/beta/trustFramework/keySets?page=2", where=LIST, times=1)
     line.emulator.inject(fault)
-    assert list(line.graph().list_keysets(["B2C_1A_X"])) == ["B2C_1A_X"]
+    assert list(line.graph().list_keysets(["B2C_1A_X"]).wanted) == ["B2C_1A_X"]
     assert line.count(LIST) == 2
 
 
@@ -411,7 +442,7 @@ def test_list_entry_that_makes_no_sense(line: Line) -> None:
     tenant.create("B2C_1A_Good")
     tenant.add_key("B2C_1A_X", KeySeed(nbf=1, exp=2))
     line.emulator.inject(Fault(what=Kind.FORGED_MEMBER, member="nbf", value=True))
-    found = line.graph().list_keysets(["B2C_1A_X", "B2C_1A_Good"])
+    found = line.graph().list_keysets(["B2C_1A_X", "B2C_1A_Good"]).wanted
     assert isinstance(found["B2C_1A_X"], Exception)
     assert not isinstance(found["B2C_1A_Good"], Exception)
 
@@ -437,7 +468,7 @@ def test_fetch_one(line: Line) -> None:
 
 def ask(line: Line) -> object:
     """A read."""
-    return line.graph().list_keysets(["B2C_1A_X"])
+    return line.graph().list_keysets(["B2C_1A_X"]).wanted
 
 
 @pytest.mark.parametrize(
@@ -650,7 +681,7 @@ def test_list_ends_at_an_empty_link(line: Line) -> None:
     """An empty `@odata.nextLink` is as good as none."""
     body = json.dumps({"value": [{"id": "B2C_1A_X", "keys": []}], "@odata.nextLink": ""})
     line.emulator.inject(Fault(what=Kind.BODY, body=body, where=LIST))
-    assert set(line.graph().list_keysets(["B2C_1A_X"])) == {"B2C_1A_X"}
+    assert set(line.graph().list_keysets(["B2C_1A_X"]).wanted) == {"B2C_1A_X"}
     assert line.count(LIST) == 1
 
 
@@ -668,7 +699,7 @@ def test_list_takes_the_exact_id_first(line: Line, ids: list[str], taken: int | 
     """A keyset in another case does not hide the exact one; several of equal right are unreadable."""
     entries = [{"id": each, "keys": [{"kid": f"k{n}"}]} for n, each in enumerate(ids)]
     line.emulator.inject(Fault(what=Kind.BODY, body=json.dumps({"value": entries}), where=LIST))
-    found = line.graph().list_keysets(["B2C_1A_X"])["B2C_1A_X"]
+    found = line.graph().list_keysets(["B2C_1A_X"]).wanted["B2C_1A_X"]
     if taken is None:
         assert isinstance(found, RequestError)
         assert (found.failure.kind, "several of that name" in found.failure.message) == (K.UNREADABLE, True)
@@ -724,13 +755,13 @@ def test_parse_keyset_of_too_many_keys() -> None:
     wanted = [f"B2C_1A_{n}" for n in range(26)]
     page = {"value": [{"id": each, "keys": keys[:1000]} for each in wanted]}
     assert failure(lambda: Listing(wanted).add(page)).kind is K.UNREADABLE
-    assert len(Listing(wanted[:25]).found()) == 0
+    assert len(Listing(wanted[:25]).found().wanted) == 0
 
 
 def test_errors_hold_nothing_of_an_answer(line: Line) -> None:
     """An error that is kept has no traceback whose frames would keep a large answer in memory."""
     line.emulator.inject(Fault(what=Kind.BODY, body='{"value": [{"id": "B2C_1A_X"}]}', where=LIST))
-    found = line.graph().list_keysets(["B2C_1A_X"])["B2C_1A_X"]
+    found = line.graph().list_keysets(["B2C_1A_X"]).wanted["B2C_1A_X"]
     assert isinstance(found, RequestError)
     assert (found.__traceback__, found.__context__, found.__cause__) == (None, None, None)
     line.emulator.faults.clear()

@@ -15,8 +15,9 @@ import pytest
 from core.builders import tenant_id
 from structlog.typing import FilteringBoundLogger
 
+from rotator.core.drift import Change, ChangeKind
 from rotator.core.errors import Failure, FailureKind
-from rotator.core.events import Looked, RequestFinished
+from rotator.core.events import KeysetChanged, Looked, RequestFinished
 from rotator.core.exchange import Exchange
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
@@ -454,3 +455,20 @@ def test_message_is_bounded_after_redaction(log: FilteringBoundLogger, stream: i
     log.error("keyset.failed", message="x" * 495 + "echoed-secret-value" + "y" * 100)
     message = json.loads(stream.getvalue())["message"]
     assert (len(message), message[-5:], "echo" in message) == (500, "[s...", False)
+
+
+def test_log_of_changes_by_others(log: FilteringBoundLogger, stream: io.StringIO) -> None:
+    """One line for all changes that one look shows."""
+    changes = (
+        Change(kind=ChangeKind.KEY_ADDED, seen=datetime(2030, 1, 1, tzinfo=UTC), kid="k"),
+        Change(kind=ChangeKind.KEYSET_RECREATED, seen=datetime(2030, 1, 1, tzinfo=UTC)),
+    )
+    EventLog(log).on_event(KeysetChanged(tenant="contoso", keyset="B2C_1A_X", changes=changes))
+    (line,) = lines(stream)
+    assert {name: line[name] for name in ("level", "event", "tenant", "keyset", "changes")} == {
+        "level": "warning",
+        "event": "keyset.changed",
+        "tenant": "contoso",
+        "keyset": "B2C_1A_X",
+        "changes": [{"change": "key_added", "kid": "k"}, {"change": "keyset_recreated", "kid": None}],
+    }

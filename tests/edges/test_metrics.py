@@ -7,8 +7,9 @@ import pytest
 from core.builders import POLICY, T0, tenant_id
 from simulation.simulator import SimulatedClock, SimulatedTenant
 
+from rotator.core.drift import Change, ChangeKind
 from rotator.core.errors import Failure, FailureKind
-from rotator.core.events import Looked, TokenRequested
+from rotator.core.events import KeysetChanged, Looked, TokenRequested
 from rotator.core.outcome import Failed, Observation
 from rotator.edges.metrics import Metrics, Registry
 from rotator.shell.gates import guarded
@@ -94,3 +95,18 @@ def test_tenant_that_left_the_configuration_has_no_counters(metrics: Metrics, st
     assert {labels.partition("tenant=")[2] for labels in samples(metrics, "tenant_token_requests")} == {'"contoso"'}
     assert samples(metrics, "failures")['reason="auth"'] == 2
     assert samples(metrics, "token_requests")['outcome="granted"'] == 1
+
+
+def test_changes_by_others_are_counted(metrics: Metrics, store: StatusStore) -> None:
+    """By kind, for keysets that are configured; those of a keyset that left the configuration are gone."""
+    change = Change(kind=ChangeKind.KEY_ADDED, seen=T0, kid="k")
+    for tenant in ("contoso", "unknown"):
+        metrics.on_event(KeysetChanged(tenant=tenant, keyset=POLICY.keyset_id, changes=(change, change)))
+    found = samples(metrics, "keyset_changes")
+    assert list(found.values()) == [2.0]
+    (labels,) = found
+    assert 'change="key_added"' in labels
+    assert 'tenant="contoso"' in labels
+    store.configure(tenants("fabrikam"))
+    metrics.follow_store()
+    assert samples(metrics, "keyset_changes") == {}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from core.builders import DAY, HOUR, POLICY, SECOND, T0, key, keyset, tenant_id
+from core.builders import DAY, HOUR, POLICY, SECOND, T0, certified, key, keyset, tenant_id
 from core.calendars import calendar, window
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from simulation.simulator import SimulatedClock, SimulatedTenant
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import Looked
 from rotator.core.hold import PolicyHold
+from rotator.core.inventory import Inventory, InventoryKeyset
 from rotator.core.keyset import Key
 from rotator.core.look import judge
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
@@ -94,6 +95,7 @@ def test_series_are_read_back(parse: Callable[[str], Any], end: str) -> None:
     expected: dict[tuple[str, ...], float] = {
         ("info", "RSA", "rotate", "sig"): 1,
         **{(f"{name}_timestamp_seconds",): instant.timestamp() for name, instant in instants.items()},
+        ("undated",): 0,
         **{("keys", state): count for state, count in states.items()},
         ("outcome", "held", "not_due"): 1,
         ("consecutive_failures",): 0,
@@ -126,6 +128,21 @@ def test_series_of_an_undated_key(*, enabled: bool, active: str) -> None:
     text = written(seen(("contoso", "B2C_1A_X"), keys=[key("net", None, None, enabled=enabled)]))
     assert re.findall(r'x_keyset_keys\{.*state="active".*\} (.*)', text) == [active]
     assert "x_keyset_coverage_end_timestamp_seconds{" not in text
+
+
+def test_series_of_certificates() -> None:
+    """The certificate that is valid longest counts, with its chain; one that is disabled or cannot be read does not."""
+    keys = (
+        certified(key("old", T0 - 300 * DAY, T0 + 65 * DAY)),
+        certified(key("next", T0 - DAY, T0 + 364 * DAY), chain=T0 + 90 * DAY),
+        certified(key("off", T0, T0 + 999 * DAY, enabled=False)),
+        replace(key("odd", T0, T0 + 900 * DAY), has_certificate=True),
+    )
+    text = written(seen(("contoso", "B2C_1A_X"), keys=keys))
+    (found,) = re.findall(r"x_keyset_certificate_expiration_timestamp_seconds\{.*\} (.*)", text)
+    assert float(found) == (T0 + 90 * DAY).timestamp()
+    unread = written(seen(("contoso", "B2C_1A_X"), keys=keys[2:]))
+    assert "x_keyset_certificate_expiration_timestamp_seconds{" not in unread
 
 
 def test_series_of_keys_as_they_are_now() -> None:
@@ -177,3 +194,51 @@ def test_series_of_a_hold() -> None:
     expected = [f'keyset_hold_until_timestamp_seconds{{keyset="B2C_1A_X",tenant="contoso"}} {hold.ends.timestamp()}']
     assert lines(hold.ends - SECOND, hold=hold) == expected
     assert lines(hold.ends, hold=hold) == []
+
+
+@FORMATS
+def test_series_of_an_inventory(parse: Callable[[str], Any], end: str) -> None:
+    """Keysets that are not configured have their ends; what cannot be read, or was not seen for long, has nothing."""
+    certificate = certified(key("c", T0 - DAY, T0 + 364 * DAY))
+    keysets = (
+        InventoryKeyset(id="B2C_1A_Saml", keyset=keyset(certificate)),
+        InventoryKeyset(id='B2C_1A_"net"', keyset=keyset(replace(key("net", None, None), kty="OCT", use=None))),
+        InventoryKeyset(id="B2C_1A_Odd", keyset=None, problem="keys is not a list"),
+    )
+    taken = Inventory(tenant="contoso", tenant_id=tenant_id(), now=T0, keysets=keysets, left_out=0, backups=0)
+
+    def samples(now: datetime) -> dict[tuple[str, ...], float]:
+        text = "".join(keyset_series("x_", {}, now, 2 * HOUR, [taken]))
+        found = {}
+        for family in parse(text + end):
+            for sample in family.samples:
+                labels = [value for name, value in sorted(sample.labels.items()) if name != "tenant"]
+                found[sample.name.removeprefix("x_keyset_"), *labels] = sample.value
+        return found
+
+    year = (T0 + 364 * DAY).timestamp()
+    assert samples(T0) == {
+        ("info", "B2C_1A_Saml", "RSA", "inventory", "sig"): 1,
+        ("info", 'B2C_1A_"net"', "oct", "inventory", ""): 1,
+        ("coverage_end_timestamp_seconds", "B2C_1A_Saml"): year,
+        ("certificate_expiration_timestamp_seconds", "B2C_1A_Saml"): year,
+        ("last_observed_timestamp_seconds", "B2C_1A_Saml"): T0.timestamp(),
+        ("last_observed_timestamp_seconds", 'B2C_1A_"net"'): T0.timestamp(),
+        ("undated", "B2C_1A_Saml"): 0,
+        ("undated", 'B2C_1A_"net"'): 1,
+    }
+    assert samples(T0 + 2 * HOUR + SECOND) == {}
+
+
+def test_series_of_an_end_that_is_configured() -> None:
+    """It is there whether the keyset was seen or not."""
+    tenant = Tenant(
+        name="contoso",
+        id=tenant_id(),
+        policies=(replace(POLICY, expires=T0 + DAY), replace(POLICY, keyset_id="B2C_1A_Other")),
+        keysets=SimulatedTenant(SimulatedClock(T0), ()),
+        writing=guarded(()),
+    )
+    text = written(StatusStore(lambda _: None, [tenant]))
+    (found,) = re.findall(r"x_keyset_expires_timestamp_seconds\{.*\} (.*)", text)
+    assert float(found) == (T0 + DAY).timestamp()

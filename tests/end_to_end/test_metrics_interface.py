@@ -47,6 +47,7 @@ INTERFACE = {
     "keyset_publish_by_timestamp_seconds": ("gauge", KEYSET),
     "keyset_next_activation_timestamp_seconds": ("gauge", KEYSET),
     "keyset_last_observed_timestamp_seconds": ("gauge", KEYSET),
+    "keyset_undated": ("gauge", KEYSET),
     "keyset_keys": ("gauge", ("keyset", "state", "tenant")),
     "keyset_consecutive_failures": ("gauge", KEYSET),
     "rotations": ("counter", ("keyset", "outcome", "tenant")),

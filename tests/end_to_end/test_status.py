@@ -68,7 +68,7 @@ def test_status_json_has_every_key(bench: Bench) -> None:
     bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_All", keys=keys),)), dry_run=True)
     run = bench.run("status", "--output", "json")
     assert run.document["dry_run"] is True
-    same = {"use": "sig", "kty": "RSA", "certificate": False, "published": None}
+    same = {"use": "sig", "kty": "RSA", "certificate": None, "published": None}
     dates = {seed.kid: {"nbf": instant(seed.nbf), "exp": instant(seed.exp)} for seed in keys if seed.nbf and seed.exp}
     assert run.row["keys"] == [
         {"kid": "net", "state": "undated", "nbf": None, "exp": None, "enabled": True, "notes": [], **same},

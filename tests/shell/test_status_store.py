@@ -5,8 +5,10 @@ import pytest
 from core.builders import tenant_id
 from simulation.simulator import SimulatedClock, SimulatedTenant
 
+from rotator.core.drift import Change, ChangeKind
 from rotator.core.errors import Failure, FailureKind
-from rotator.core.events import Changed, Event, Looked
+from rotator.core.events import Changed, Event, InventoryTaken, KeysetChanged, Looked
+from rotator.core.inventory import Inventory, InventoryKeyset
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
@@ -178,3 +180,60 @@ def test_changes_are_told() -> None:
         (later, failed(policy())),
         (failed(policy()), planned(policy())),
     ]
+
+
+def taken(name: str = "contoso") -> InventoryTaken:
+    """Two keysets of a tenant that are not configured."""
+    keysets = tuple(InventoryKeyset(id=each, keyset=None) for each in ("B2C_1A_A", "B2C_1A_B"))
+    inventory = Inventory(tenant=name, tenant_id=tenant_id(name), now=NOW, keysets=keysets, left_out=0, backups=0)
+    return InventoryTaken(inventory=inventory)
+
+
+def test_inventories_follow_the_configuration() -> None:
+    """They are kept where others are observed, under the tenant's name, and without what is configured by now."""
+    observing = replace(tenant(policy()), max_others=500)
+    known = store(observing, tenant(policy(), name="fabrikam"))
+    known.on_event(taken())
+    known.on_event(taken("fabrikam"))
+    assert known.inventories() == [taken().inventory]
+    known.configure([replace(observing, name="Contoso EU", policies=(policy(), policy("b2c_1a_a")))])
+    (found,) = known.inventories()
+    assert (found.tenant, [each.id for each in found.keysets]) == ("Contoso EU", ["B2C_1A_B"])
+    known.configure([replace(observing, max_others=0)])
+    known.configure([observing])
+    assert known.inventories() == []
+
+
+def test_changes_by_others_are_told_once() -> None:
+    """Nothing at the first look; then what differs from the last look that showed the keyset."""
+    told: list[Event] = []
+    known = StatusStore(told.append, [tenant(policy())])
+    first = held(policy())
+    keys = first.observation.keyset.keys if first.observation.keyset else ()
+    more = Keyset(id="B2C_1A_X", keys=(*keys, Key(kid="b", nbf=NOW, exp=NOW + DAY)))
+    second = replace(first, observation=replace(first.observation, keyset=more, now=NOW + DAY))
+    for outcome in (first, first, failed(policy()), second, second):
+        known.on_event(looked(outcome))
+    added = Change(kind=ChangeKind.KEY_ADDED, seen=NOW + DAY, kid="b")
+    assert [each for each in told if isinstance(each, KeysetChanged)] == [
+        KeysetChanged(tenant="contoso", keyset="B2C_1A_X", changes=(added,))
+    ]
+    (status,) = known.statuses().values()
+    assert status.changes == (added,)
+
+
+@pytest.mark.parametrize(("has_backup", "expected"), [(True, 1), (False, 0)])
+def test_changes_of_a_keyset_that_is_deleted(*, has_backup: bool, expected: int) -> None:
+    """It is deleted where its backup is there, which is told once; a keyset that is only not listed is not."""
+    told: list[Event] = []
+    known = StatusStore(told.append, [tenant(policy())])
+    lost = failed(policy())
+    gone = replace(
+        lost,
+        observation=replace(lost.observation, has_backup=has_backup),
+        failure=Failure(kind=FailureKind.NOT_FOUND, message="no"),
+    )
+    for outcome in (gone, held(policy()), gone, gone):
+        known.on_event(looked(outcome))
+    kinds = [change.kind for each in told if isinstance(each, KeysetChanged) for change in each.changes]
+    assert kinds == [ChangeKind.KEYSET_DELETED] * expected

@@ -10,6 +10,7 @@ from simulation.simulator import Fault, Request, SimulatedClock, SimulatedTenant
 from rotator.core.assessment import Note, NoteKind
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.events import Event, Looked
+from rotator.core.inventory import Listed
 from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned, Rotated
 from rotator.core.policy import KNOWN_MINIMUM_LEAD, KeySpec, Mode, RotationPolicy
@@ -196,12 +197,13 @@ def test_look_only_reads() -> None:
 class Spoilt(SimulatedTenant):
     """Lists one keyset that can't be read, and one that is a bug."""
 
-    def list_keysets(self, wanted: Any) -> Any:
-        return {
-            **super().list_keysets(wanted),
+    def list_keysets(self, wanted: Any, max_others: int = 0) -> Any:
+        found = {
+            **super().list_keysets(wanted, max_others).wanted,
             "B2C_1A_Unreadable": refusal(FailureKind.UNREADABLE),
             "B2C_1A_Bug": Keyset(id="B2C_1A_Bug", keys=None),  # type: ignore[arg-type]
         }
+        return Listed(wanted=found)
 
 
 def test_look_one_keyset_s_trouble() -> None:

@@ -14,6 +14,7 @@ from jinja2 import UndefinedError
 from views.cases import DAY, HOUR, NOW, PROCESS, entry, failed, hourly, key, looked_at, many, monthly, policy, refused
 
 import rotator.views
+from rotator.core.drift import Change, ChangeKind
 from rotator.core.outcome import Held, Outcome
 from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
@@ -503,3 +504,15 @@ def test_page_judges_when_it_is_read() -> None:
     later = page(found, NOW + DAY / 100 + 22 * HOUR / 3600, PROCESS)
     assert "no valid key</span>" in later
     assert "no valid key, the last one expired 22s ago" in later
+
+
+def test_page_shows_changes_by_others_for_a_week() -> None:
+    """What others changed is said with its kid; what is older is not."""
+    changes = (
+        Change(kind=ChangeKind.KEY_GONE, seen=NOW - 8 * DAY, kid="old"),
+        Change(kind=ChangeKind.KEY_ADDED, seen=NOW - DAY, kid="<b>"),
+    )
+    known = replace(entry(looked_at(key("a", -10, 81))), changes=changes)
+    text = page({("contoso", "B2C_1A_X"): known}, NOW, PROCESS)
+    assert "key &lt;b&gt; was added by others (seen 1d ago)" in text
+    assert "is gone" not in text

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from core.builders import certified
 from views.cases import NOW, failed, key, looked_at, many, policy, refused
 
 from rotator.core.outcome import Held, Outcome, Planned, Rotated
@@ -53,7 +54,7 @@ CASES: dict[str, Sequence[Outcome]] = {
     "lockout": [
         looked_at(key(KID, -100, -9), of=policy(SIGNING)),
         refused(looked_at(key(KID, -90.5, 0.5), of=policy(ENCRYPTION)), "grant the app what it needs"),
-        looked_at(replace(key(KID, -350, 15), has_certificate=True), of=policy("B2C_1A_Certificate")),
+        looked_at(certified(key(KID, -350, 15), chain=NOW + timedelta(days=9)), of=policy("B2C_1A_Certificate")),
         looked_at(replace(key(KID, -80, 11), use="enc"), of=policy("B2C_1A_Mismatch")),
         looked_at(key(KID, -10, 40), of=replace(policy("B2C_1A_Short"), overlap=timedelta(days=61))),
     ],

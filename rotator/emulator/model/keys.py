@@ -165,7 +165,7 @@ class Key:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     kid: str
-    use: str
+    use: str | None
     kty: str
     nbf: int | None = None
     exp: int | None = None
@@ -186,7 +186,7 @@ class Key:
 
 def new_key(seed: KeySeed) -> Key:
     """A key as described, with fresh material and, unless given, a fresh kid."""
-    rsa = POOL.take() if seed.kty == "RSA" else None
+    rsa = POOL.take() if seed.kty.upper() == "RSA" else None
     secret = None if rsa else base64url(fresh_kid().encode())
     return Key(**{**asdict(seed), "kid": seed.kid or fresh_kid()}, rsa=rsa, secret=secret)
 

@@ -41,14 +41,15 @@ class SeedError(InvalidError):
 @raises(SeedError)
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class KeySeed:
-    """A key that is there from the start. kid None: a fresh one."""
+    """A key that is there from the start. kid None: a fresh one. x5c: base64 of DER, the leaf first."""
 
-    use: Annotated[str, one_of("sig", "enc")] = "sig"
-    kty: Annotated[str, one_of("RSA", "oct")] = "RSA"
+    use: Annotated[str, one_of("sig", "enc")] | None = "sig"
+    kty: Annotated[str, one_of("RSA", "rsa", "oct", "OCT")] = "RSA"
     nbf: Instant | None = None
     exp: Instant | None = None
     status: Annotated[Status, LAX] | None = Status.ENABLED
     kid: str | None = None
+    x5c: tuple[str, ...] = ()
 
 
 @raises(SeedError)
@@ -63,7 +64,8 @@ class KeysetSeed:
         if not KEYSET_ID.fullmatch(self.id):
             raise SeedError(f"id: {self.id!r} is not the id of a keyset: B2C_1A_ and a name")
         for member in ("use", "kty"):
-            kinds = sorted({str(getattr(key, member)) for key in self.keys})
+            values = (str(getattr(key, member)) for key in self.keys)
+            kinds = sorted({value.lower(): value for value in values}.values())  # real tenants mix the case of kty
             if len(kinds) > 1:
                 raise SeedError(f"keys: a keyset has one {member}, not {' and '.join(kinds)}")
         _refuse_duplicates("keys", "kid", (key.kid for key in self.keys if key.kid))

@@ -107,7 +107,7 @@ MISTAKES = {
     "bad use": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{use: x}]}]}]",
                 "keys[0].use: 'x' is not one of sig, enc"),
     "bad kty": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{kty: EC}]}]}]",
-                "keys[0].kty: 'EC' is not one of RSA, oct"),
+                "keys[0].kty: 'EC' is not one of RSA, rsa, oct, OCT"),
     "bad status": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{status: on}]}]}]",
                    "keys[0].status: True is not 'enabled' or 'disabled'"),
     "bad date": ("tenants: [{keysets: [{id: B2C_1A_X, keys: [{nbf: soon}]}]}]",

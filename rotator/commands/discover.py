@@ -1,0 +1,94 @@
+"""The command `discover`: reads the keysets of tenants, and prints a commented configuration for them; never writes."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rotator.commands import terminal
+from rotator.commands.check import exit_on_error
+from rotator.commands.discovered import MAX_DISCOVERED, Discovered, configuration, summary
+from rotator.commands.selection import Selection
+from rotator.core.errors import ConfigError, RequestError
+from rotator.core.outcome import Exit
+from rotator.edges.settings import Settings
+from rotator.edges.stdout import say
+from rotator.shell.tenant import Tenant
+from rotator.wiring import Program, wire
+
+COMMAND_LINE = Path("command line")
+"""What messages call a configuration that is made of options."""
+
+_UNUSED = {"id": "B2C_1A_Unused", "use": "sig"}  # a configuration has a keyset; `discover` looks at none that it names
+
+
+def of_configuration(path: Path, tenants: tuple[str, ...]) -> int:
+    """Discover the tenants of a configuration, or those of them that are named; the exit code."""
+    with exit_on_error():
+        return _discover(wire(path, revise=Selection(tenants=tenants).of, for_table=True))
+
+
+def of_tenant(tenant_id: str, cloud: str, credential: Mapping[str, str]) -> int:
+    """
+    Discover one tenant without a configuration; the exit code.
+
+    credential: as the configuration has it, such as `client_id` and `client_secret_file`
+    """
+    name = tenant_id.partition(".")[0]
+    tenant = {
+        "name": name,
+        "tenant_id": tenant_id,
+        "cloud": cloud,
+        "credential": dict(credential),
+        "keysets": [_UNUSED],
+    }
+    try:
+        program = wire(COMMAND_LINE, text=json.dumps({"tenants": [tenant]}).encode(), for_table=True)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return Exit.USAGE
+    with exit_on_error():
+        return _discover(program, is_new=True)
+
+
+def _discover(program: Program, *, is_new: bool = False) -> int:
+    """
+    Print what the tenants of *program* have.
+
+    is_new: there is no configuration yet, so none of its keysets counts as configured
+    """
+    settings, found, has_failed = program.settings, list[Discovered](), False
+    for tenant in program.tenants(settings):
+        try:
+            discovered = _read(settings, tenant, is_new=is_new)
+        except RequestError as error:
+            print(program.redactor.redact(f"{tenant.name}: {error.failure.message}"), file=sys.stderr)
+            has_failed = True
+            continue
+        if discovered.has_keysets:
+            found.append(discovered)
+        else:
+            print(f"{tenant.name}: the tenant has no keyset that can be configured", file=sys.stderr)
+            has_failed = True
+    now = program.clock.now()
+    if found:
+        ca_file = None if settings.ca_file is None else str(settings.ca_file)
+        say(program.redactor.redact("\n".join(configuration(found, now, ca_file))))
+        if terminal.is_stderr():
+            print(program.redactor.redact("\n".join(summary(found, now, terminal.width()))), file=sys.stderr)
+    return Exit.FAILED if has_failed else Exit.OK
+
+
+def _read(settings: Settings, tenant: Tenant, *, is_new: bool) -> Discovered:
+    """
+    What a tenant has, read with one request.
+
+    Raises:
+        RequestError: it could not be listed.
+
+    """
+    (configured,) = (each for each in settings.tenants if each.name == tenant.name)
+    members = configured.model_dump(mode="json", include={"name", "tenant_id", "cloud", "credential"})
+    modes = {} if is_new else {policy.keyset_id.lower(): policy.mode for policy in tenant.policies}
+    listed = tenant.keysets.list_keysets((), MAX_DISCOVERED)
+    return Discovered(members=members, listed=listed, modes=modes)
