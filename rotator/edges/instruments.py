@@ -17,7 +17,6 @@ from rotator.core.errors import FailureKind
 
 PREFIX = "b2c_rotator_"
 
-ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
 CODES = ("200", "401", "403", "429", "500", "503", "error")
@@ -61,9 +60,6 @@ class Instruments:
             self.reloads.labels(outcome)
 
     def _outcomes(self) -> None:
-        self.rotations = self._counter(
-            "rotations", "Keys asked for, by what came of it.", "tenant", "keyset", "outcome"
-        )
         self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
         for kind in FailureKind:
             self.failures.labels(kind.value)

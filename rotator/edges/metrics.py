@@ -41,8 +41,9 @@ from rotator.core.events import (
 from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.status import Name
-from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments, SweepOutcome
+from rotator.edges.instruments import OPERATIONS, PREFIX, TOKENS, Instruments, SweepOutcome
 from rotator.edges.proof_metrics import ProofMetrics
+from rotator.edges.rotation_counts import RotationCounts
 from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
 
@@ -66,7 +67,7 @@ class Metrics:
         self._store = store
         self._clock = clock
         self._naming = threading.Lock()  # of who has series: a configuration may come while tenants are looked at
-        self._counted: set[Name] = set()
+        self._rotations = RotationCounts()
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
         self._stale = timedelta.max
@@ -89,15 +90,9 @@ class Metrics:
         """Have the counters of the keysets that are on the store, and of no other."""
         with self._naming:
             configured = self._store.statuses().keys()
-            for tenant, keyset in configured:
-                for outcome in ROTATIONS:
-                    self._instruments.rotations.labels(tenant, keyset, outcome)
-            for tenant, keyset in self._counted - configured:
-                for outcome in ROTATIONS:
-                    self._instruments.rotations.remove(tenant, keyset, outcome)
+            for tenant, keyset in self._rotations.follow(configured):
                 for change in ChangeKind:
                     self._instruments.changes.remove(tenant, keyset, change.value)
-            self._counted = set(configured)
             self._follow_tenants({tenant for tenant, _ in configured})
             self._proof.follow(frozenset(self._tenants))
             for tenant in tuple(self._expiries):
@@ -204,21 +199,21 @@ class Metrics:
         has, labels = self._instruments, outcome.observation.name
         with self._naming:
             match outcome:
-                case Rotated() if labels in self._counted:
-                    has.rotations.labels(*labels, "rotated").inc()
+                case Rotated():
+                    self._rotations.add(labels, "rotated")
                 case Failed(failure=failure, spec=spec):
                     has.failures.labels(failure.kind.value).inc()
                     if outcome.observation.tenant in self._tenants:
                         has.tenant_failures.labels(outcome.observation.tenant, failure.kind.value).inc()
-                    if spec is not None and labels in self._counted:
-                        has.rotations.labels(*labels, "failed").inc()
-                case Held() | Planned() | Rotated():
+                    if spec is not None:
+                        self._rotations.add(labels, "failed")
+                case Held() | Planned():
                     pass
 
     def _changed(self, event: KeysetChanged) -> None:
         """Count changes by others; a keyset that has left the configuration meanwhile leaves no series."""
         with self._naming:
-            if (event.tenant, event.keyset) in self._counted:
+            if (event.tenant, event.keyset) in self._rotations:
                 for change in event.changes:
                     self._instruments.changes.labels(event.tenant, event.keyset, change.kind.value).inc()
 
@@ -258,11 +253,15 @@ class Metrics:
         encode, content_type = choose_encoder(_understood(accept))
         page = encode(self.registry)
         begin = page.removesuffix(END)
-        return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
+        end = page[len(begin) :]
+        return b"".join((begin, self._keysets(is_openmetrics=bool(end)), end)), content_type
 
-    def _keysets(self) -> bytes:
+    def _keysets(self, *, is_openmetrics: bool) -> bytes:
         entries, now = self._store.statuses(), self._clock()
-        return "".join(keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())).encode()
+        with self._naming:
+            rotations = "".join(self._rotations.lines(PREFIX, is_openmetrics=is_openmetrics))
+        series = keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())
+        return "".join((rotations, *series)).encode()
 
 
 def _understood(accept: str) -> str:
