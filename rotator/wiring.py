@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rotator.core.errors import ConfigError, FailureKind
@@ -55,7 +56,7 @@ class Program:
         to us as a name or an id
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
-    transport: makes what carries the requests to a tenant
+    transport: makes what carries the requests; None: a pool of connections, as configured
     memory:    what large answers may take at once, over all tenants
     """
 
@@ -67,7 +68,7 @@ class Program:
     log: Logger
     stream: Stream
     writing: Writing
-    transport: TransportFactory = proxied_transport
+    transport: TransportFactory | None = None
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
 
@@ -88,7 +89,8 @@ class Program:
             context = trust(None if settings.ca_file is None else str(settings.ca_file))
         except ConfigError as error:
             raise ConfigError(str(self.path), error.problems) from error
-        carrier = SharedTransport(self.transport(context))
+        make = self.transport or partial(proxied_transport, max_connections=settings.max_connections)
+        carrier = SharedTransport(make(context))
         directories = Directories({each.name: [keyset.id for keyset in each.keysets] for each in settings.tenants})
         return tuple(self._tenant(settings, tenant, carrier, directories) for tenant in settings.tenants)
 
@@ -181,7 +183,7 @@ def wire(
     for_table: bool = False,
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
-    transport: TransportFactory = proxied_transport,
+    transport: TransportFactory | None = None,
 ) -> Program:
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
@@ -191,7 +193,7 @@ def wire(
     for_table: a person reads the log beside a table: lines are readable unless the configuration wants
         JSON, and outcomes are not logged, since the table has them
     stream:    where log lines go
-    transport:        makes what carries requests, of a TLS context
+    transport: makes what carries requests, of a TLS context; None: a pool of connections, as configured
 
     Raises:
         ConfigError: the configuration is invalid.

@@ -75,7 +75,7 @@ def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Hashable, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
-_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)  # type: ignore[type-var]
 
 
 class Loader(_Strict, yaml.SafeLoader):
@@ -120,7 +120,9 @@ class YamlFile:
     def _root(self) -> yaml.Node:
         loader = Loader(self.text)
         try:
-            return loader.get_single_node()
+            root = loader.get_single_node()
+            assert root is not None  # a file without a document is refused  # noqa: S101
+            return root
         finally:
             loader.dispose()
 

@@ -40,8 +40,8 @@ from rotator.core.events import (
 )
 from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
-from rotator.core.status import Name
 from rotator.edges.instruments import OPERATIONS, PREFIX, TOKENS, Instruments, SweepOutcome
+from rotator.edges.process_settings import KeysetSeries
 from rotator.edges.proof_metrics import ProofMetrics
 from rotator.edges.rotation_counts import RotationCounts
 from rotator.edges.series import keyset_series
@@ -71,14 +71,16 @@ class Metrics:
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
         self._stale = timedelta.max
+        self._shown = KeysetSeries.ALL
         self.registry = registry
         self._instruments = Instruments(registry)
         self._proof = ProofMetrics(registry, PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
 
-    def configure(self, check_interval: timedelta, *, dry_run: bool) -> None:
-        """Take another configuration, after the store did."""
+    def configure(self, check_interval: timedelta, *, dry_run: bool, keysets: KeysetSeries = KeysetSeries.ALL) -> None:
+        """Take another configuration, after the store did; *keysets*: those that have series."""
+        self._shown = keysets
         self._instruments.check_interval.set(check_interval.total_seconds())
         self._instruments.dry_run.set(dry_run)
         self._stale = check_interval * STALE
@@ -257,9 +259,13 @@ class Metrics:
         return b"".join((begin, self._keysets(is_openmetrics=bool(end)), end)), content_type
 
     def _keysets(self, *, is_openmetrics: bool) -> bytes:
+        if self._shown is KeysetSeries.NONE:
+            return b""
         entries, now = self._store.statuses(), self._clock()
+        if self._shown is KeysetSeries.DUE:
+            entries = {name: each for name, each in entries.items() if each.needs_attention(now, self._stale)}
         with self._naming:
-            rotations = "".join(self._rotations.lines(PREFIX, is_openmetrics=is_openmetrics))
+            rotations = "".join(self._rotations.lines(PREFIX, entries.keys(), is_openmetrics=is_openmetrics))
         series = keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())
         return "".join((rotations, *series)).encode()
 

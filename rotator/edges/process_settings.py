@@ -55,6 +55,31 @@ class HttpSettings(Section):
     )
 
 
+class HttpClientSettings(Section):
+    """The connections to Graph and to the login hosts."""
+
+    max_connections: int = Field(
+        default=64, ge=1, le=1024, description="open at once, for all tenants; idle ones are closed after 5 s"
+    )
+
+
+class KeysetSeries(StrEnum):
+    """Which keysets have series."""
+
+    ALL = "all"
+    DUE = "due"
+    NONE = "none"
+
+
+class MetricsSettings(Section):
+    """What `/metrics` has."""
+
+    keysets: KeysetSeries = Field(
+        default=KeysetSeries.ALL,
+        description="due: series only of keysets within their renewal window, or in trouble; none: of no keyset",
+    )
+
+
 class LeaderElectionSettings(Section):
     """One leader among several replicas, by a Lease in Kubernetes."""
 

@@ -6,6 +6,7 @@ stay at 0, so what is kept here of such a keyset is its name.
 """
 
 from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 
 from rotator.core.status import Name
 from rotator.edges.exposition import counter, keyset_labels
@@ -39,13 +40,18 @@ class RotationCounts:
             counts = self._counts.setdefault(name, dict.fromkeys(ROTATIONS, 0))
             counts[outcome] += 1
 
-    def lines(self, prefix: str, *, is_openmetrics: bool) -> Iterator[str]:
-        """The lines of the exposition, each with its end."""
-        text = "Keys asked for, by what came of it."
-        yield from counter(f"{prefix}rotations", text, self._samples(), is_openmetrics=is_openmetrics)
+    def lines(self, prefix: str, shown: AbstractSet[Name], *, is_openmetrics: bool) -> Iterator[str]:
+        """
+        The lines of the exposition, each with its end.
 
-    def _samples(self) -> Iterator[tuple[str, float]]:
-        for name in sorted(self._names):
+        shown: the keysets that have series; those of which a key was asked for have them anyway, since a counter
+            that goes away and comes back looks as if it had increased
+        """
+        text = "Keys asked for, by what came of it."
+        yield from counter(f"{prefix}rotations", text, self._samples(shown), is_openmetrics=is_openmetrics)
+
+    def _samples(self, shown: AbstractSet[Name]) -> Iterator[tuple[str, float]]:
+        for name in sorted(self._names & (shown | self._counts.keys())):
             keyset, tenant = keyset_labels(name)
             counts = self._counts.get(name, {})
             for outcome in ROTATIONS:

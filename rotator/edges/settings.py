@@ -25,7 +25,13 @@ from rotator.edges.calendar_settings import (
     build_calendars,
 )
 from rotator.edges.credential_settings import CredentialSettings
-from rotator.edges.process_settings import HttpSettings, LeaderElectionSettings, LogSettings
+from rotator.edges.process_settings import (
+    HttpClientSettings,
+    HttpSettings,
+    LeaderElectionSettings,
+    LogSettings,
+    MetricsSettings,
+)
 from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
 from rotator.edges.sign_in_settings import SignInSettings, sign_in_url
 
@@ -199,6 +205,8 @@ class Settings(BaseSettings):
     ca_file: FilePath | None = Field(default=None, description="a PEM bundle to trust in addition")
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    http_client: HttpClientSettings = HttpClientSettings()
+    metrics: MetricsSettings = MetricsSettings()
     leader_election: LeaderElectionSettings = LeaderElectionSettings()
     calendars: dict[Annotated[str, Field(pattern=CALENDAR_NAME_PATTERN)], CalendarSettings] = Field(
         default={}, description="when keys may take over, by name"
@@ -218,6 +226,24 @@ class Settings(BaseSettings):
                 {"longest": format_span(election.longest_write)},
             )
         return self
+
+    @model_validator(mode="after")
+    def _connections_suffice(self) -> Self:
+        """Up to 2 x `concurrency` threads send requests: none of them should wait for another one's connection."""
+        if self.max_connections < 2 * self.concurrency:
+            raise PydanticCustomError(
+                "connections",
+                "http_client.max_connections must be at least 2 x concurrency, here {least}: the requests at once",
+                {"least": 2 * self.concurrency},
+            )
+        return self
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections may be open at once; where it is not configured, never too few for `concurrency`."""
+        configured = self.http_client.max_connections
+        is_given = "max_connections" in self.http_client.model_fields_set
+        return configured if is_given else max(configured, 2 * self.concurrency)
 
     @classmethod
     def settings_customise_sources(

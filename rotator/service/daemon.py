@@ -61,7 +61,7 @@ class Daemon:
         self._process = ProcessStore(program.clock.now, program.path)
         self._store = StatusStore(program.tell, () if is_elected else self._tenants)
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
-        self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
+        self._configure_metrics(program.settings)
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
         self._progress = LookProgress()
@@ -188,12 +188,15 @@ class Daemon:
             self._tenants = tenants
             self._watch(tenants if self._shown.is_active else ())
             self._loop.configure(self._guarded(tenants), timing(settings))
-        self.metrics.configure(settings.check_interval, dry_run=settings.dry_run)
+        self._configure_metrics(settings)
         data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
         self._program.tell(ConfigReloaded(data=data | ({} if is_new else {"unchanged": True})))
         if is_new:
             self._progress.begin()
             self.sweep_now()
+
+    def _configure_metrics(self, settings: Settings) -> None:
+        self.metrics.configure(settings.check_interval, dry_run=settings.dry_run, keysets=settings.metrics.keysets)
 
     # --- the lead
 

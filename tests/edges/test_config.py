@@ -596,3 +596,18 @@ def test_schema_knows_every_key() -> None:
     sections = [each for each in (schema, *schema["$defs"].values()) if "properties" in each]
     assert {False} == {each["additionalProperties"] for each in sections}
     assert "pattern" in schema["properties"]["check_interval"]
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "client", "expected"),
+    [(8, {}, 64), (64, {}, 128), (8, {"max_connections": 16}, 16), (8, {"max_connections": 300}, 300)],
+)
+def test_connections(tmp_path: Path, concurrency: int, client: dict[str, int], expected: int) -> None:
+    """As many as configured; where nothing is configured, never too few for `concurrency`."""
+    assert load(tmp_path, minimal(concurrency=concurrency, http_client=client)).max_connections == expected
+
+
+def test_connections_that_are_too_few(tmp_path: Path) -> None:
+    """A configured number that would have threads wait for each other is refused."""
+    (problem,) = problems(tmp_path, minimal(concurrency=9, http_client={"max_connections": 17}))
+    assert "http_client.max_connections must be at least 2 x concurrency, here 18" in problem
