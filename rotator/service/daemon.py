@@ -141,7 +141,7 @@ class Daemon:
 
     def sweep_now(self) -> None:
         """Sweep at once, and then as often as is configured."""
-        self._scheduler.every(SWEEP, self.settings.check_interval, self._loop.sweep)
+        self._scheduler.every(SWEEP, self.settings.check_interval, self._loop.rounds())
 
     def _handle(self, request: Request) -> None:
         match request:
