@@ -16,6 +16,7 @@ MAX_PORT = 65535
 MAX_YEARS = 30
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
+SHARD = "ROTATOR_SHARD__"  # begins the variables that --shard and --total-shards stand for
 SHELLS = ("bash", "zsh", "fish")
 CLOUDS = ("global", "china", "usgov", "usgov-dod")
 CREDENTIALS = {
@@ -59,6 +60,7 @@ def parser() -> Parser:
     _config_option(root)
     _output_option(root)
     _selection(root)
+    _shard_options(root)
     how = root.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="one sweep that generates what is due, then exit")
     how.add_argument("--dry-run", action="store_true", help="one sweep that only reads; print the plan, then exit")
@@ -67,6 +69,7 @@ def parser() -> Parser:
 
     run = commands.add_parser("run", help="run as a daemon, the same as without a command", allow_abbrev=False)
     _config_option(run)
+    _shard_options(run)
     _status_options(
         commands.add_parser("status", help="what every keyset looks like, and what happens next", allow_abbrev=False)
     )
@@ -115,6 +118,21 @@ def _config_option(to: argparse.ArgumentParser) -> None:
     )
 
 
+def _shard_options(to: argparse.ArgumentParser) -> None:
+    for option, name, text in (
+        ("--shard", "INDEX", "the share of the tenants that this process has, from 0"),
+        ("--total-shards", "TOTAL", "how many shares there are"),
+    ):
+        to.add_argument(option, type=_number, metavar="N", dest=f"{SHARD}{name}", default=argparse.SUPPRESS, help=text)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 4):
+        msg = f"{text!r} is not a number of up to four digits"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
 def _output_option(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--output",
@@ -140,6 +158,7 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     _config_option(to)
     _output_option(to)
     _selection(to)
+    _shard_options(to)
     to.add_argument("--brief", action="store_true", help="a line for each keyset")
     to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
     to.add_argument("--all", action="store_true", help="also the keysets of the tenants that are not configured")

@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
+from rotator.core.shard import Shard
 from rotator.core.text import printable
 from rotator.edges.calendar_settings import CalendarSettings
 from rotator.edges.collisions import Parts, collisions, parts_of
@@ -116,11 +117,14 @@ class Sources:
         self._text = text
         self._revise = revise
         self._was_read = False
+        self._shard: Shard | None = None  # that of the first load: tenants must not move while other processes run
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
 
     def load(self) -> Settings:
         """
-        The configuration. A pipe is read once, and does not count as changed later.
+        The configuration, with the tenants of this process's shard alone.
+
+        A pipe is read once, and does not count as changed later. The shard is that of the first call.
 
         Raises:
             ConfigError: as `load` does, or a pipe was read before.
@@ -136,7 +140,8 @@ class Sources:
         settings = load(self._path, text=text)
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
-        return self._revise(settings)
+        self._shard = self._shard or settings.shard.shard
+        return self._revise(settings.of_shard(self._shard))
 
     def authorities(self, settings: Settings) -> bytes | None:
         """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""

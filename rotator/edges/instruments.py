@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from rotator import __version__
 from rotator.core.errors import FailureKind
+from rotator.core.shard import Shard
 
 PREFIX = "b2c_rotator_"
 
@@ -47,6 +48,9 @@ class Instruments:
     def _configuration(self) -> None:
         info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
         info.labels(__version__, platform.python_version()).set(1)
+        self._shard = self._gauge(
+            "shard_info", "The share of the tenants that this process has; always 1.", "index", "total"
+        )
         self.dry_run = self._gauge("dry_run", "1 where the program never writes, whatever is due.")
         self.check_interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
         self.reload_successful = self._gauge(
@@ -58,6 +62,10 @@ class Instruments:
         )
         for outcome in ("accepted", "rejected"):
             self.reloads.labels(outcome)
+
+    def show_shard(self, shard: Shard) -> None:
+        """Have the series of *shard*."""
+        self._shard.labels(str(shard.index), str(shard.total)).set(1)
 
     def _outcomes(self) -> None:
         self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")

@@ -40,6 +40,7 @@ from rotator.core.events import (
 )
 from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
+from rotator.core.shard import WHOLE, Shard
 from rotator.edges.instruments import OPERATIONS, PREFIX, TOKENS, Instruments, SweepOutcome
 from rotator.edges.process_settings import KeysetSeries
 from rotator.edges.proof_metrics import ProofMetrics
@@ -61,7 +62,9 @@ SWEEP = "sweep"
 class Metrics:
     """All metrics of a daemon."""
 
-    def __init__(self, registry: Registry, store: StatusStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, registry: Registry, store: StatusStore, clock: Callable[[], datetime], shard: Shard = WHOLE
+    ) -> None:
         """The series of the keysets are read from *store*; `configure` must be called before the first scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._store = store
@@ -74,6 +77,7 @@ class Metrics:
         self._shown = KeysetSeries.ALL
         self.registry = registry
         self._instruments = Instruments(registry)
+        self._instruments.show_shard(shard)
         self._proof = ProofMetrics(registry, PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)

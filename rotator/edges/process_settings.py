@@ -13,6 +13,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from rotator.core.shard import Shard
 from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
 
@@ -78,6 +79,27 @@ class MetricsSettings(Section):
         default=KeysetSeries.ALL,
         description="due: series only of keysets within their renewal window, or in trouble; none: of no keyset",
     )
+
+
+class ShardSettings(Section):
+    """The share of the tenants that this process looks after."""
+
+    index: int = Field(default=0, ge=0, description="which share this process has, from 0")
+    total: int = Field(
+        default=1, ge=1, le=1000, description="how many shares there are; 1: this process has all tenants"
+    )
+
+    @property
+    def shard(self) -> Shard:
+        """The share as a value."""
+        return Shard(index=self.index, total=self.total)
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        if self.index >= self.total:
+            message = "shard.index must be less than shard.total: shards are counted from 0"
+            raise PydanticCustomError("shard", "{message}", {"message": message})
+        return self
 
 
 class LeaderElectionSettings(Section):

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rotator.core.calendar import Calendar
 from rotator.core.policy import Mode, PolicyError, RotationPolicy
+from rotator.core.shard import Shard
 from rotator.core.text import format_span
 from rotator.edges.calendar_settings import (
     CALENDAR_NAME_PATTERN,
@@ -31,6 +32,7 @@ from rotator.edges.process_settings import (
     LeaderElectionSettings,
     LogSettings,
     MetricsSettings,
+    ShardSettings,
 )
 from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
 from rotator.edges.sign_in_settings import SignInSettings, sign_in_url
@@ -207,6 +209,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     http_client: HttpClientSettings = HttpClientSettings()
     metrics: MetricsSettings = MetricsSettings()
+    shard: ShardSettings = ShardSettings()
     leader_election: LeaderElectionSettings = LeaderElectionSettings()
     calendars: dict[Annotated[str, Field(pattern=CALENDAR_NAME_PATTERN)], CalendarSettings] = Field(
         default={}, description="when keys may take over, by name"
@@ -244,6 +247,18 @@ class Settings(BaseSettings):
         configured = self.http_client.max_connections
         is_given = "max_connections" in self.http_client.model_fields_set
         return configured if is_given else max(configured, 2 * self.concurrency)
+
+    @property
+    def lease_name(self) -> str:
+        """The name of the Lease; each shard has its own."""
+        name = self.leader_election.lease_name
+        return name if self.shard.total == 1 else f"{name}-{self.shard.index}"
+
+    def of_shard(self, shard: Shard) -> "Settings":
+        """These settings with the tenants of *shard* alone."""
+        if shard.total == 1:
+            return self
+        return self.model_copy(update={"tenants": tuple(each for each in self.tenants if shard.has(each.tenant_id))})
 
     @classmethod
     def settings_customise_sources(

@@ -60,7 +60,7 @@ class Daemon:
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
         self._process = ProcessStore(program.clock.now, program.path)
         self._store = StatusStore(program.tell, () if is_elected else self._tenants)
-        self.metrics = Metrics(Registry(), self._store, program.clock.now)
+        self.metrics = Metrics(Registry(), self._store, program.clock.now, program.settings.shard.shard)
         self._configure_metrics(program.settings)
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
@@ -103,6 +103,7 @@ class Daemon:
             redactor=program.redactor,
             leadership=self._candidate,
             progress=self._progress,
+            shard=program.settings.shard.shard,
         )
         program.stream.add(pages.on_event)
         return pages

@@ -13,6 +13,7 @@ from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.core.proof_events import Probed
+from rotator.core.shard import WHOLE, Shard
 from rotator.core.status import proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.logs import Redactor
@@ -92,8 +93,10 @@ class Pages:
         redactor: Redactor,
         leadership: Leadership | None,
         progress: LookProgress,
+        shard: Shard = WHOLE,
     ) -> None:
         """*seconds_since_heartbeat*: the scheduler's."""
+        self._shard = shard
         self._shown = shown
         self._store = store
         self._process = process
@@ -168,6 +171,8 @@ class Pages:
         inventories = self._store.inventories()
         if inventories:
             found["inventory"] = inventory_json(inventories, now)
+        if self._shard.total > 1:
+            found["shard"] = {"index": self._shard.index, "total": self._shard.total}
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
@@ -202,6 +207,7 @@ class Pages:
             election_variables=election_variables(os.environ),
             place=place(),
             config=str(self._process.config),
+            shard=str(self._shard) if self._shard.total > 1 else None,
             refused=self._process.refused,
             expiries=self._process.expiries(tenants),
             skews=self._process.skews(tenants),

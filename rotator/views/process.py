@@ -43,6 +43,7 @@ class ProcessStatus:
     election_variables: variables that override the election's settings, and that its deployment does not set
     place:    where it runs: a label (host, pod) and a name
     config:   the path of its configuration
+    shard:    its share of the tenants, as a phrase; None where it has all
     refused:  the configuration on disk, where that is not in force
     expiries: when the credential of each tenant expires, where that is known
     skews:    seconds by which the local clock is ahead of that of each tenant's services
@@ -64,6 +65,7 @@ class ProcessStatus:
     election_variables: tuple[str, ...] = ()
     place: tuple[str, str] | None = None
     config: str | None = None
+    shard: str | None = None
     refused: RefusedConfig | None = None
     expiries: Mapping[str, datetime] = field(default_factory=dict)
     skews: Mapping[str, float] = field(default_factory=dict)
