@@ -26,6 +26,7 @@ LIST, GENERATE = Operation.LIST_KEYSETS, Operation.GENERATE_KEY
 
 CONSTANT = {
     "build_info",
+    "shard_info",
     "log_lines_dropped",
     "publication_delay_seconds",  # these two move in tests/end_to_end/test_proof.py
     "activation_delay_seconds",
