@@ -29,19 +29,20 @@ from rotator.core.text import printable
 from rotator.edges.calendar_settings import CalendarSettings
 from rotator.edges.collisions import Parts, collisions, parts_of
 from rotator.edges.config_changes import Change, changed
-from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile, parse_yaml, read_content
-from rotator.edges.config_words import Location, location_of, path_of, said
+from rotator.edges.config_file import CONFIG_VARIABLE, parse_yaml, read_content
+from rotator.edges.config_words import Location, path_of, said
 from rotator.edges.files import read_file
 from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
+from rotator.edges.tenants_directory import Origins, Seen, merged, names_digest, tenant_files
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration, and the file that it is in."""
+    """A valid configuration, and the files that it is in."""
 
     settings: Settings
-    file: YamlFile
+    origins: Origins
 
 
 def load(
@@ -68,28 +69,36 @@ def read(
     text: bytes | None = None,
     now: datetime | None = None,
     changes: Sequence[Change] = (),
+    seen: Seen | None = None,
 ) -> Loaded:
-    """The same as `load`, with the lines of the file; *changes*: made to its content before it is checked."""
+    """
+    The same as `load`, with the lines of the files.
+
+    changes: made to the content of the file before it is checked
+    seen:    gets what was read of `tenants_directory`
+    """
     file, now = (
         parse_yaml(path, read_content(path) if text is None else text),
         now or datetime.now(UTC).replace(microsecond=0),
     )
     file = replace(file, content=changed(file.content, changes, environ))
-    problems = [*_unknown_variables(environ), *_wrong_proxies(environ)]
+    directory = environ.get(f"{PREFIX}TENANTS_DIRECTORY") or file.content.get("tenants_directory")
+    content, origins, problems = merged(file, directory, {} if seen is None else seen)
+    problems += [*_unknown_variables(environ), *_wrong_proxies(environ)]
     try:
-        settings = Settings(**file.content)
+        settings = Settings(**content)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        problems += [_problem(each, environ, file) for each in details if not _follows(each, details)]
-        problems += _collisions(file, _whole_parts(file.content, environ), now)
+        problems += [_problem(each, environ, origins) for each in details if not _follows(each, details)]
+        problems += [origins.placed(each) for each in collisions(_whole_parts(content, environ), now)]
     except RecursionError:
         problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
         problems.append(_variable_problem(str(error)))
     else:
-        problems += _collisions(file, parts_of(settings), now)
+        problems += [origins.placed(each) for each in collisions(parts_of(settings), now)]
         if not problems:
-            return Loaded(settings, file)
+            return Loaded(settings, origins)
     raise ConfigError(printable(str(path)), tuple(_shown(each) for each in problems))
 
 
@@ -137,7 +146,11 @@ class Sources:
         text = read_content(self._path) if self._text is None else self._text
         self._was_read = True
         self._read = {self._path: hashlib.sha256(text).digest()} if can_be_read_again else {}
-        settings = load(self._path, text=text)
+        seen: Seen = {}
+        try:
+            settings = read(self._path, text=text, seen=seen).settings
+        finally:  # what is wrong is read again once it has changed
+            self._read = self._read | seen
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
         self._shard = self._shard or settings.shard.shard
@@ -195,16 +208,16 @@ def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
     )
 
 
-def _problem(details: ErrorDetails, environ: Mapping[str, str], file: YamlFile) -> ConfigProblem:
+def _problem(details: ErrorDetails, environ: Mapping[str, str], origins: Origins) -> ConfigProblem:
     location = details["loc"]
     path = path_of(location)
     if details["type"] == "extra_forbidden":
-        return ConfigProblem(path=path, message="unknown key" + _hint(location), line=file.line(location))
+        return origins.problem(location, "unknown key" + _hint(location))
     variable = PREFIX + "__".join(str(part) for part in location).upper()
     origin = next((name for name in environ if name.upper() == variable and environ[name]), None)
     if origin is not None:
         return ConfigProblem(path=path, message=f"{said(details)} (from {origin})")
-    return ConfigProblem(path=path, message=said(details), line=file.line(location))
+    return origins.problem(location, said(details))
 
 
 def _variable_problem(error: str) -> ConfigProblem:
@@ -262,12 +275,6 @@ def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Part
     return Parts(tenants=tenants, defaults=None)
 
 
-def _collisions(file: YamlFile, parts: Parts, now: datetime) -> Iterator[ConfigProblem]:
-    """What is wrong between values that are right each for itself, with its line."""
-    for problem in collisions(parts, now):
-        yield replace(problem, line=file.line(location_of(problem.path)))
-
-
 class _Sections(BaseModel):
     """What the policies of all keysets need."""
 
@@ -276,8 +283,10 @@ class _Sections(BaseModel):
 
 
 def _digest(path: Path) -> bytes | None:
-    """A digest of the content of a file; None where it cannot be read."""
+    """A digest of the content of a file, or of the names of the files in a directory; None where it cannot be read."""
     try:
+        if path.is_dir():
+            return names_digest(list(tenant_files(path)))
         return hashlib.sha256(read_file(path)).digest()
     except OSError:
         return None

@@ -13,7 +13,7 @@ from rotator.core.errors import ConfigProblem, RequestError
 from rotator.core.text import format_instant, format_span
 from rotator.edges.authorities import add_authorities
 from rotator.edges.config import Loaded
-from rotator.edges.config_words import Location, location_of, path_of
+from rotator.edges.config_words import Location, location_of
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import FederatedToken, client_credential
@@ -40,7 +40,7 @@ def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
     for number, tenant in enumerate(loaded.settings.tenants):
         found += ((("tenants", number, *location), message) for location, message in _of_tenant(tenant, now))
     for location, message in found:
-        yield ConfigProblem(path=path_of(location), message=message, line=loaded.file.line(location))
+        yield loaded.origins.problem(location, message)
 
 
 def _ca_file(loaded: Loaded) -> Iterator[tuple[Location, str]]:

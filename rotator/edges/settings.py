@@ -215,6 +215,9 @@ class Settings(BaseSettings):
         default={}, description="when keys may take over, by name"
     )
     defaults: PolicySettings = PolicySettings()
+    tenants_directory: FilePath | None = Field(
+        default=None, description="a directory of further files, each with a list of tenants and nothing else"
+    )
     tenants: tuple[TenantSettings, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

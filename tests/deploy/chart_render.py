@@ -112,6 +112,8 @@ def _definitions() -> Json:
     """The program's schema as every Helm understands it, less what the chart itself sees to."""
     whole = config_schema.schema()
     del whole["$id"]  # it would be the base of the references
+    del whole["anyOf"], whole["properties"]["tenants_directory"]  # its tenants are in the values
+    whole["required"] = ["tenants"]
     definitions = {**whole.pop("$defs"), "Settings": whole}
     election = definitions["LeaderElectionSettings"]["properties"]
     for name in ("lease_name", "namespace", "service_account_directory"):
