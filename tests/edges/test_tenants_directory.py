@@ -90,9 +90,8 @@ def test_faults_name_file_line_and_path(files: Files) -> None:
 def test_same_tenant_in_two_files(files: Files) -> None:
     """Two files may not have the same tenant, under whatever name and with whatever keysets."""
     first = files.add("a.yaml", tenant("one", tenant_id="Contoso.onmicrosoft.com"))
-    second = files.add(
-        "b.yaml", tenant("two", tenant_id="contoso.onmicrosoft.com", keysets=[{"id": "Y", "use": "enc"}])
-    )
+    other = [{"id": "B2C_1A_Other", "use": "enc"}]
+    second = files.add("b.yaml", tenant("two", tenant_id="contoso.onmicrosoft.com", keysets=other))
     (fault,) = [each for each in files.faults() if "the same tenant" in each]
     assert fault.startswith(f"{second}:")
     assert fault.endswith(f"tenants[0].tenant_id: the same tenant is in {first}; remove one of them")
