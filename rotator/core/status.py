@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from rotator.core.drift import MAX_CHANGES, Change, ChangeKind, changes
 from rotator.core.errors import FailureKind
@@ -14,6 +15,14 @@ from rotator.core.reasons import Reason, Refusal
 
 Name = tuple[str, str]
 """The names of a tenant and of a keyset, as configured."""
+
+
+class KeysetSeries(StrEnum):
+    """Which keysets have series. The values are part of the interface."""
+
+    ALL = "all"
+    DUE = "due"  # those that need attention
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,8 @@ from rotator.core.events import (
 from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.shard import WHOLE, Shard
+from rotator.core.status import KeysetSeries
 from rotator.edges.instruments import OPERATIONS, PREFIX, TOKENS, Instruments, SweepOutcome
-from rotator.edges.process_settings import KeysetSeries
 from rotator.edges.proof_metrics import ProofMetrics
 from rotator.edges.rotation_counts import RotationCounts
 from rotator.edges.series import keyset_series

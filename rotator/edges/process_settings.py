@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rotator.core.shard import Shard
+from rotator.core.status import KeysetSeries
 from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
 
@@ -62,14 +63,6 @@ class HttpClientSettings(Section):
     max_connections: int = Field(
         default=64, ge=1, le=1024, description="open at once, for all tenants; idle ones are closed after 5 s"
     )
-
-
-class KeysetSeries(StrEnum):
-    """Which keysets have series."""
-
-    ALL = "all"
-    DUE = "due"
-    NONE = "none"
 
 
 class MetricsSettings(Section):

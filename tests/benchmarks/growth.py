@@ -150,10 +150,11 @@ def measure(tenants: int) -> dict[str, str]:
         server.start()
         with Healthz(server.port) as healthz:
             row |= _rounds(daemon, tenants)
+            row["RSS after the rounds"] = f"{rss():.0f} MB"
             row |= _requests(server.port)
             row |= _reload(program)
         row["slowest /healthz"] = _ms(healthz.slowest)
-        row["RSS"] = f"{rss():.0f} MB"
+        row["RSS after scrape, page and reload"] = f"{rss():.0f} MB"
         row["descriptors"] = str(sum(1 for _ in Path("/proc/self/fd").iterdir()))
     return row
 

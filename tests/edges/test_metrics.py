@@ -13,8 +13,8 @@ from rotator.core.events import KeysetChanged, Looked, TokenRequested
 from rotator.core.keyset import Key, Keyset
 from rotator.core.look import judge
 from rotator.core.outcome import Failed, Observation
+from rotator.core.status import KeysetSeries
 from rotator.edges.metrics import Metrics, Registry
-from rotator.edges.process_settings import KeysetSeries
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
