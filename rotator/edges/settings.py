@@ -25,6 +25,7 @@ from rotator.edges.calendar_settings import (
     advice_on_hold,
     build_calendars,
 )
+from rotator.edges.clouds import CLOUDS, CloudRoots
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.process_settings import (
     HttpClientSettings,
@@ -34,7 +35,7 @@ from rotator.edges.process_settings import (
     MetricsSettings,
     ShardSettings,
 )
-from rotator.edges.setting_types import FilePath, KeysetId, Root, Section, SomeSpan, Span, TenantId
+from rotator.edges.setting_types import FilePath, KeysetId, Section, SomeSpan, Span, TenantId
 from rotator.edges.sign_in_settings import SignInSettings, sign_in_url
 
 PREFIX = "ROTATOR_"
@@ -122,22 +123,6 @@ class KeysetSettings(Section):
 
 OVERLAPS = {"sig": timedelta(hours=25), "enc": timedelta(days=15)}
 """Tokens live up to 24 h; refresh tokens, which are encrypted, 14 days by default."""
-
-
-class CloudRoots(Section):
-    """The roots of a cloud, by hand."""
-
-    graph: Root
-    login: Root
-
-
-CLOUDS = {
-    "global": CloudRoots(graph="https://graph.microsoft.com", login="https://login.microsoftonline.com"),
-    "china": CloudRoots(graph="https://microsoftgraph.chinacloudapi.cn", login="https://login.chinacloudapi.cn"),
-    "usgov": CloudRoots(graph="https://graph.microsoft.us", login="https://login.microsoftonline.us"),
-    "usgov-dod": CloudRoots(graph="https://dod-graph.microsoft.us", login="https://login.microsoftonline.us"),
-}
-"""Source: "Microsoft Graph national cloud deployments"."""
 
 
 def _cloud_form(value: object) -> str:

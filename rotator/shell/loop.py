@@ -22,13 +22,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from rotator.core.events import Event, JobFailed, SweepFinished
 from rotator.core.outcome import Outcome
 from rotator.core.reasons import Refusal
-from rotator.core.spread import is_spread
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.shell.agenda import Agenda, Booked, Kind, Result
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
-from rotator.shell.rounds import Round
+from rotator.shell.rounds import Rounds
 from rotator.shell.snapshot import Snapshot
 from rotator.shell.tenant import Tenant
 from rotator.shell.visit import Visit
@@ -87,7 +86,7 @@ class Loop:
         # Of several sweeps that come while one runs, one waits: it holds `_next`, and then takes `_sweeping`.
         self._next = threading.Lock()
         self._sweeping = threading.Lock()
-        self._round: Round | None = None  # replaced by the job that sweeps
+        self._rounds: Rounds | None = None
 
     # --- what is wanted
 
@@ -114,43 +113,17 @@ class Loop:
     # --- sweeps
 
     def rounds(self) -> Callable[[], None]:
-        """
-        What is to be called at once and then every `check_interval`; anew for each configuration, and for each lead.
-
-        The first call sweeps. From then on the tenants are looked at one after the other, each at its offset from
-        the call, so that no keyset waits longer than `check_interval`; a short interval is swept at each call.
-        """
-        self._round = None
-        is_first = True
-
-        def run() -> None:
-            nonlocal is_first
-            began, is_first, was_first = self._clock.monotonic(), False, is_first
-            if was_first or not is_spread(self._snapshot.timing.check_interval):
-                self.sweep()
-            if is_spread(self._snapshot.timing.check_interval):
-                self._spread(began)
-
-        return run
-
-    def _spread(self, began: float) -> None:
-        """Begin a round; of the one before, tenants that were not looked at are late."""
-        before, snapshot = self._round, self._snapshot
-        if before is not None:
-            before.end()
-        if self._is_idle(snapshot):
-            return
-        self._round = current = Round(
-            tuple(snapshot.tenants.values()),
-            snapshot.timing.check_interval,
-            began=began,
+        """What is to be called at once and then every `check_interval`; anew for each configuration and each lead."""
+        self._rounds = rounds = Rounds(
+            lambda: self._snapshot,
             clock=self._clock,
             scheduler=self._scheduler,
+            sweep=self.sweep,
             visit=lambda tenant: self._begin(self._agenda(tenant), Kind.SWEEP),
-            is_wanted=lambda: self._round is current and self._goes_on(snapshot),
-            on_end=lambda event: self._on_swept(event) if self._goes_on(snapshot) else None,
+            goes_on=lambda snapshot: self._rounds is rounds and self._goes_on(snapshot),
+            on_swept=self._on_swept,
         )
-        current.step()
+        return rounds
 
     def _goes_on(self, snapshot: Snapshot) -> bool:
         """Whether the lead under which *snapshot* was taken goes on."""

@@ -13,10 +13,11 @@ from itertools import count
 
 from rotator.core.events import SweepFinished
 from rotator.core.outcome import Outcome
-from rotator.core.spread import offset
+from rotator.core.spread import is_spread, offset
 from rotator.shell.agenda import Result
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
+from rotator.shell.snapshot import Snapshot
 from rotator.shell.tenant import Tenant
 
 TOLERANCE = 0.001  # seconds that a step may come too early, since clocks count in fractions of different sizes
@@ -85,3 +86,64 @@ class Round:
             self._is_over = True
             late, found = self._left, tuple(self._outcomes)
         self._on_end(SweepFinished(seconds=self._clock.monotonic() - self._began, outcomes=found, late=late))
+
+
+class Rounds:
+    """
+    What looks at all tenants again and again: called at once, and then every `check_interval`.
+
+    The first call sweeps. From then on the tenants are looked at one after the other, each at its offset from the
+    call, so that no keyset waits longer than `check_interval`; a short interval is swept at each call.
+    """
+
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        *,
+        clock: Clock,
+        scheduler: Scheduler,
+        sweep: Callable[[], None],
+        visit: Callable[[Tenant], Result],
+        goes_on: Callable[[Snapshot], bool],
+        on_swept: Callable[[SweepFinished], None],
+    ) -> None:
+        """
+        Nothing is looked at yet.
+
+        snapshot: the one in force
+        goes_on:  whether these rounds, and the lead under which a snapshot was taken, go on
+        on_swept: gets each round that ended under the lead that it began with
+        """
+        self._snapshot = snapshot
+        self._clock = clock
+        self._scheduler = scheduler
+        self._sweep = sweep
+        self._visit = visit
+        self._goes_on = goes_on
+        self._on_swept = on_swept
+        self._is_first = True
+        self._round: Round | None = None
+
+    def __call__(self) -> None:
+        """Sweep, or begin a round; of the round before, tenants that were not looked at are late."""
+        began, snapshot = self._clock.monotonic(), self._snapshot()
+        is_first, self._is_first = self._is_first, False
+        if is_first or not is_spread(snapshot.timing.check_interval):
+            self._sweep()
+        if not is_spread(snapshot.timing.check_interval):
+            return
+        if self._round is not None:
+            self._round.end()
+        if not self._goes_on(snapshot):
+            return
+        self._round = current = Round(
+            tuple(snapshot.tenants.values()),
+            snapshot.timing.check_interval,
+            began=began,
+            clock=self._clock,
+            scheduler=self._scheduler,
+            visit=self._visit,
+            is_wanted=lambda: self._round is current and self._goes_on(snapshot),
+            on_end=lambda event: self._on_swept(event) if self._goes_on(snapshot) else None,
+        )
+        current.step()

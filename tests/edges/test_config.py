@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from rotator.core.errors import ConfigError
 from rotator.core.policy import Mode
 from rotator.edges import config, config_schema
+from rotator.edges.clouds import CLOUDS
 from rotator.edges.process_settings import HttpClientSettings, HttpSettings, LogSettings, MetricsSettings, ShardSettings
-from rotator.edges.settings import CLOUDS, PREFIX, PolicySettings, Settings
+from rotator.edges.settings import PREFIX, PolicySettings, Settings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "rotator.yaml"
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"

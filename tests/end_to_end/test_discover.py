@@ -16,7 +16,7 @@ from end_to_end.harness import DAY, SECRET, Bench, Finished, Tenant, fresh, key
 from end_to_end.test_terminal import Terminal
 
 from rotator import cli
-from rotator.edges.settings import CLOUDS, CloudRoots
+from rotator.edges.clouds import CLOUDS, CloudRoots
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, READ_ROLE, KeySeed, KeysetSeed
 from rotator.emulator.model.switches import Status, Switches
