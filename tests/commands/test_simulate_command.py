@@ -92,7 +92,7 @@ def test_check(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert simulate(config, "--check") == 0
     assert capsys.readouterr().err == ""
     begin = datetime.now(UTC) + timedelta(days=60)
-    assert simulate(config, "--check", "--output", "json", "--outage", f"{begin:%Y-%m-%d}+60d") == 3
+    assert simulate(config, "--check", "--output", "json", "--outage", f"{begin:%Y-%m-%d}+33d") == 3
     out, err = capsys.readouterr()
     breaches = json.loads(out)["breaches"]
     assert [each["at"] for each in breaches] == sorted(each["at"] for each in breaches)

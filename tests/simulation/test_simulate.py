@@ -74,7 +74,7 @@ def recorded(found: Simulated, rules: RotationPolicy) -> list[tuple[datetime, da
 
 OUTAGES = {
     "none": (),
-    "all": (Outage(begin=T0 + 70 * DAY, end=T0 + 80 * DAY), Outage(begin=T0 + 240 * DAY, end=T0 + 300 * DAY)),
+    "all": (Outage(begin=T0 + 70 * DAY, end=T0 + 80 * DAY), Outage(begin=T0 + 240 * DAY, end=T0 + 270 * DAY)),
     "writes": (Outage(begin=T0 + 70 * DAY, end=T0 + 92 * DAY, affected=Affected.WRITES),),
     "reads": (Outage(begin=T0 + 74 * DAY + 30 * 60 * SECOND, end=T0 + 89 * DAY, affected=Affected.READS),),
 }
