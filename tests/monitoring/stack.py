@@ -31,7 +31,7 @@ WEEK_TESTS = RULE_TESTS.with_name("week_tests.yaml")
 RUNBOOK = ROOT / "deploy" / "runbook.md"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what has not happened is a failed test."""
 
 

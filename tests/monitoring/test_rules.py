@@ -43,6 +43,12 @@ RULE_CASES: list[dict[str, Any]] = yaml.safe_load(RULE_TESTS.read_text(encoding=
 RUNBOOK_TEXT = RUNBOOK.read_text(encoding="utf-8")
 DASHBOARD_CONTENT: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
 LOGS = (RULES.parents[2] / "docs" / "logs.md").read_text(encoding="utf-8")
+OF_A_PROBE = (
+    "policy_token_lifetime_seconds",
+    "policy_jwks_consecutive_failures",
+    "jwks_fetches_total",
+    "canary_tokens_total",
+)
 VALUES = {
     "state": {state.value for state in KeyState},
     "reason": {word.value for words in (Reason, Refusal, FailureKind) for word in words},
@@ -233,7 +239,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         def is_probed() -> bool:
             nonlocal found
             found = daemon.get("/metrics", Accept="application/openmetrics-text; version=1.0.0").text
-            return "b2c_rotator_policy_token_lifetime_seconds{" in found
+            return all(f"b2c_rotator_{name}{{" in found for name in OF_A_PROBE)
 
         wait_for(is_probed, lambda: f"nothing was probed: {daemon.events('probe.failed')}")
         assert daemon.stop().code == 0
