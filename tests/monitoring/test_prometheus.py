@@ -33,17 +33,20 @@ LIVES = {"rotate_every": "9s", "overlap": "5s", "publication_lead": "2s", "renew
 LONGER_LIVES = {"rotate_every": "30s", "overlap": "12s", "publication_lead": "2s", "renewal_window": "20s"}
 """The same with more time until cover ends, so that each alert on the way there fires on a busy machine."""
 
-OF_CALENDARS_AND_PROBES = (
+OF_OPTIONS = (
     "Calendars",
+    "Certificates and configured ends",
+    "Changes by others",
     "Delays, tokens and the canary's credential",
     "From published to in use",
     "Holds end in",
     "How it is proven which key is in use",
     "JWKS last read",
     "Keys that every policy lists",
+    "Keysets without an end",
     "Requests of probes",
 )
-"""Panels that say why they are empty where nobody has calendars, holds or `sign_in`."""
+"""Panels that say why they are empty where nobody has calendars, holds, certificates or `sign_in`."""
 
 
 def brief(keyset_id: str, lives: Mapping[str, str] = LIVES) -> Keyset:
@@ -153,7 +156,7 @@ def test_dashboard_has_no_empty_panel_where_all_is_fine(tmp_path: Path, bench: B
         "Alerts that fire",
         "Notes on keys and keysets",
         "Credential expires in",
-        *OF_CALENDARS_AND_PROBES,
+        *OF_OPTIONS,
     }
     with Prometheus(tmp_path / "prometheus", {"rotator": daemon.port}) as prometheus:
         prometheus.until("count_over_time(b2c_rotator_build_info[1m]) > 3")
