@@ -213,7 +213,7 @@ def _config_command(to: argparse.ArgumentParser) -> None:
         "check", help="say what is wrong with the configuration, and with the files that it names", allow_abbrev=False
     )
     _config_option(check)
-    check.add_argument("--strict", action="store_true", help="exit with 78 where there is only a warning, too")
+    check.add_argument("--strict", action="store_true", help="exit with 78 if there is only a warning, too")
     verbs.add_parser("schema", help="print the JSON Schema of the configuration", allow_abbrev=False)
     verbs.add_parser("init", help="print a short configuration to start with", allow_abbrev=False)
 

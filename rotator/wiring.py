@@ -186,7 +186,7 @@ def wire(
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
 
-    text:      the configuration, where it is not in a file; *path* is what messages call it then
+    text:      the configuration, if it is not in a file; *path* is what messages call it then
     revise:    changes each configuration that is read
     for_table: a person reads the log beside a table: lines are readable unless the configuration wants
         JSON, and outcomes are not logged, since the table has them

@@ -64,7 +64,7 @@ class Progress:
         self._show(self.text())
 
     def text(self) -> str:
-        """The line; empty where nothing is waited for."""
+        """The line; empty if nothing is waited for."""
         with self._lock:
             tries, waits = dict(self._tries), self._next
         if waits is not None:

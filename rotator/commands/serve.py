@@ -91,7 +91,7 @@ def unchanged(settings: Settings) -> Settings:
 
 def on_loopback(settings: Settings) -> Settings:
     """
-    *settings* with `http.host` on loopback where it was not set: nobody else needs the page of a trial.
+    *settings* with `http.host` on loopback if it was not set: nobody else needs the page of a trial.
 
     In a pod with a terminal the default stays, since Kubernetes probes the page from outside.
     """

@@ -42,7 +42,7 @@ def token(path: Path, *, as_json: bool) -> int:
     Say which configured tenant, keyset and key made the token on stdin.
 
     Returns:
-        0 where it was found, 1 where it was not, 64 where there is no token on stdin.
+        0 if it was found, 1 if it was not, 64 if there is no token on stdin.
 
     """
     text = sys.stdin.read(MAX_TOKEN_LENGTH + 1).strip()
@@ -84,7 +84,7 @@ def _find(tenants: tuple[Tenant, ...], kid: str) -> tuple[_Made | None, list[str
 
 
 def _is_published(made: _Made) -> bool | None:
-    """Whether any policy lists the key now; None where that is not known."""
+    """Whether any policy lists the key now; None if that is not known."""
     if made.tenant.sign_in is None:
         return None
     probe = made.tenant.sign_in.probe(with_token=False, ask_active=())

@@ -60,7 +60,7 @@ def key_pair(content: bytes, private_key: bytes | None, passphrase: bytes | None
 
     content:     the certificates, with the private key where *private_key* is None
     private_key: PEM with the private key alone
-    passphrase:  of the private key or the PKCS#12 file; passed over where that is not encrypted
+    passphrase:  of the private key or the PKCS#12 file; passed over if that is not encrypted
 
     Raises:
         CertificateError: something is missing, cannot be read, is of another kind, or does not fit.

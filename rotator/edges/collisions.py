@@ -22,7 +22,7 @@ class Parts:
     The parts of a configuration that are valid.
 
     tenants:  by their places in the file
-    defaults: None where they or the calendars are not valid: no policy is known then
+    defaults: None if they or the calendars are not valid: no policy is known then
     """
 
     tenants: Mapping[int, TenantSettings]

@@ -109,7 +109,7 @@ class Sources:
         """
         Nothing was read yet.
 
-        path:   the configuration file; only a name for messages where there is a *text*, which is read in its place
+        path:   the configuration file; only a name for messages if there is a *text*, which is read in its place
         revise: changes what is read
         """
         self._path = path
@@ -271,7 +271,7 @@ class _Sections(BaseModel):
 
 
 def _digest(path: Path) -> bytes | None:
-    """A digest of the content of a file; None where it cannot be read."""
+    """A digest of the content of a file; None if it cannot be read."""
     try:
         return hashlib.sha256(read_file(path)).digest()
     except OSError:

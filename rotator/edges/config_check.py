@@ -55,7 +55,7 @@ def _ca_file(loaded: Loaded) -> Iterator[tuple[Location, str]]:
 
 
 def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:
-    """Publication leads of signing keys that are too short: each where it is configured."""
+    """Publication leads of signing keys that are too short: each if it is configured."""
     inherits = False
     for t, tenant in enumerate(settings.tenants):
         for k, keyset in enumerate(tenant.keysets):

@@ -118,7 +118,7 @@ def parse_yaml(path: Path, text: bytes) -> YamlFile:
     The mapping in *text*, which was read from *path*.
 
     Raises:
-        ConfigError: it is not a mapping; with the line where that is known.
+        ConfigError: it is not a mapping; with the line if that is known.
 
     """
     try:

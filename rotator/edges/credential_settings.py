@@ -24,7 +24,7 @@ class CredentialSettings(Section):
     )
     private_key_file: FilePath | None = Field(
         default=None,
-        description="the private key of the certificate in certificate_file, as PEM, where it is not in there",
+        description="the private key of the certificate in certificate_file, as PEM, if it is not in there",
     )
     certificate_password_file: FilePath | None = Field(
         default=None, description="the passphrase of the private key, or of the PKCS#12 file"

@@ -32,7 +32,7 @@ class Certificate:
 
     file:             the certificate as PEM, with the private key where *private_key_file* is None; or PKCS#12
     private_key_file: the private key alone, as PEM
-    password_file:    the passphrase of the private key or of the PKCS#12 file; None where it has none
+    password_file:    the passphrase of the private key or of the PKCS#12 file; None if it has none
     """
 
     file: Path
@@ -62,7 +62,7 @@ Credential = ClientSecret | Certificate | FederatedToken
 
 def client_credential(credential: Credential, on_expiry: Callable[[datetime | None], None]) -> object:
     """
-    The credential as MSAL's `client_credential`, read now; equal to the one before where it has not changed.
+    The credential as MSAL's `client_credential`, read now; equal to the one before if it has not changed.
 
     on_expiry: called with the instant when it expires; None: not known
 

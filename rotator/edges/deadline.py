@@ -56,7 +56,7 @@ def raise_descriptor_limit() -> None:
 
 @contextlib.contextmanager
 def _naming_the_limit() -> Iterator[None]:
-    """Say which limit is reached where no further connection can be opened."""
+    """Say which limit is reached if no further connection can be opened."""
     try:
         yield
     except Exception as error:

@@ -108,7 +108,7 @@ class GraphKeysets:
 
         One request, and one for each further page. A keyset that cannot be read is
         in the answer as the error that says why, so that it does not cost the
-        others. An id counts in any case of its letters where no keyset has it as it is wanted.
+        others. An id counts in any case of its letters if no keyset has it as it is wanted.
 
         Raises:
             RequestError: the tenant could not be listed.
@@ -158,7 +158,7 @@ class GraphKeysets:
         Ask once for the key that *spec* describes. It can't be taken back.
 
         Returns:
-            The kid that the service names; None where it names none.
+            The kid that the service names; None if it names none.
 
         Raises:
             RequestError: its `effect` says whether the key may be there all the same.
@@ -184,7 +184,7 @@ class GraphKeysets:
 
     def active_kid(self, keyset_id: str) -> str | None:
         """
-        The kid of the key that the service takes for the active one; None where it names none.
+        The kid of the key that the service takes for the active one; None if it names none.
 
         Raises:
             RequestError: it could not be asked.
@@ -250,7 +250,7 @@ class GraphKeysets:
         raise refused(answer, operation)
 
     def _dropped(self, answer: Answer, operation: str, token: str) -> bool:
-        """Drop *token* where the service refuses it and may accept the next one; True where it was dropped."""
+        """Drop *token* where the service refuses it and may accept the next one; True if it was dropped."""
         if answer.status == 401:
             self._tokens.reject(token)
             return True

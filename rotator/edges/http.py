@@ -59,7 +59,7 @@ class Answer:
 
     @property
     def retry_after(self) -> timedelta | None:
-        """How long the service asks to be left alone; None where it does not ask."""
+        """How long the service asks to be left alone; None if it does not ask."""
         return parse_retry_after(self.headers)
 
 

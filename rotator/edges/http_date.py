@@ -14,7 +14,7 @@ _SECONDS = re.compile(r"(\d{1,7}(?:\.\d{0,20})?)\s*(?:,.*)?", re.ASCII)
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """An HTTP date; None where *value* is not a valid one."""
+    """An HTTP date; None if *value* is not a valid one."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
@@ -24,7 +24,7 @@ def parse_http_date(value: str) -> datetime | None:
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """
-    How long a service asks to be left alone, in seconds or as an HTTP date; None where it does not.
+    How long a service asks to be left alone, in seconds or as an HTTP date; None if it does not.
 
     Of several numbers (`3,120`: proxies join two headers so) the first counts, rounded up to a
     second. A date is taken by the service's own clock.

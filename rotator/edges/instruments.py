@@ -21,7 +21,7 @@ ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
 CODES = ("200", "401", "403", "429", "500", "503", "error")
-"""What most requests are answered with, `error` where they are not: there at 0, so that the first one is a change."""
+"""What most requests are answered with, `error` if they are not: there at 0, so that the first one is a change."""
 
 
 class SweepOutcome(StrEnum):

@@ -39,7 +39,7 @@ def parse_jwks(raw: Mapping[str, Any]) -> tuple[Listed, ...]:
     The RSA keys of a JWKS that have a kid; others are left out. Of several with one kid the first counts.
 
     Raises:
-        RequestError: `unreadable`, where it is not a JWKS, or has too many keys.
+        RequestError: `unreadable`, if it is not a JWKS, or has too many keys.
 
     """
     keys = raw.get("keys")
@@ -68,7 +68,7 @@ def token_kid(token: str) -> str:
     The kid in the header of a token that B2C issued (RFC 7515, section 4.1.4).
 
     Raises:
-        RequestError: `unreadable`, where it is not a JWT, or names no kid.
+        RequestError: `unreadable`, if it is not a JWT, or names no kid.
 
     """
     kid = header_kid(token) if token.count(".") == JWT_DOTS else None
@@ -78,7 +78,7 @@ def token_kid(token: str) -> str:
 
 
 def header_kid(token: str) -> str | None:
-    """The kid in the header of a JWT, or of a JWE such as a refresh token; None where *token* is neither."""
+    """The kid in the header of a JWT, or of a JWE such as a refresh token; None if *token* is neither."""
     if len(token) > MAX_TOKEN_LENGTH or not _TOKEN.fullmatch(token):
         return None
     kid = json_part(token, 0).get("kid")
@@ -86,7 +86,7 @@ def header_kid(token: str) -> str | None:
 
 
 def json_part(token: str, number: int) -> Mapping[str, Any]:
-    """The JSON object in the part *number* of a token, such as 0 for the header; empty where there is none."""
+    """The JSON object in the part *number* of a token, such as 0 for the header; empty if there is none."""
     part = dict(enumerate(token.split(".", number + 1))).get(number, "")
     try:
         content = parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

@@ -103,7 +103,7 @@ class KubernetesLeases:
         Replace the Lease, if its version is still that of *lease*.
 
         Raises:
-            RequestError: `conflict` where it is not; else as above.
+            RequestError: `conflict` if it is not; else as above.
 
         """
         return self._ask("PUT", lease, timeout)

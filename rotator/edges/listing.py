@@ -121,10 +121,10 @@ def kids_of(page: Json) -> Iterator[str]:
 
 def next_page(url: str, page: Json) -> str:
     """
-    The address of the page after *page*, which was at *url*; empty where it was the last.
+    The address of the page after *page*, which was at *url*; empty if it was the last.
 
     Raises:
-        RequestError: `unreadable`, where it is at another host, or not an address.
+        RequestError: `unreadable`, if it is at another host, or not an address.
 
     """
     link = page.get("@odata.nextLink")

@@ -94,9 +94,9 @@ class LogWriter(io.TextIOBase):
 
 def _writer(stream: TextIO) -> Callable[[str], bool]:
     """
-    What writes a text; False where it is lost.
+    What writes a text; False if it is lost.
 
-    It goes past the buffer of *stream* where there is a descriptor: Python ends with a fatal
+    It goes past the buffer of *stream* if there is a descriptor: Python ends with a fatal
     error where a thread still holds that buffer.
     """
     try:

@@ -4,7 +4,7 @@ MSAL's requests over our own `Http`, so that time, size, TLS and proxies are bou
 What MSAL would misread, repeat from memory or raise in its own way (429, 5xx, a redirect, what
 is not JSON) is raised here as a `RequestError` before MSAL sees it. Of an answer only the members
 that are used are handed on, each of them checked: MSAL acts on many more, such as `id_token` and
-`client_info`, and fails in its own ways where they are not what it expects.
+`client_info`, and fails in its own ways if they are not what it expects.
 
 Sources: RFC 6749, sections 5.1 and 5.2; "Microsoft identity platform and the OAuth 2.0 client
 credentials flow"; OpenID Connect Discovery 1.0, section 3.
@@ -119,7 +119,7 @@ _PASSING = ("temporarily_unavailable", "server_error")
 
 def usable(body: bytes | bytearray, what: str) -> dict[str, Any] | None:
     """
-    The members of the JSON object *body* that are used; None where what is taken for granted is not there.
+    The members of the JSON object *body* that are used; None if what is taken for granted is not there.
 
     what: discovery, token or refusal; for anything else there is nothing
     """

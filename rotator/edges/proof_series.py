@@ -21,7 +21,7 @@ def proof_series(
     prefix: str, entries: Mapping[Name, KeysetStatus], found: Mapping[Name, KeysetProof], now: datetime
 ) -> Iterator[str]:
     """
-    The lines, each with its end, of every metric of what probes have shown; none where nothing is probed.
+    The lines, each with its end, of every metric of what probes have shown; none if nothing is probed.
 
     found: what probes say of the keysets of *entries* that are probed
     """
@@ -39,12 +39,12 @@ def proof_series(
     )
     yield from family(
         "keyset_published_timestamp_seconds",
-        "When the next key, or the active one where there is no next, was first seen published.",
+        "When the next key, or the active one if there is no next, was first seen published.",
         _published_at(known),
     )
     yield from family(
         "keyset_upcoming_activation_timestamp_seconds",
-        "The nbf of the first upcoming key; absent where there is none.",
+        "The nbf of the first upcoming key; absent if there is none.",
         _upcoming({labels[name]: entries[name] for name in found}, now),
     )
     yield from family(

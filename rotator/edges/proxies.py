@@ -39,7 +39,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?\.?", re.
 
 
 class Target(NamedTuple):
-    """Where a request goes. port: None where it is the scheme's own."""
+    """Where a request goes. port: None if it is the scheme's own."""
 
     scheme: str
     host: str
@@ -68,7 +68,7 @@ class Proxy:
 
     @property
     def auth(self) -> tuple[bytes, bytes] | None:
-        """User and password; None where the proxy wants none."""
+        """User and password; None if the proxy wants none."""
         if not self.userinfo:
             return None
         user, _, password = self.userinfo.partition(":")
@@ -93,7 +93,7 @@ class Bypass:
     host:           a name; "" where *network* is set
     has_itself:     *host* itself counts
     has_subdomains: names below *host* count
-    network:        addresses; None where *host* is set
+    network:        addresses; None if *host* is set
     port:           None for every port
     """
 
@@ -134,7 +134,7 @@ class Proxies:
         The proxy that a URL goes through; None: no proxy.
 
         host: a name or an address, without brackets
-        port: None where it is the scheme's own
+        port: None if it is the scheme's own
         """
         target = Target(scheme, host, port)
         if any(bypass.matches(target) for bypass in self.bypasses):
@@ -178,7 +178,7 @@ def read_proxies(environ: Mapping[str, str]) -> Proxies:
 
 
 def _variable(environ: Mapping[str, str], scheme: str) -> str | None:
-    """The name of the variable that counts; None where none does."""
+    """The name of the variable that counts; None if none does."""
     lower = f"{scheme}_proxy"
     names = [lower] if lower in environ else sorted(name for name in environ if name.lower() == lower)
     return next((name for name in names if environ[name].strip()), None)
@@ -209,7 +209,7 @@ def _is_host(text: str) -> bool:
 
 
 def _bypass(entry: str) -> Bypass:
-    """One entry of NO_PROXY; raises ValueError where it is a network that does not exist."""
+    """One entry of NO_PROXY; raises ValueError if it is a network that does not exist."""
     scheme, has_scheme, rest = entry.lower().rpartition("://")
     text, port = _without_port(rest.rstrip("/"))
     network = _network(text)
@@ -231,7 +231,7 @@ def _without_port(text: str) -> tuple[str, int | None]:
 
 
 def _network(text: str) -> Network | None:
-    """The addresses that *text* means, an address alone being one; None where it is a name."""
+    """The addresses that *text* means, an address alone being one; None if it is a name."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

@@ -27,13 +27,13 @@ _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 
 _INSTANTS: dict[str, tuple[str, _Read]] = {
     "active_key_expiration": (
-        "When the key in use now expires; absent where it does not, or there is none.",
+        "When the key in use now expires; absent if it does not, or there is none.",
         lambda observation, _, now: (
             active.exp if observation.keyset and (active := observation.keyset.active(now)) else None
         ),
     ),
     "coverage_end": (
-        "When the unbroken chain of dated keys ends; absent where cover has no end, or no key is valid.",
+        "When the unbroken chain of dated keys ends; absent if cover has no end, or no key is valid.",
         lambda _, assessment, __: assessment.covered_until,
     ),
     "certificate_expiration": (
@@ -114,7 +114,7 @@ def keyset_series(
     )
     yield from family(
         "hold_until_timestamp_seconds",
-        "When the hold ends; absent where there is none, or it is over.",
+        "When the hold ends; absent if there is none, or it is over.",
         _holds(known, now),
     )
     yield from _calendars(prefix, entries.values(), now)

@@ -163,7 +163,7 @@ class TenantSettings(Section):
 
     @property
     def sign_in_url(self) -> str | None:
-        """The root of the sign-in host; None where nothing is probed."""
+        """The root of the sign-in host; None if nothing is probed."""
         cloud = self.cloud if isinstance(self.cloud, str) else None
         return None if self.sign_in is None else sign_in_url(self.sign_in, self.tenant_id, cloud)
 
@@ -214,7 +214,7 @@ class Settings(BaseSettings):
             raise PydanticCustomError(
                 "periods",
                 "request_timeout must not be longer than leader_election.renew_deadline without retry_period, here "
-                "{longest}: a leader writes only where it is sure to lead until the request has ended",
+                "{longest}: a leader writes only if it is sure to lead until the request has ended",
                 {"longest": format_span(election.longest_write)},
             )
         return self

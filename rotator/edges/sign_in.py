@@ -46,7 +46,7 @@ class Directory(Protocol):
         ...
 
     def active_kid(self, keyset_id: str) -> str | None:
-        """The kid of the active key; None where the service names none."""
+        """The kid of the active key; None if the service names none."""
         ...
 
 
@@ -84,7 +84,7 @@ class SignIn:
 
         url:            the root of the sign-in host
         probe_interval: how often it is probed while something is not known
-        issuer:         fetches tokens of the first policy; None where none are fetched
+        issuer:         fetches tokens of the first policy; None if none are fetched
         """
         self.probe_interval = probe_interval
         self.policies = tuple(dict.fromkeys(policy.lower() for policy in policies))
@@ -102,7 +102,7 @@ class SignIn:
         return self._issuer is not None
 
     def all_kids(self) -> frozenset[str] | None:
-        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        """The kids of all keysets of the tenant, configured or not; None if they cannot be listed."""
         try:
             return self._directory.kids()
         except RequestError:

@@ -47,7 +47,7 @@ class SignInSettings(Section):
 
 
 def sign_in_url(settings: SignInSettings, tenant_id: str, cloud: str | None) -> str | None:
-    """The sign-in host as configured, or as *tenant_id* says; None where that does not say it."""
+    """The sign-in host as configured, or as *tenant_id* says; None if that does not say it."""
     if settings.url is not None:
         return settings.url
     name, _, domain = tenant_id.lower().partition(".")

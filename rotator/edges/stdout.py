@@ -14,7 +14,7 @@ def say(text: str) -> None:
     A character that the encoding of stdout does not have is printed as an escape.
     Where it can't be written, that is said on stderr, and the program ends with 1.
     """
-    out: TextIO | None = sys.stdout  # None where the program was started without one
+    out: TextIO | None = sys.stdout  # None if the program was started without one
     if out is None:
         _fail("there is no stdout")
     shown = text.encode(out.encoding or "utf-8", "backslashreplace").decode(out.encoding or "utf-8")

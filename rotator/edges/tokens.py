@@ -213,7 +213,7 @@ class Tokens:
 
 def directory_of(token: str) -> str | None:
     """
-    The GUID of the directory that an access token is for (its claim `tid`), in lower case; None where it says none.
+    The GUID of the directory that an access token is for (its claim `tid`), in lower case; None if it says none.
 
     The token is not verified, and nothing else of it is read: it is the service's, and only compared with others.
     """

@@ -27,7 +27,7 @@ MAX_CONNECTIONS = 64
 MAX_DESCRIPTOR_SHARE = 0.25  # of the process's descriptors; the rest is for requests to Graph
 BACKLOG = 128
 STOP_POLL = 0.1  # seconds between two looks whether to stop
-ACCEPT_PAUSE = 0.05  # seconds until the next attempt where no connection can be accepted
+ACCEPT_PAUSE = 0.05  # seconds until the next attempt if no connection can be accepted
 
 
 class Server:

@@ -29,7 +29,7 @@ class Clients:
         return len(self._waits_since)
 
     def add(self, client: socket.socket) -> bool:
-        """Take in *client*; False where nobody waits whose connection could be closed instead."""
+        """Take in *client*; False if nobody waits whose connection could be closed instead."""
         with self._lock:
             if len(self._waits_since) >= self._limit and not self._close_oldest():
                 return False
@@ -37,7 +37,7 @@ class Clients:
             return True
 
     def make_room(self) -> bool:
-        """Close the connection that has waited longest; False where there is none."""
+        """Close the connection that has waited longest; False if there is none."""
         with self._lock:
             return self._close_oldest()
 

@@ -22,7 +22,7 @@ MAX_NAME = 256  # characters of a distinguished name that are kept
 
 def read_chain(x5c: object) -> Certificate | None:
     """
-    The certificate in *x5c*; None where it cannot be read: it is hostile, damaged, or too large.
+    The certificate in *x5c*; None if it cannot be read: it is hostile, damaged, or too large.
 
     No signature is verified: the dates are shown to people, and nothing is trusted because of them.
     """

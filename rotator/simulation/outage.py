@@ -10,7 +10,7 @@ _FORM = "is not an outage; write it such as 2027-03-01+5d, 2027-03-01+12h:reads 
 
 def parse_outage(text: str) -> Outage:
     """
-    The outage that *text* writes: a day or an instant, in UTC where it has no offset; its length; what fails.
+    The outage that *text* writes: a day or an instant, in UTC if it has no offset; its length; what fails.
 
     Raises:
         ValueError: it is not one.

@@ -56,7 +56,7 @@ class KeysetAssessment:
     """
     A keyset at one instant.
 
-    keyset:     as last seen; None where it was never seen
+    keyset:     as last seen; None if it was never seen
     decision:   what is to be done with it now; None with `keyset`
     conditions: the most serious first, at least one
     """
@@ -74,12 +74,12 @@ class KeysetAssessment:
 
     @property
     def label(self) -> str:
-        """The labels of what is in trouble or, where nothing is, of the most serious conditions."""
+        """The labels of what is in trouble or, if nothing is, of the most serious conditions."""
         return ", ".join(condition.label for condition in self.most_serious)
 
     @property
     def most_serious(self) -> tuple[Condition, ...]:
-        """The conditions that are trouble, the worst first or, where none is, those of the highest level."""
+        """The conditions that are trouble, the worst first or, if none is, those of the highest level."""
         if not self.level.is_trouble:
             return tuple(condition for condition in self.conditions if condition.level is self.level)
         found = [each for each in self.conditions if each.level.is_trouble]
@@ -98,7 +98,7 @@ class KeysetAssessment:
 
     @property
     def cover_left(self) -> timedelta | None:
-        """How long the cover lasts; None where there is none, it has no end, or the keyset was never seen."""
+        """How long the cover lasts; None if there is none, it has no end, or the keyset was never seen."""
         if self.decision is None:
             return None
         end = self.decision.assessment.covered_until
@@ -144,13 +144,13 @@ class KeysetAssessment:
         yield from self.proof()
 
     def proof(self) -> Iterator[Fact]:
-        """What probes say of it; nothing where it is not probed."""
+        """What probes say of it; nothing if it is not probed."""
         found = self.entry.proof(self.now)
         if found is not None:
             yield Fact(label=PROOF, text=proof_sentence(found))
 
     def last_seen(self) -> Iterator[Fact]:
-        """When the last look showed the keyset; nothing where none did."""
+        """When the last look showed the keyset; nothing if none did."""
         if self.entry.observation is not None:
             yield self._instant("last seen", self.entry.observation.now)
 
@@ -158,7 +158,7 @@ class KeysetAssessment:
         """
         Since when it fails, how often, when it is looked at again, and the ids for a support case.
 
-        next_sweep: when the next sweep begins; None where nobody knows
+        next_sweep: when the next sweep begins; None if nobody knows
         """
         outcome = self.entry.effective_outcome
         if not isinstance(outcome, Failed):

@@ -91,7 +91,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def shortened(text: str, room: int) -> str:
-    """*text*, with its middle replaced by dots where it is longer than *room*."""
+    """*text*, with its middle replaced by dots if it is longer than *room*."""
     text = printable(text)
     if len(text) <= room:
         return text

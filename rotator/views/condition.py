@@ -14,7 +14,7 @@ class Level(StrEnum):
 
     @property
     def is_trouble(self) -> bool:
-        """Whether somebody must act: today where it is critical, else on the next working day."""
+        """Whether somebody must act: today if it is critical, else on the next working day."""
         return self in (Level.CRITICAL, Level.WARNING)
 
 
@@ -25,8 +25,8 @@ class Condition:
 
     label:    a word or two, such as overdue
     sentence: what it means, without a capital letter and a full stop
-    remedy:   what to do about it, in the same form; empty where nothing is to be done
-    runbook:  the section of the runbook; empty where there is none
+    remedy:   what to do about it, in the same form; empty if nothing is to be done
+    runbook:  the section of the runbook; empty if there is none
     """
 
     level: Level

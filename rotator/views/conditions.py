@@ -35,7 +35,7 @@ def conditions(
     dry_run: bool,
 ) -> Iterator[Condition]:
     """
-    The conditions of a keyset at *now* that somebody should know of; see `all_clear` where there are none.
+    The conditions of a keyset at *now* that somebody should know of; see `all_clear` if there are none.
 
     keyset, decision: as last seen, and what is to be done with that now; None together
     stale: how old the last look that showed the keyset may be
@@ -192,7 +192,7 @@ def _window_missed(notes: Sequence[Note]) -> Condition:
 
 
 def _blocked(held: Hold) -> str:
-    """What to do where no generated key would serve; empty where one would."""
+    """What to do if no generated key would serve; empty if one would."""
     if Reason.CERTIFICATE in (held.reason, held.would):
         return MEANINGS[Reason.CERTIFICATE]
     if any(note.kind.is_mismatch for note in held.assessment.notes):

@@ -41,7 +41,7 @@ def sections(inventories: Sequence[Inventory], now: datetime) -> list[Section]:
 
 
 def inventory_text(inventories: Sequence[Inventory], now: datetime, width: int) -> str:
-    """The sections as lines of at most *width* columns; "" where there is nothing to show."""
+    """The sections as lines of at most *width* columns; "" if there is nothing to show."""
     return "\n".join(line for section in sections(inventories, now) for line in _lines(section, width))
 
 

@@ -73,7 +73,7 @@ def in_zone(instant: datetime, calendar: Calendar) -> str:
 
 
 def is_open_now(calendar: Calendar, now: datetime) -> str:
-    """Whether a calendar is open, and when it opens again where it is not."""
+    """Whether a calendar is open, and when it opens again if it is not."""
     if calendar.is_open(now):
         return "open now"
     opens = calendar.next_open_at_or_after(now, now + MAX_CLOSED)
@@ -81,7 +81,7 @@ def is_open_now(calendar: Calendar, now: datetime) -> str:
 
 
 def takes_over(activation: datetime, plan: Plan, policy: RotationPolicy) -> str:
-    """When a key takes over, by the wall clock of its calendar; empty where it has none."""
+    """When a key takes over, by the wall clock of its calendar; empty if it has none."""
     calendar = policy.calendar
     if calendar is None or activation > LAST_ASKED:
         return ""
@@ -96,7 +96,7 @@ def held_until(hold: PolicyHold) -> str:
 
 
 def falls_short(shortfall: Shortfall) -> str:
-    """What falls short if the next key is generated now, and by how much; empty where nothing does."""
+    """What falls short if the next key is generated now, and by how much; empty if nothing does."""
     spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
     return ", ".join(f"{name} by {rounded(span)}" for name, span in spans.items() if span)
 
@@ -156,7 +156,7 @@ def full_name(name: tuple[str, str]) -> str:
 
 def about(tenant: str, names: Sequence[str], *, of: int) -> str:
     """
-    The keysets *names* of *tenant* as a subject: by its name where it is one, and by their number where it is each.
+    The keysets *names* of *tenant* as a subject: by its name if it is one, and by their number if it is each.
 
     of: how many keysets the tenant has here
     """

@@ -30,7 +30,7 @@ class ProcessStatus:
     """
     The process at one instant.
 
-    refresh:  seconds after which a browser reloads the page, where somebody has turned that on
+    refresh:  seconds after which a browser reloads the page, if somebody has turned that on
     stale:    how old the last look at a keyset, or the last sweep, may be
     began:    since when it looks at keysets
     swept:    when the last sweep finished; None before that
@@ -38,15 +38,15 @@ class ProcessStatus:
     silence:  the time since the last heartbeat of its scheduler; None while that is no reason to worry
     dry_run:  whether it never generates a key
     is_idle:  whether it is on standby: with leader election, only the leader looks at keysets
-    leader:   the leader's identity, where there is an election; None where there is no leader
-    election: how it takes part, as a phrase; None where there is no election
+    leader:   the leader's identity, if there is an election; None if there is no leader
+    election: how it takes part, as a phrase; None if there is no election
     election_variables: variables that override the election's settings, and that its deployment does not set
     place:    where it runs: a label (host, pod) and a name
     config:   the path of its configuration
-    refused:  the configuration on disk, where that is not in force
-    expiries: when the credential of each tenant expires, where that is known
+    refused:  the configuration on disk, if that is not in force
+    expiries: when the credential of each tenant expires, if that is known
     skews:    seconds by which the local clock is ahead of that of each tenant's services
-    runbook_url: of the runbook; None where nobody has configured it
+    runbook_url: of the runbook; None if nobody has configured it
     """
 
     version: str
@@ -71,7 +71,7 @@ class ProcessStatus:
 
     @property
     def next_sweep(self) -> datetime | None:
-        """When the next sweep begins; None where nobody knows."""
+        """When the next sweep begins; None if nobody knows."""
         return None if self.swept is None else self.swept + self.check_interval
 
 

@@ -37,7 +37,7 @@ def status_document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool
 
 
 def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
-    """One keyset; every member is there, null where it does not apply. *proof*: what probes say of it."""
+    """One keyset; every member is there, null if it does not apply. *proof*: what probes say of it."""
     observation = outcome.observation
     # What was carried out is the plan of the observation that called for it, not of what it led to.
     assessment = outcome.before.assessment if isinstance(outcome, Rotated) else observation.assessment
@@ -69,7 +69,7 @@ def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
 
 
 def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
-    """Each key, in the order in which they become active; None where the keyset was not seen."""
+    """Each key, in the order in which they become active; None if the keyset was not seen."""
     keyset, assessment = outcome.observation.keyset, outcome.observation.assessment
     if keyset is None or assessment is None:
         return None
@@ -91,7 +91,7 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
 
 
 def _certificate(key: Key) -> Json | None:
-    """The certificate of a key; None where it has none, and every member null where it cannot be read."""
+    """The certificate of a key; None if it has none, and every member null where it cannot be read."""
     found = key.certificate
     if not key.has_certificate:
         return None

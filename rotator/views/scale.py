@@ -22,7 +22,7 @@ TICKS = 4  # of each of the two parts that are ahead
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """A tick at *place*, in percent of the width, whose text begins at *label*, or None where it has no room."""
+    """A tick at *place*, in percent of the width, whose text begins at *label*, or None if it has no room."""
 
     place: float
     text: str
@@ -39,7 +39,7 @@ class Scale:
     end: datetime
 
     def place(self, instant: datetime) -> float:
-        """The place of *instant*, or the nearer edge where it is outside."""
+        """The place of *instant*, or the nearer edge if it is outside."""
         parts = ((self.start, 0.0), (self.now, PAST), (self.near, NEAR), (self.end, 100.0))
         clipped = min(max(instant, self.start), self.end)
         for (begin, low), (finish, high) in pairwise(parts):

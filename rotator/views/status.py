@@ -98,7 +98,7 @@ def _block(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool
 
 
 def _head(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
-    """The name and its state, on one line where there is room for both."""
+    """The name and its state, on one line if there is room for both."""
     shown, label = printable(full_name(name)), assessment.label
     is_short = len(f"  {assessment.kind}: {label}") <= width
     fits = len(f"{shown}  {assessment.kind}: {label}") <= width

@@ -4,7 +4,7 @@ A timeline as inline SVG.
 Places are percentages, so that it is as wide as there is room without being
 stretched; heights are pixels. Colours and patterns are classes of the page that it
 stands in. How wide it will be is not known here: a text is taken to need `LABEL` of
-the width, as it does on a phone, and where it has no room it is left out.
+the width, as it does on a phone, and if it has no room it is left out.
 
 Drawn from back to front: gaps, bands, ticks, bars, now, and texts.
 
@@ -120,7 +120,7 @@ def _label(axis: Scale, bars: Sequence[Bar], y: int) -> _Shape:
 
 
 def _titled(text: str, *shapes: _Shape) -> _Shape:
-    """*shapes* with the text that a pointer that rests on any of them brings up; nothing where there are none."""
+    """*shapes* with the text that a pointer that rests on any of them brings up; nothing if there are none."""
     drawn = "".join(shapes)
     return _Shape(f"<g><title>{_text(text)}</title>{drawn}</g>" if drawn else "")
 

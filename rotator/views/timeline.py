@@ -74,7 +74,7 @@ class Timeline:
     left_out: int
 
     def position(self, instant: datetime) -> float:
-        """Where *instant* is between the start (0) and the end (1), or the nearer of these where it is outside."""
+        """Where *instant* is between the start (0) and the end (1), or the nearer of these if it is outside."""
         clipped = min(max(instant, self.start), self.end)
         return (clipped - self.start) / (self.end - self.start)
 
@@ -101,7 +101,7 @@ class Timeline:
         return own + shared
 
     def left_out_note(self) -> str:
-        """What to say of the keys that there is no room for; empty where there are none."""
+        """What to say of the keys that there is no room for; empty if there are none."""
         return f"{self.left_out} older keys are not shown" if self.left_out else ""
 
 
@@ -144,7 +144,7 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: b
 
 
 def soonest(timeline: Timeline) -> datetime:
-    """The next instant after now at which anything changes; the end where nothing does."""
+    """The next instant after now at which anything changes; the end if nothing does."""
     plan = timeline.plan
     changes = [*(date for bar in timeline.bars for date in (bar.key.activates, bar.key.expires)), *plan_instants(plan)]
     changes += [date for gap in timeline.gaps for date in gap]
@@ -205,7 +205,7 @@ def _overlaps(spans: Sequence[tuple[Key, Span]]) -> Iterator[Span]:
 
 
 def _gaps(spans: Sequence[tuple[Key, Span]], now: datetime, end: datetime) -> Iterator[Span]:
-    """From the end of each cover, or from now where there was none, to the next active key."""
+    """From the end of each cover, or from now if there was none, to the next active key."""
     done: datetime | None = None
     for _, (begin, finish) in spans:
         if done is None and begin > now:

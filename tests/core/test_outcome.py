@@ -99,5 +99,5 @@ def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) 
 
 def test_failed_does_not_show_its_bug() -> None:
     """What an exception quotes may be secret, so it is for the log alone, which knows how to write one."""
-    failure = Failure(kind=FailureKind.INTERNAL, message="a bug of this program")
+    failure = Failure(kind=FailureKind.INTERNAL, message="a bug in rotator")
     assert "hunter2" not in repr(Failed(observation=BLIND, failure=failure, bug=ValueError("hunter2")))

@@ -411,7 +411,7 @@ def test_candidate_says_who_leads(api: Kubernetes, tmp_path: Path, monkeypatch: 
     happened: list[Event] = []
     program.stream.add(happened.append)
     candidate = Candidate(program, max_write_seconds=lambda: 30.0, is_confirming=lambda: False)
-    assert candidate.line() == "follows: nobody leads"
+    assert candidate.line() == "follows: no replica leads"
     api.tamper(holderIdentity="other", leaseDurationSeconds=600)
     candidate.start()
     wait_for(lambda: candidate.has_followed)
@@ -422,4 +422,4 @@ def test_candidate_says_who_leads(api: Kubernetes, tmp_path: Path, monkeypatch: 
     candidate.stop()
     candidate.join()
     assert any(isinstance(event, Lost) for event in happened)
-    assert candidate.line() == "follows: nobody leads"
+    assert candidate.line() == "follows: no replica leads"

@@ -235,7 +235,7 @@ def test_killed_in_the_midst_of_a_write(bench: Bench, api: Kubernetes) -> None:
 
 
 def test_api_that_hangs(bench: Bench, api: Kubernetes) -> None:
-    """While the API hangs nobody leads from the deadline on, and nobody writes; later one does."""
+    """While the API hangs, no replica leads or writes after the deadline; later one does."""
     fleet, leader, _ = pair(bench, api)
     api.freeze()
     frozen = time.time()

@@ -461,7 +461,7 @@ def test_reconcile_mismatch(altered: dict[str, Any], difference: str) -> None:
     bench.service.altered = lambda key: replace(key, **altered)
     failure = Failure(
         kind=FailureKind.MISMATCH,
-        message=f"key generated 1 was generated, but it is not what was asked for: {difference}",
+        message=f"key generated 1 was generated, but differs from the request: {difference}",
     )
     expected = Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
     assert expected == bench.reconcile()
@@ -758,7 +758,7 @@ def test_reconcile_bug(operation: str) -> None:
     bench.service.fails(operation, bug)
     failure = Failure(
         kind=FailureKind.INTERNAL,
-        message="a bug of this program (ZeroDivisionError); please report it with the traceback in the log",
+        message="a bug in rotator (ZeroDivisionError); please report it with the traceback in the log",
     )
     blind = Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=DUE)
     assert Failed(observation=blind, failure=failure, bug=bug) == bench.reconcile()

@@ -57,7 +57,7 @@ def pause(injected: Injected, peer: Peer, closing: threading.Event) -> None:
 
 
 def instead(fault: Fault, operation: Operation, now: float) -> Delivery:
-    """What is answered instead. Raises: RefusedError, LoginRefusedError, where that is the service's own error body."""
+    """What is answered instead. Raises: RefusedError, LoginRefusedError, if that is the service's own error body."""
     match fault.what:
         case Kind.RESET:
             return Delivery(ending=Ending.RESET)

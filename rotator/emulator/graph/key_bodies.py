@@ -20,7 +20,7 @@ _KTYS = {"rsa": "RSA", "oct": "oct"}
 
 
 def read_object(request: Request, switches: Switches) -> dict[str, Any]:
-    """The JSON object in a body. Raises: RefusedError, also where there is an `@odata.type` or a null in it."""
+    """The JSON object in a body. Raises: RefusedError, also if there is an `@odata.type` or a null in it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         text = "The content type of the request is not supported; use application/json."

@@ -201,7 +201,7 @@ class Connection(BaseHTTPRequestHandler):
                     return
 
     def _reset(self) -> None:
-        """Close with an RST, which the kernel sends where there is no time to linger."""
+        """Close with an RST, which the kernel sends if there is no time to linger."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.server.track(self.request, is_open=False)

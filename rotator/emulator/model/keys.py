@@ -87,7 +87,7 @@ class RsaMaterial:
         return self.public_jwk()["e"]
 
     def private_key(self) -> rsa.RSAPrivateKey | None:
-        """The private half; None where only the public one was ever given."""
+        """The private half; None if only the public one was ever given."""
         self.public_jwk()
         return self._private
 
@@ -105,7 +105,7 @@ class RsaMaterial:
 
 
 def _saved(material: RsaMaterial) -> dict[str, str]:
-    """The private half as PKCS #8; only the public one where there is no other."""
+    """The private half as PKCS #8; only the public one if there is no other."""
     private = material.private_key()
     if private is None:
         return {"n": material.n, "e": material.e}

@@ -95,7 +95,7 @@ class Keyset:
             raise KeyMissingError(kid) from None
 
     def keys_at(self, instant: float) -> tuple[Key, ...] | None:
-        """The keys as they were; None where there was no keyset."""
+        """The keys as they were; None if there was no keyset."""
         return as_of(tuple(self.events), instant)
 
     def append(self, event: Event) -> None:
@@ -114,7 +114,7 @@ class View:
 
 
 def view_of(keyset: Keyset, at: float | None) -> View | None:
-    """The keyset at an instant, None being the very latest; no view where there is none."""
+    """The keyset at an instant, None being the very latest; no view if there is none."""
     if at is None:
         return View(keyset.number, keyset.id, keyset.keys) if keyset.exists else None
     keys = keyset.keys_at(at)
