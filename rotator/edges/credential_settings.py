@@ -1,4 +1,4 @@
-"""Who the program is towards a service, as configured: exactly one of the forms of a credential."""
+"""The settings of a credential: exactly one of its forms must be configured."""
 
 from datetime import date
 from typing import Self
@@ -10,7 +10,7 @@ from rotator.edges.setting_types import FilePath, Section
 
 
 class CredentialSettings(Section):
-    """Who the program is; the secret itself is in another file, or in a variable."""
+    """The app registration and its credential; the secret itself is in another file or in a variable."""
 
     client_id: str = Field(min_length=1)
     client_secret_file: FilePath | None = None

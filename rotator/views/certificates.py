@@ -1,4 +1,4 @@
-"""What is said of the certificate of a keyset."""
+"""The text for the certificate of a keyset."""
 
 from rotator.core.keyset import Keyset
 from rotator.core.text import format_instant

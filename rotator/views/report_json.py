@@ -20,7 +20,7 @@ Json = dict[str, object]
 def document(
     outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool, proofs: Mapping[Name, KeysetProof] | None = None
 ) -> Json:
-    """The whole report. *proofs*: what probes say of keysets, where they are probed."""
+    """The whole report. *proofs*: the results of the probes, for keysets that are probed."""
     known = proofs or {}
     return {
         "schema": SCHEMA,
@@ -37,9 +37,9 @@ def status_document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool
 
 
 def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
-    """One keyset; every member is there, null if it does not apply. *proof*: what probes say of it."""
+    """One keyset; every member exists, and is null if it does not apply. *proof*: the result of its probes."""
     observation = outcome.observation
-    # What was carried out is the plan of the observation that called for it, not of what it led to.
+    # The plan that was carried out is that of the look before the request, not of the look that shows the key.
     assessment = outcome.before.assessment if isinstance(outcome, Rotated) else observation.assessment
     plan = assessment.plan if assessment else None
     return {
@@ -83,7 +83,7 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
             "use": key.use,
             "kty": key.kty,
             "certificate": _certificate(key),
-            "published": None,  # nobody has looked at the JWKS
+            "published": None,  # unknown: the JWKS was not read
             "notes": [note.kind.value for note in assessment.notes if note.kid == key.kid],
         }
         for key, state in sorted(keyset.states(now), key=lambda pair: pair[0].activates)

@@ -121,7 +121,7 @@ def test_next_look_by_kind(kind: FailureKind) -> None:
     ],
 )
 def test_next_look_by_what_is_left(left: timedelta | None, wait: timedelta | None) -> None:
-    """However it failed, it is tried again before an eighth of what is left has gone."""
+    """However it failed, rotator tries again before an eighth of what is left has gone."""
     assert wait == next_look(LASTING, 1, left, HOUR)
 
 

@@ -143,7 +143,7 @@ def test_check_of_a_ca_file(tmp_path: Path) -> None:
 def test_check_of_placeholders(tmp_path: Path, more: dict[str, Any], path: str) -> None:
     """Ids out of examples are pointed out."""
     (warning,) = said(tmp_path, **more)
-    assert warning.startswith(f"{path}: is a placeholder; put in ")
+    assert warning.startswith(f"{path}: is a placeholder; replace it by ")
 
 
 def test_check_leaves_an_emulated_contoso_alone(tmp_path: Path) -> None:

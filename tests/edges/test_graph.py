@@ -132,7 +132,7 @@ def test_refused_without_a_code_that_is_one(body: bytes) -> None:
     """An error body that is none, or has no sensible code, is classified by its status alone."""
     found = refusal(answer(503, body), "list_keysets").failure
     assert (found.kind, found.code) == (K.SERVICE, None)
-    assert found.message == "Graph answered 503 to list_keysets: the service has a problem; it is tried again later"
+    assert found.message == "Graph answered 503 to list_keysets: the service has a problem; rotator tries again later"
 
 
 @pytest.mark.parametrize(
@@ -280,10 +280,10 @@ def test_parse_keyset_dates_that_are_none(member: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("raw", "path"),
     [
-        ({}, "there is no list of keys"),
-        ({"id": "B2C_1A_X"}, "there is no list of keys"),
-        ({"keys": {}}, "there is no list of keys"),
-        ({"keys": "none"}, "there is no list of keys"),
+        ({}, "the answer has no list of keys"),
+        ({"id": "B2C_1A_X"}, "the answer has no list of keys"),
+        ({"keys": {}}, "the answer has no list of keys"),
+        ({"keys": "none"}, "the answer has no list of keys"),
         ({"keys": [None]}, "keys[0] is not an object"),
         ({"keys": [{}, []]}, "keys[1] is not an object"),
         ({"keys": [{"kid": 7}]}, "keys[0].kid is not a text"),
@@ -416,7 +416,7 @@ def test_list_follows_pages(line: Line) -> None:
         pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="//localhost/keySets"), "another host", id="no scheme"),
         pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="https://[::1"), "another host", id="no URL"),
         pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="javascript:0"), "another host", id="another scheme"),
-        pytest.param(Fault(what=Kind.NEXT_LINK_LOOP), "goes round in circles", id="loop"),
+        pytest.param(Fault(what=Kind.NEXT_LINK_LOOP), "repeats a page", id="loop"),
     ],
 )
 def test_list_page_that_leads_astray(line: Line, fault: Fault, words: str) -> None:
@@ -702,7 +702,7 @@ def test_list_takes_the_exact_id_first(line: Line, ids: list[str], taken: int | 
     found = line.graph().list_keysets(["B2C_1A_X"]).wanted["B2C_1A_X"]
     if taken is None:
         assert isinstance(found, RequestError)
-        assert (found.failure.kind, "several of that name" in found.failure.message) == (K.UNREADABLE, True)
+        assert (found.failure.kind, "several keysets of that name" in found.failure.message) == (K.UNREADABLE, True)
     else:
         assert isinstance(found, Keyset)
         assert [key.kid for key in found.keys] == [f"k{taken}"]

@@ -248,7 +248,7 @@ def test_send_certificate_that_is_not_trusted(line: Line) -> None:
     error = refused(lambda: http.send("discovery", "POST", line.discovery, headers={}, content=b"{}"))
     assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
     assert "the certificate of localhost is not trusted" in error.failure.message
-    assert "name its CA in ca_file" in error.failure.message
+    assert "add its CA to ca_file" in error.failure.message
     assert not line.emulator.requests
 
 
@@ -297,7 +297,7 @@ def test_send_answer_that_is_too_long(line: Line) -> None:
 
 
 def test_send_compressed_answer(line: Line) -> None:
-    """A compressed answer, which was not asked for, is never unpacked."""
+    """A compressed answer, which was not requested, is never unpacked."""
     line.emulator.inject(Fault(what=Kind.GZIP_BOMB, size=10_000_000_000))
     error = refused(lambda: ask(line))
     assert (error.failure.kind, error.effect) == (FailureKind.UNREADABLE, Effect.UNKNOWN)
@@ -420,7 +420,7 @@ def test_send_large_answers_of_many(line: Line) -> None:
                 assert len(http.send("list", "GET", line.discovery, headers={}).body) == SMALL_ANSWER
                 error = refused(lambda: http.send("list", "GET", line.discovery, headers={}))
                 assert error.failure.kind is FailureKind.TIMEOUT
-                assert "found no room in memory" in error.failure.message
+                assert "no memory for its answer" in error.failure.message
         with http.large_answers():
             assert len(http.send("list", "GET", line.discovery, headers={}).body) == SMALL_ANSWER + 1
 
@@ -440,4 +440,4 @@ def test_send_advice_where_ca_file_is_configured(line: Line) -> None:
     http = Http(transport(trust(None)), clock=SystemClock(), on_exchange=lambda _: None, has_ca_file=True)
     message = failure(lambda: http.send("discovery", "GET", line.discovery, headers={})).message
     http.close()
-    assert message.endswith("if that host is yours, see whether ca_file has the CA of that host")
+    assert message.endswith("if that host is yours, check whether ca_file has the CA of that host")

@@ -160,7 +160,7 @@ def test_create_without_the_right(api: Kubernetes, leases: KubernetesLeases) -> 
     api.delete()
     told = failure(lambda: leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0))
     assert (told.kind, told.status) == (FailureKind.FORBIDDEN, 403)
-    assert told.message == "the Kubernetes API answered 403 to create of lease rotator; it is tried again"
+    assert told.message == "the Kubernetes API answered 403 to create of lease rotator; rotator tries again"
     words = ["lacks the verb create", "apply an empty Lease (spec: {})", "namespace b2c", "verbs [create]"]
     assert [word for word in words if word not in (told.if_it_lasts or "")] == []
 
@@ -275,7 +275,7 @@ def test_forbidden(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path, se
     api.mount(tmp_path / "account", "pod", **setting)
     told = failure(lambda: hold(leases))
     assert (told.kind, told.status) == (FailureKind.FORBIDDEN, 403)
-    assert told.message.endswith("of lease rotator; it is tried again")
+    assert told.message.endswith("of lease rotator; rotator tries again")
     assert [word for word in [*words, "coordination.k8s.io"] if word not in (told.if_it_lasts or "")] == []
 
 

@@ -129,7 +129,7 @@ def test_ssl_cert_file_that_cannot_be_used(
     (tmp_path / "empty.pem").write_text("")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "empty.pem"))
     path, message = problem(ca_file)
-    assert (path, "it holds no certificate" in message) == ("SSL_CERT_FILE", True)
+    assert (path, "it has no certificate" in message) == ("SSL_CERT_FILE", True)
 
 
 def test_ssl_cert_dir_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,10 +300,10 @@ def test_certificate_as_pkcs12_that_cannot_be_used(line: Line, tmp_path: Path, p
     whole = pkcs12(private_key, public, password=b"right")
     der = x509.load_pem_x509_certificate(public.encode()).public_bytes(serialization.Encoding.DER)
     for content, password_file, words in (
-        (whole, None, "cannot be read as PKCS#12; see whether certificate_password_file has its passphrase"),
-        (whole, passphrase, "cannot be read as PKCS#12"),
-        (whole[:-200], None, "cannot be read as PKCS#12"),
-        (der, None, "cannot be read as PKCS#12"),
+        (whole, None, "cannot be parsed as PKCS#12; check the passphrase in certificate_password_file"),
+        (whole, passphrase, "cannot be parsed as PKCS#12"),
+        (whole[:-200], None, "cannot be parsed as PKCS#12"),
+        (der, None, "cannot be parsed as PKCS#12"),
         (pkcs12(None, public), None, "export it with the private key"),
         (b"\xff\xfe", None, "must hold one private key and its certificate, as PEM or PKCS#12"),
     ):
@@ -326,7 +326,7 @@ def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: 
         (public, "must hold one private key and its certificate, as PEM"),
         (good + good + public, "must hold one private key and its certificate, as PEM"),
         (garbled + public, "cannot be parsed"),
-        (pem(private_key, b"password") + public, "named by certificate_password_file"),
+        (pem(private_key, b"password") + public, "set certificate_password_file"),
         (good + public.replace(public[100:140], "A" * 40), "cannot be parsed"),
     ):
         file = tmp_path / "client.pem"
@@ -370,7 +370,7 @@ def test_federated_token_that_changed_while_all_is_well(
     line.clock.move(1.05)
     file.write_text(assertion(private_key, sub="somebody-else"))
     found = failure(tokens.get)
-    assert "no federated credential of the app fits the assertion" in found.message
+    assert "no federated credential of the app matches the assertion" in found.message
     assert line.count(DISCOVERY) == 1
 
 
@@ -441,7 +441,7 @@ def test_refused_secret(line: Line, app: App, code: str, advice: str) -> None:
     ("number", "advice"),
     [
         (700212, "has the assertion's audience"),
-        (7002138, "in other upper and lower case"),
+        (7002138, "in upper and lower case"),
         (700222, "Entra itself issued the assertion"),
         (53003, "a Conditional Access policy blocks the app"),
         (7000112, "the app is disabled in this tenant"),
@@ -471,7 +471,7 @@ def test_refused_tenant(line: Line) -> None:
     assert (
         found.kind,
         found.message,
-    ) == (K.AUTH, "localhost does not know tenant nobody.onmicrosoft.com; check tenant_id and cloud")
+    ) == (K.AUTH, "localhost has no tenant nobody.onmicrosoft.com; check tenant_id and cloud")
 
 
 @pytest.mark.parametrize("where", [TOKEN, DISCOVERY])

@@ -68,9 +68,9 @@ def test_configuration_that_is_a_directory(bench: Bench, tmp_path: Path) -> None
             "line 3, column 1: expected the node content, but found '<stream end>'",
             id="broken YAML",
         ),
-        pytest.param("settle: 1s\nsettle: 2s\n", "line 2, column 1: settle is given twice", id="a key given twice"),
+        pytest.param("settle: 1s\nsettle: 2s\n", "line 2, column 1: duplicate key settle", id="a key given twice"),
         pytest.param(
-            "log: {level: info, level: debug}\n", "line 1, column 20: level is given twice", id="twice, inside"
+            "log: {level: info, level: debug}\n", "line 1, column 20: duplicate key level", id="twice, inside"
         ),
         pytest.param(
             "a: !!python/object/apply:os.system [true]\n", "line 1, column 4: could not determine", id="a tag"
@@ -178,7 +178,7 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, object]], None]:
         ),
         pytest.param(
             put("tenants", 0, "keysets", 0, "id", value="B2C_1A_Old.bak"),
-            [f"{KEYSET}.id: is a backup that B2C keeps of a deleted keyset; it can't be rotated"],
+            [f"{KEYSET}.id: is a backup of a deleted keyset, which cannot be rotated; remove it"],
             id="backup",
         ),
         pytest.param(
@@ -328,8 +328,8 @@ def test_environment_that_makes_no_sense(bench: Bench, env: Mapping[str, str], c
     ("name", "reason"),
     [
         ("nowhere.pem", "No such file or directory"),
-        ("client-secret", "it holds no certificate that can be read"),
-        ("empty", "it holds no certificate that can be read"),
+        ("client-secret", "it has no certificate that can be parsed"),
+        ("empty", "it has no certificate that can be parsed"),
     ],
 )
 def test_ca_file_that_is_none(bench: Bench, name: str, reason: str) -> None:
@@ -471,7 +471,7 @@ LOGIN = "not a documented answer; check `cloud`, and any proxy in between"
         pytest.param(
             setting("tenant_id", "nobody.onmicrosoft.com"),
             "auth",
-            ("localhost does not know tenant nobody.onmicrosoft.com", "check tenant_id and cloud"),
+            ("localhost has no tenant nobody.onmicrosoft.com", "check tenant_id and cloud"),
             id="unknown tenant",
         ),
         pytest.param(
@@ -576,7 +576,7 @@ def test_hosts_that_cannot_be_reached(bench: Bench) -> None:
             ("cannot reach ::1: ", "; check name, network and proxy"),
             (
                 "the certificate of localhost is not trusted ",
-                "; if that host is yours, see whether ca_file has the CA of that host",
+                "; if that host is yours, check whether ca_file has the CA of that host",
             ),
         ),
         strict=True,

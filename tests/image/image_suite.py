@@ -136,7 +136,7 @@ def test_image_says_what_the_emulator_needs(image: Engine) -> None:
     done = image.run("emulator")
     assert (done.returncode, done.stderr) == (
         1,
-        "rotator: emulator needs werkzeug: install rotator with its extra, emulator\n",
+        "rotator: emulator needs the package werkzeug; install it: pip install 'rotator[emulator]'\n",
     )
 
 

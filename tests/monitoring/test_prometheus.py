@@ -35,7 +35,7 @@ OF_CALENDARS_AND_PROBES = (
     "Delays, tokens and the canary's credential",
     "From published to in use",
     "Holds end in",
-    "How it is proven which key is in use",
+    "What shows which key is in use",
     "JWKS last read",
     "Keys that every policy lists",
     "Requests of probes",

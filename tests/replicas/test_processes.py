@@ -361,7 +361,7 @@ def test_missing_rule(bench: Bench, api: Kubernetes) -> None:
     fleet.start()
     line = replica.process.log("lease.failed")
     assert (line["status"], line["level"]) == (403, "warning")
-    assert line["message"] == "the Kubernetes API answered 403 to update of lease rotator; it is tried again"
+    assert line["message"] == "the Kubernetes API answered 403 to update of lease rotator; rotator tries again"
     replica.process.log("lease.failed", count=2)
     failures = metric(replica, "lease_renew_failures_total") or 0
     until(lambda: (metric(replica, "lease_renew_failures_total") or 0) >= failures + 2)
