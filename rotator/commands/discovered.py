@@ -123,7 +123,7 @@ def _keyset(keyset: Keyset, mode: Mode | None, now: datetime) -> Iterator[str]:
     if certificate:
         yield f"# Certificate: {printable(certificate)}. People upload the next one: rotator generates none."
     elif kty == "oct":
-        yield "# A secret: nobody can ever read one that is generated, so whoever shares it would be cut off."
+        yield "# A secret: a generated one cannot be read, so other parties that share it would be locked out."
     yield f"- id: {keyset.id}"
     yield f"  use: {use or 'sig'}" + ("" if use else "                  # a guess: its keys name no use")
     if kty == "oct":

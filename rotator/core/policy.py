@@ -98,8 +98,8 @@ class RotationPolicy:
         unreadable = self.kty.lower() == "oct" and not self.accept_unreadable_secret
         if unreadable and self.mode is Mode.ROTATE:
             msg = (
-                "kty: oct with mode: rotate would generate a secret that nobody can ever read, so whoever "
-                "shares it is cut off; use mode: observe, or set accept_unreadable_secret: true"
+                "kty: oct with mode: rotate would generate a secret that cannot be read, so other parties that "
+                "share it would be locked out; use mode: observe, or set accept_unreadable_secret: true"
             )
             raise PolicyError(msg)
 

@@ -88,7 +88,7 @@ def test_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_check(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 3, and the first instant on stderr, where an outage breaks a promise; 0 where none does."""
+    """Exit code 3, and the first instant on stderr, where an outage breaks a promise; 0 if none does."""
     assert simulate(config, "--check") == 0
     assert capsys.readouterr().err == ""
     begin = datetime.now(UTC) + timedelta(days=60)
@@ -123,7 +123,7 @@ def test_set(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_compare(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only keysets that differ are printed, with the rows of either; nothing where nothing differs."""
+    """Only keysets that differ are printed, with the rows of either; nothing if nothing differs."""
     other = config.with_name("other.yaml")
     other.write_text(CONFIG.replace("use: sig}", "use: sig, renewal_window: 3d}"), encoding="utf-8")
     assert simulate(config, "--compare", str(other)) == 0

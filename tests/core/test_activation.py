@@ -104,7 +104,7 @@ def test_window_gives_way_first(now: datetime, expected: object) -> None:
 
 
 def test_plan_moves_with_the_activation() -> None:
-    """Everything is pulled by as much; without a calendar, or where it is open, by nothing."""
+    """Everything is pulled by as much; without a calendar, or if it is open, by nothing."""
     plan = decide(RULES, keyset(OURS), BEGAN + DAY).assessment.plan
     assert (plan.activation, plan.publish_by, plan.renewal_due) == (PULLED, PULLED - LEAD, PULLED - LEAD - WINDOW)
     assert plan.pulled_by == TURN - PULLED
@@ -133,7 +133,7 @@ def test_changed_calendar_moves_no_key() -> None:
 
 
 def test_short_key_is_not_followed_before_it_began() -> None:
-    """Where no window is open during the life of a key, the window gives way, and the plan says so in time."""
+    """If no window is open during the life of a key, the window gives way, and the plan says so in time."""
     brief = keyset(key("brief", at("2026-12-02T00:00:00"), at("2026-12-30T00:00:00")))
     turn = at("2026-12-30T00:00:00") - OVERLAP
     assert told(brief, turn - LEAD - WINDOW - SECOND) == (Reason.NOT_DUE, None, False, False)

@@ -19,7 +19,7 @@ def test_forecast_is_what_rotation_every_so_often_comes_to() -> None:
 
 
 def test_forecast_of_what_is_only_observed_is_empty() -> None:
-    """Where nothing may be written, nothing is planned."""
+    """If nothing may be written, nothing is planned."""
     found = keyset(key("a", T0 - 80 * DAY, T0 + 11 * DAY))
     assert list(forecast(policy(mode=Mode.OBSERVE), found, T0, T0 + 365 * DAY)) == []
 

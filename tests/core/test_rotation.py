@@ -43,7 +43,7 @@ def plan(activation: datetime) -> Plan:
 
 
 def at_once(now: datetime, nbf: datetime) -> Plan:
-    """The plan where there is nothing to wait for."""
+    """The plan if there is nothing to wait for."""
     return Plan(renewal_due=now, publish_by=now, activation=nbf)
 
 
@@ -403,7 +403,7 @@ def test_decide_half_dated_key_for_years(half: Key) -> None:
     ],
 )
 def test_decide_nothing_valid(keys: tuple[Key, ...]) -> None:
-    """Where nothing is valid and nothing is to come, a key is made at once, one only."""
+    """If nothing is valid and nothing is to come, a key is made at once, one only."""
     assessment = Assessment(
         active=None, covered_until=None, plan=at_once(T0, T0), at_risk=True, shortfall=Shortfall(lead=LEAD)
     )
@@ -424,7 +424,7 @@ def test_decide_nothing_valid(keys: tuple[Key, ...]) -> None:
     ],
 )
 def test_decide_nothing_valid_but_a_key_to_come(nbf: datetime, asked_for: datetime | None) -> None:
-    """Where nothing is valid, a key is made only if it helps sooner than the one to come."""
+    """If nothing is valid, a key is made only if it helps sooner than the one to come."""
     to_come = key("to come", nbf, nbf + VALIDITY)
     decision = decide(LATE, keyset(to_come), T0)
     notes = (Note(kid="to come", kind=NoteKind.BEHIND_GAP),)

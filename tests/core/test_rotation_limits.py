@@ -19,7 +19,7 @@ OBSERVED = policy(mode=Mode.OBSERVE)
 
 
 def asked(decision: Decision) -> datetime | None:
-    """When the key that a decision asks for activates; None where it asks for none."""
+    """When the key that a decision asks for activates; None if it asks for none."""
     return decision.spec.nbf if isinstance(decision, Rotate) else None
 
 
@@ -94,7 +94,7 @@ def test_decide_certificate_that_has_its_next() -> None:
     ],
 )
 def test_decide_certificate_that_is_the_newest_key(keys: tuple[Key, ...], *, is_held: bool) -> None:
-    """Only the newest key counts; disabled keys count where no other is there."""
+    """Only the newest key counts; disabled keys count if no other is there."""
     decision = decide(POLICY, keyset(*keys), PUBLISH_BY)
     assert is_held == (decision.reason is Reason.CERTIFICATE) == isinstance(decision, Hold)
 

@@ -9,8 +9,8 @@ from rotator.core.policy import KeySpec, Mode, PolicyError, RotationPolicy
 
 ZERO = timedelta()
 UNREADABLE = (
-    "kty: oct with mode: rotate would generate a secret that nobody can ever read, so whoever "
-    "shares it is cut off; use mode: observe, or set accept_unreadable_secret: true"
+    "kty: oct with mode: rotate would generate a secret that cannot be read, so other parties that "
+    "share it would be locked out; use mode: observe, or set accept_unreadable_secret: true"
 )
 
 
@@ -126,7 +126,7 @@ def test_rotation_policy_unreadable_secret(kty: str) -> None:
     ],
 )
 def test_rotation_policy_harmless_kty(changes: dict[str, Any]) -> None:
-    """Where no secret is generated, or that is wanted, there is nothing to refuse."""
+    """If no secret is generated, or that is wanted, there is nothing to refuse."""
     assert isinstance(policy(**changes), RotationPolicy)
 
 

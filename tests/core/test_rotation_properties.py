@@ -155,7 +155,7 @@ def test_decide_seldom_is_enough(rules: RotationPolicy, found: Keyset, step: int
 
 @given(policies(), st.integers(1, 6))
 def test_decide_undisturbed_is_exact(rules: RotationPolicy, step: int) -> None:
-    """Where nobody meddles, every key takes over a turn after the last, with its whole lead and overlap."""
+    """If nobody meddles, every key takes over a turn after the last, with its whole lead and overlap."""
     step = min(step, rules.renewal_window // SECOND + 1)
     decided = list(lived(rules, keyset(), LIFE[::step]))
     made = decided[-1].after.keys

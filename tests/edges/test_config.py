@@ -506,7 +506,7 @@ def test_fault_for_each_mistake(tmp_path: Path) -> None:
             {"minimum_lead": "3d"},
             "minimum_lead (3d) must not be longer than publication_lead (2d); it is too long by 1d",
         ),
-        ({"kty": "oct"}, "kty: oct with mode: rotate would generate a secret that nobody can ever read"),
+        ({"kty": "oct"}, "kty: oct with mode: rotate would generate a secret that cannot be read"),
     ],
 )
 def test_fault_of_numbers_that_collide(tmp_path: Path, policy: dict[str, object], message: str) -> None:

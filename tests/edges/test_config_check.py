@@ -153,7 +153,7 @@ def test_check_leaves_an_emulated_contoso_alone(tmp_path: Path) -> None:
 
 
 def test_check_of_a_short_publication_lead(tmp_path: Path) -> None:
-    """Below 25 h it is said once, where it is configured, who breaks; an encryption key needs no lead."""
+    """Below 25 h it is said once, if it is configured, who breaks; an encryption key needs no lead."""
     keysets = [{"id": "B2C_1A_X", "use": "sig"}, {"id": "B2C_1A_Y", "use": "sig"}, {"id": "B2C_1A_Z", "use": "enc"}]
     (warning,) = said(tmp_path, defaults={"publication_lead": "23h59m"}, keysets=keysets)
     assert warning == (

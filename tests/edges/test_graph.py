@@ -35,7 +35,7 @@ SPEC = KeySpec(use="sig", kty="RSA", nbf=NBF, exp=NBF + timedelta(days=91))
 
 
 def answer(status: int = 200, body: object = None, **headers: str) -> Answer:
-    """An answer with *body* as JSON, or as it is where it is bytes."""
+    """An answer with *body* as JSON, or as it is if it is bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status=status, client_request_id="ours", headers=named, body=content)
@@ -370,7 +370,7 @@ def test_listing_of_others() -> None:
 
 
 def test_listing_of_others_with_too_many_keys() -> None:
-    """What is not wanted costs the wanted keysets nothing: it is left out where it is too much."""
+    """What is not wanted costs the wanted keysets nothing: it is left out if it is too much."""
     many = [{"kid": str(number)} for number in range(1000)]
     listing = Listing(["B2C_1A_X"], 10_000)
     for number in range(30):
@@ -655,7 +655,7 @@ def test_generate_is_sent_once(line: Line, fault: Fault, kind: FailureKind, effe
 
 
 def test_generate_without_a_token(line: Line) -> None:
-    """Where there is no token, nothing can have been done."""
+    """If there is no token, nothing can have been done."""
     line.emulator.inject(Fault(what=Kind.STATUS, status=503, where=Operation.TOKEN))
     error = refused(lambda: line.graph().generate("B2C_1A_X", SPEC))
     assert (error.failure.kind, error.effect, line.count(GENERATE)) == (K.SERVICE, Effect.NONE, 0)

@@ -84,7 +84,7 @@ def resolve(
 
 @contextmanager
 def unanswered() -> Iterator[int]:
-    """A port where no connection comes about: its queue is full, and nobody takes anything out of it."""
+    """A port if no connection comes about: its queue is full, and nobody takes anything out of it."""
     with socket.create_server(("0.0.0.0", 0), backlog=0) as server, ExitStack() as stack:
         port = server.getsockname()[1]
         for _ in range(4):
@@ -229,7 +229,7 @@ def test_send_connection_that_breaks_after_sending(line: Line, what: Kind, kind:
 
 
 def test_send_connection_refused(line: Line) -> None:
-    """Where no connection comes about, a request has done nothing."""
+    """If no connection comes about, a request has done nothing."""
     error = refused(lambda: ask(line, "https://127.0.0.1:1/", "POST"))
     assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
     assert error.failure.message.startswith("cannot reach 127.0.0.1: ")
@@ -274,7 +274,7 @@ def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> Non
 
 
 def test_send_answer_as_long_as_may_be(line: Line) -> None:
-    """An answer of exactly the limit is taken, which is smaller where no large answer is expected."""
+    """An answer of exactly the limit is taken, which is smaller if no large answer is expected."""
     http = line.http()
     for limit in (SMALL_ANSWER, MAX_ANSWER_BYTES):
         line.emulator.faults.clear()

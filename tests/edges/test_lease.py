@@ -148,7 +148,7 @@ def test_create_after_it_was_deleted(api: Kubernetes, leases: KubernetesLeases, 
 
 
 def test_create_of_what_exists(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path) -> None:
-    """Where another replica has created it, nothing is written: `conflict`."""
+    """If another replica has created it, nothing is written: `conflict`."""
     api.mount(tmp_path / "account", "pod", may_create=True)
     told = failure(lambda: leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0))
     assert (told.kind, told.status) == (FailureKind.CONFLICT, 409)
@@ -403,7 +403,7 @@ def test_token_and_ca_are_read_again(api: Kubernetes, leases: KubernetesLeases, 
     read(leases)
     clock.time += 1.0
     told = failure(lambda: read(leases))
-    assert (told.kind, "not trusted" in told.message) == (FailureKind.AUTH, True)
+    assert (told.kind, "does not verify" in told.message) == (FailureKind.AUTH, True)
     (account / "ca.crt").write_text(good)
     assert read(leases).holder == "", "after a failure they are read again at once"
 

@@ -180,7 +180,7 @@ def lines(now: datetime, **changes: Any) -> list[str]:
 
 
 def test_series_of_a_calendar() -> None:
-    """Whether it is open at the instant of the scrape; absent where no keyset has one."""
+    """Whether it is open at the instant of the scrape; absent if no keyset has one."""
     office = calendar(window("tue", "09:00-16:00"), zone="UTC")
     opens = T0 + 9 * HOUR  # the first of January 2030 is a Tuesday
     assert lines(opens - SECOND, calendar=office) == ['calendar_open{calendar="office"} 0.0']

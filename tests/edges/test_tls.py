@@ -142,6 +142,6 @@ def test_ssl_cert_dir_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_ca_file_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The setting is named where it is at fault."""
+    """The setting is named if it is at fault."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     assert problem("/nowhere") == ("ca_file", "/nowhere cannot be read as a PEM bundle: No such file or directory")

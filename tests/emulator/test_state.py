@@ -83,7 +83,7 @@ def test_written_at_every_commit(start, tmp_path):
 
 
 def test_seed_does_not_count(start, tmp_path):
-    """Where there is a state, the seed is not planted again."""
+    """If there is a state, the seed is not planted again."""
     file = tmp_path / "state.json"
     start(state=file).graph("DELETE", "/B2C_1A_Sig")
     assert "B2C_1A_Sig" not in [view.id for view in start(state=file).tenant.read()]

@@ -212,7 +212,7 @@ def test_cli_help_of_a_command(bench: Bench) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_cli_completion(bench: Bench, shell: str) -> None:
-    """The script names commands, options and their values; the shell takes it, where there is one."""
+    """The script names commands, options and their values; the shell takes it, if there is one."""
     run = bench.run("completion", shell)
     assert (run.code, run.err) == (0, "")
     words = ("status", "detailed-exitcode", "tenant", "table", "json", "emulator", "seed")

@@ -182,7 +182,7 @@ def test_pause_in_the_midst_of_a_second_look(replica: Replica) -> None:
 
 
 def test_pause_between_two_keysets() -> None:
-    """Second looks end with the lead, also where it is back at once."""
+    """Second looks end with the lead, also if it is back at once."""
     replica = Replica()
     other = key("ours", T0, T0 + POLICY.validity)
     policies = tuple(replace(POLICY, keyset_id=name) for name in (KEYSET_ID, "B2C_1A_Other"))
@@ -393,7 +393,7 @@ def test_settings_at_the_edge(tmp_path: Path, settings: Any) -> None:
 
 @pytest.mark.usefixtures("outside")
 def test_settings_long_requests_elsewhere(tmp_path: Path) -> None:
-    """Where there is no election, requests may take as long as one likes."""
+    """If there is no election, requests may take as long as one likes."""
     load(tmp_path, request_timeout="5m")
 
 

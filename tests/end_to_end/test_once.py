@@ -194,7 +194,7 @@ def test_once_exit_code_rotated_overdue(bench: Bench) -> None:
 
 
 def test_once_exit_code_failure_goes_first(bench: Bench) -> None:
-    """A rotation that failed is 1, also where another keyset is overdue; a third is rotated all the same."""
+    """A rotation that failed is 1, also if another keyset is overdue; a third is rotated all the same."""
     observed = overdue("B2C_1A_Observed", wanted={"mode": "observe"})
     emulator = bench.begin(Tenant(keysets=(observed, due("B2C_1A_Fails"), due("B2C_1A_Works"))))
     emulator.inject(Fault(what=Kind.STATUS, status=400, code="AADB2C90136", where=GENERATE, keyset="B2C_1A_Fails"))
@@ -280,7 +280,7 @@ def test_once_never_repeats_a_write_blindly(bench: Bench, fault: Fault, kind: st
     ],
 )
 def test_once_asks_again_where_nothing_was_done(bench: Bench, fault: Fault) -> None:
-    """Where the service says that it did nothing, the key is asked for again, and there is one in the end."""
+    """If the service says that it did nothing, the key is asked for again, and there is one in the end."""
     bench.begin(Tenant(keysets=(due(),))).inject(fault)
     run = bench.run("--once", "--output", "json")
     assert (run.code, run.row["outcome"]) == (0, "rotated")

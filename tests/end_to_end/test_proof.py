@@ -38,7 +38,7 @@ METRIC = re.compile(r"^b2c_rotator_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 class Clock(SystemClock):
-    """Time that passes where somebody waits."""
+    """Time that passes if somebody waits."""
 
     def __init__(self) -> None:
         super().__init__()

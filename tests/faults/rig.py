@@ -229,7 +229,7 @@ def spoken(body: str | None) -> Mapping[str, Any]:
 
 
 class Listener:
-    """A port where nobody has any business; counts who comes, and says nothing."""
+    """A port if nobody has any business; counts who comes, and says nothing."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -280,7 +280,7 @@ def play(folder: Path) -> Played:
 
 
 def trust(bench: Bench, echoing: RawServer) -> None:
-    """Let the tenants that are echoed to be where that is done."""
+    """Let the tenants that are echoed to be if that is done."""
     authorities = bench.folder / "authorities.pem"
     authorities.write_text(bench.emulator.ca_file.read_text() + echoing.ca_pem)
     bench.content["ca_file"] = str(authorities)

@@ -288,7 +288,7 @@ class Scene:
     # --- the service
 
     def _lag(self, seconds: float) -> None:
-        """How far its reads lag behind, where they are not fresh."""
+        """How far its reads lag behind, if they are not fresh."""
         if self.plot.reads is not Reads.FRESH:
             self.tenant.switch(read_after_write_delay=seconds)
 

@@ -40,7 +40,7 @@ OF_CALENDARS_AND_PROBES = (
     "Keys that every policy lists",
     "Requests of probes",
 )
-"""Panels that say why they are empty where nobody has calendars, holds or `sign_in`."""
+"""Panels that say why they are empty if nobody has calendars, holds or `sign_in`."""
 
 
 def brief(keyset_id: str) -> Keyset:

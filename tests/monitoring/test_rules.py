@@ -187,7 +187,7 @@ def test_rules_keep_clusters_apart() -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_alert_says_which_cluster(name: str) -> None:
-    """The summary begins with the cluster, where there is one."""
+    """The summary begins with the cluster, if there is one."""
     summary = ALERTS[name]["annotations"]["summary"]
     assert summary.startswith("{{ with $labels.cluster }}{{ . }}: {{ end }}")
 

@@ -32,7 +32,7 @@ GENERATE = Operation.GENERATE_KEY
 
 
 def metric(replica: Replica, name: str) -> float | None:
-    """One of its metrics; None where there is none."""
+    """One of its metrics; None if there is none."""
     lines = replica.process.get("/metrics").text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"b2c_rotator_{name} ")), None)
 
@@ -442,7 +442,7 @@ def happens(event: str, fleet: Fleet, leader: Replica, random: Random) -> None:
 
 
 def test_without_an_election(bench: Bench) -> None:
-    """Where it is off nothing of it is imported, and the process leads."""
+    """If it is off nothing of it is imported, and the process leads."""
     imported = "import sys, rotator.service.process, rotator.commands.serve, rotator.commands.once; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, check=True).stdout.split()
     assert "rotator.service.daemon" in found
@@ -457,7 +457,7 @@ def test_without_an_election(bench: Bench) -> None:
 
 
 def test_election_without_a_cluster(bench: Bench) -> None:
-    """Switched on where there is no cluster, it is a fault of the configuration."""
+    """Switched on if there is no cluster, it is a fault of the configuration."""
     bench.begin(Tenant(keysets=(due(),)), leader_election={"enabled": True}, request_timeout="10s")
     run = bench.run(env={"KUBERNETES_SERVICE_HOST": ""})
     assert run.code == 78

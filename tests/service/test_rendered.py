@@ -37,7 +37,7 @@ def test_quick_page_shows_a_change_at_once() -> None:
 
 
 def test_slow_page_is_rendered_seldom() -> None:
-    """Not more often than every five seconds where it changes all the time, and far less often where it does not."""
+    """Not more often than every five seconds where it changes all the time, and far less often if it does not."""
     rig = Rig(cost=2.0)
     assert rig.after(0) == 1
     assert [rig.after(1, changed=True) for _ in range(6)] == [1, 1, 1, 1, 2, 2]

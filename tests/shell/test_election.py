@@ -313,7 +313,7 @@ def test_follow_looks_often(retry: float, longest: float) -> None:
 
 
 def test_follow_creates_what_is_missing(replica: Replica) -> None:
-    """Where there is no record, the first one says who created it, and that is the leader."""
+    """If there is no record, the first one says who created it, and that is the leader."""
     replica.api.is_there = False
     replica.elector.step()
     assert [Acquired(identity=ME, before="")] == replica.news
@@ -507,7 +507,7 @@ def test_lead_ends_where_another_holds_it(leader: Replica) -> None:
 
 
 def test_lead_ends_where_somebody_edits_the_record(leader: Replica) -> None:
-    """Where no replica has changed the record (but its labels, say) the lead ends as well, and is handed back."""
+    """If no replica has changed the record (but its labels, say) the lead ends as well, and is handed back."""
     leader.clock.time += 9
     leader.api.edit()
     leader.passes(1)
@@ -558,7 +558,7 @@ def test_begin_write_after_stop(leader: Replica, *, seen: bool) -> None:
 
 
 def test_stop_hands_over_at_once(leader: Replica) -> None:
-    """Where nothing is under way, the lease is released with the next step: nobody holds it, transitions are kept."""
+    """If nothing is under way, the lease is released with the next step: nobody holds it, transitions are kept."""
     leader.elector.state.stop()
     leader.passes(0)
     assert [Lost(identity=ME, reason=LossReason.STOPPING), Released(identity=ME, was_handed_over=True)] == leader.news
@@ -724,7 +724,7 @@ def test_deadline_waits_for_the_write(leader: Replica) -> None:
 
 
 def test_deadline_releases_only_what_is_ours(leader: Replica) -> None:
-    """Where another has the lease by then, it stays the other's."""
+    """If another has the lease by then, it stays the other's."""
     leader.api.tricks.extend([leader.fails(FailureKind.NETWORK)] * 5)
     leader.passes(39)
     leader.api.tricks.clear()

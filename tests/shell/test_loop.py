@@ -154,7 +154,7 @@ def test_sweep_tells_what_came_of_it() -> None:
 
 
 def test_sweep_nothing_due() -> None:
-    """Where nothing is due nothing is scheduled."""
+    """If nothing is due nothing is scheduled."""
     daemon = Daemon(due(), now=T0)
     daemon.loop.sweep()
     assert (daemon.kinds(), daemon.scheduler.waiting) == (["Held"], {})
@@ -245,7 +245,7 @@ def test_second_look_finds_another_s_key() -> None:
 
 
 def test_second_look_is_graver_than_the_first() -> None:
-    """Where only the second look finds no valid key, a third has to find none as well."""
+    """If only the second look finds no valid key, a third has to find none as well."""
     daemon = Daemon(due(), now=OURS.expires - timedelta(seconds=SETTLE - 1))
     daemon.loop.sweep()
     daemon.scheduler.run(SETTLE)
@@ -411,7 +411,7 @@ def test_lost_answer_is_adopted() -> None:
 
 
 def test_open_outcome_begins_anew() -> None:
-    """Where nobody knows what a request did, and no look shows a key, two more looks come before the next request."""
+    """If nobody knows what a request did, and no look shows a key, two more looks come before the next request."""
     daemon = Daemon(due())
     daemon.service.fails("generate", LOST)
     daemon.loop.sweep()

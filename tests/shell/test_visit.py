@@ -420,7 +420,7 @@ def test_reconcile_unknown_outcome_adopted(lag: float) -> None:
 
 
 def test_reconcile_unknown_outcome_open() -> None:
-    """Where no look shows the key, the rotation has failed, and is not tried again here."""
+    """If no look shows the key, the rotation has failed, and is not tried again here."""
     bench = Bench(OURS)
     bench.service.fails("generate", LOST)
     failure = LOST.failure.explained("looked for the key for 120s: the keyset does not show it")

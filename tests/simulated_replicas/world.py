@@ -187,7 +187,7 @@ class Network:
         return found
 
     def _way(self) -> float | None:
-        """How long a message is on its way; None where it is lost."""
+        """How long a message is on its way; None if it is lost."""
         if self.is_cut or self.random.random() < self.loss:
             return None
         return self.random.uniform(0.1, 3.0) if self.is_slow else self.random.choice((0.005, 0.02, 0.1))

@@ -486,7 +486,7 @@ def _calls_for_a_key(lives: Lives, wish: Wish, now: float) -> bool:
 
 
 def _latest(life: Life, wish: Wish, now: float) -> float:
-    """Until when a successor can wait for its lead: for the overlap or, where that is lost, for cover."""
+    """Until when a successor can wait for its lead: for the overlap or, if that is lost, for cover."""
     overlapping = life.exp - wish.overlap
     return overlapping if overlapping >= now + wish.minimum_lead - MOMENT else life.exp
 

@@ -514,7 +514,7 @@ class Machine(RuleBasedStateMachine):
         stage.situation.stale = max(stage.situation.stale, seconds)
 
     def _change(self, keyset: str, name: str, value: str) -> None:
-        """Wish something else of a keyset, where it is configured."""
+        """Wish something else of a keyset, if it is configured."""
         content = copy.deepcopy(self._stage.content)
         for each in content["tenants"][0]["keysets"]:
             if each["id"] == keyset:

@@ -188,7 +188,7 @@ def test_no_valid_key_says_when_the_next_takes_over() -> None:
     ],
 )
 def test_remedy_where_no_generated_key_would_serve(found: Key, use: str, remedy: str, mode: Mode) -> None:
-    """Where no generated key would serve, the remedy is never to generate one."""
+    """If no generated key would serve, the remedy is never to generate one."""
     found_now = assessed(entry(looked_at(found, of=replace(policy(mode=mode), use=use))))
     remedies = {condition.label: condition.remedy for condition in found_now.conditions}
     assert remedy in remedies["overdue"]

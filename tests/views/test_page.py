@@ -310,7 +310,7 @@ def test_trouble_of_few_is_open() -> None:
 
 
 def test_page_of_few_keysets_has_nothing_folded_away() -> None:
-    """Where there is room for all, nobody has to click."""
+    """If there is room for all, nobody has to click."""
     text = page(one(entry(looked_at(key("a", -10, 81)))), NOW, PROCESS)
     assert '<details class="tenant fine" open>' in text
 
@@ -430,7 +430,7 @@ def test_runbook_is_a_link_where_its_address_is_known() -> None:
     ],
 )
 def test_page_plans_nothing_that_nobody_makes(found: Outcome, process: dict[str, Any]) -> None:
-    """Where no key will be generated, none is drawn, and the time after the cover is red."""
+    """If no key will be generated, none is drawn, and the time after the cover is red."""
     text = page(one(entry(found)), NOW, replace(PROCESS, **process))
     (drawing,) = re.findall(r'<svg role="img".*?</svg>', text, re.DOTALL)
     assert 'class="plan"' not in drawing
@@ -470,7 +470,7 @@ def test_key_that_is_never_valid_is_named_and_has_no_bar() -> None:
 
 
 def test_labels_end_before_the_edge() -> None:
-    """What is written begins where there is room for it, or ends at what it names."""
+    """What is written begins if there is room for it, or ends at what it names."""
     text = page(many(28), NOW, PROCESS)
     labels = re.findall(r'<text[^>]*?x="([\d.]+)%"([^>]*)>([^<]*)</text>', text)
     assert len(labels) > 100

@@ -32,7 +32,7 @@ def test_status_fits_the_terminal(width: int) -> None:
 
 
 def test_status_without_colour_has_no_escape() -> None:
-    """Colour is only where it is asked for, and never the only sign."""
+    """Colour is only if it is asked for, and never the only sign."""
     plain, coloured = (status(OUTCOMES, NOW, 80, colour=colour) for colour in (False, True))
     assert "\x1b" not in plain
     assert (

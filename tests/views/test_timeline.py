@@ -39,7 +39,7 @@ def test_marks_are_few(seconds: int) -> None:
 
 
 def test_ticks_of_a_wide_terminal_are_more() -> None:
-    """Where there is room for more ticks they are closer together."""
+    """If there is room for more ticks they are closer together."""
     texts = [text for _, text in ticks(NOW - 60 * DAY, NOW + 365 * DAY, 15)]
     assert texts[:3] == ["Dec 2029", "Jan 2030", "Feb 2030"]
     assert len(texts) == 13

@@ -37,7 +37,7 @@ def test_more_names(clock):
 
 
 def test_ipv6():
-    """It listens on ::1 where that is wanted."""
+    """It listens on ::1 if that is wanted."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
