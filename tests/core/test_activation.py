@@ -32,12 +32,12 @@ LEAD, OVERLAP, WINDOW = RULES.publication_lead, RULES.overlap, RULES.renewal_win
 
 
 def spec_of(decision: Decision) -> KeySpec | None:
-    """The key that is asked for, or would be."""
+    """The key that is requested, or would be."""
     return decision.spec
 
 
 def told(found: Keyset, now: datetime, rules: RotationPolicy = RULES) -> tuple[Reason, datetime | None, bool, bool]:
-    """Reason, the nbf that is asked for, whether the window is missed, and whether the keyset is at risk."""
+    """Reason, the nbf that is requested, whether the window is missed, and whether the keyset is at risk."""
     decision = decide(rules, found, now)
     spec = spec_of(decision)
     is_missed = MISSED in decision.assessment.notes
@@ -68,7 +68,7 @@ def until(expires: datetime) -> Keyset:
     ],
 )
 def test_next_opening_that_keeps_the_overlap(now: datetime, expected: object) -> None:
-    """A key that lives for years leaves time for the next opening, with the whole lead."""
+    """A key that is valid for years leaves time for the next opening, with the whole lead."""
     assert told(until(BEGAN + 730 * DAY), now) == expected
 
 

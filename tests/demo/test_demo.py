@@ -26,7 +26,7 @@ def demo(*, site: Path | None = None) -> subprocess.Popen[str]:
 
 
 def test_demo_rotates_without_a_gap() -> None:
-    """Within half a minute every keyset gets keys of its own, with lead and overlap, and there is no gap."""
+    """Within half a minute every keyset gets its own keys, with lead and overlap, and there is no gap."""
     out, err = demo().communicate(timeout=90)
     assert err == ""
     assert "No gap: in 3" in out
@@ -87,7 +87,7 @@ def test_demo_has_colours_on_a_terminal(more: dict[str, str], *, is_coloured: bo
 
 
 def test_demo_ends_at_ctrl_c() -> None:
-    """Ctrl-C stops the daemon as well, and tells what came of it until then."""
+    """Ctrl-C stops the daemon as well, and tells its result until then."""
     process = demo()
     assert process.stdout is not None
     for line in process.stdout:

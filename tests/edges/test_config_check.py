@@ -176,7 +176,7 @@ def test_check_of_a_short_publication_lead_of_keysets(tmp_path: Path) -> None:
 
 
 def test_check_of_a_ca_file_that_has_become_a_pipe(tmp_path: Path) -> None:
-    """A file that nobody writes to holds up no check for good."""
+    """A pipe without a writer does not block the check forever."""
     pipe = tmp_path / "ca.pem"
     os.mkfifo(pipe)
     (warning,) = said(tmp_path, ca_file=str(pipe))

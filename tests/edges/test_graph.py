@@ -309,7 +309,7 @@ def test_parse_keyset_inside_value() -> None:
 
 @pytest.mark.parametrize("letters", [("SIG", "rsa"), ("Sig", "Rsa"), ("sig", "RSA")])
 def test_parse_keyset_case_of_use_and_kty(letters: tuple[str, str]) -> None:
-    """A key is what was asked for in whichever case the service spells its use and kty."""
+    """A key is what was requested in whichever case the service spells its use and kty."""
     use, kty = letters
     (key,) = keys_of({"kid": "k", "use": use, "kty": kty, "nbf": 1893456000, "exp": 1901318400})
     assert SPEC.differences(key) == ()
@@ -356,7 +356,7 @@ def listed(*ids: str) -> Mapping[str, object]:
 
 
 def test_listing_of_others() -> None:
-    """Further keysets come up to the number that is asked for; backups are apart, and the rest is counted."""
+    """Further keysets come up to the number that is requested; backups are apart, and the rest is counted."""
     listing = Listing(["B2C_1A_X"], 2)
     listing.add(listed("B2C_1A_A", "B2C_1A_X", "B2C_1A_X.bak", "b2c_1a_b.BAK", "B2C_1A_A"))
     listing.add(listed("B2C_1A_B", "B2C_1A_C", "B2C_1A_" + "D" * 600))
@@ -497,7 +497,7 @@ def ask(line: Line) -> object:
     ],
 )
 def test_read_again_where_that_helps(line: Line, fault: Fault, pauses: list[float], reason: FailureKind) -> None:
-    """A read waits as long as the service asks for, else ever longer, and each time somebody is told why."""
+    """A read waits as long as the service asks for, else longer each time; the reason of each wait is reported."""
     line.tokens().get()
     line.timeout = 1.5 if fault.what is Kind.HANG else 5
     line.emulator.inject(replace(fault, where=LIST))
@@ -538,7 +538,7 @@ def test_read_cut_short(line: Line) -> None:
 
 
 def test_read_login_that_asks_to_wait(line: Line) -> None:
-    """The login host, too, is left alone for as long as it asks."""
+    """The wait that the login host asks for is used, too."""
     line.emulator.inject(Fault(what=Kind.THROTTLED, retry_after=7, where=Operation.TOKEN, times=1))
     assert ask(line)
     assert line.clock.pauses == [7.0]
@@ -552,7 +552,7 @@ def test_token_refused_once(line: Line) -> None:
 
 
 def test_token_refused_again(line: Line) -> None:
-    """A fresh token that is refused as well is a failure, and no third one is asked for."""
+    """A fresh token that is refused as well is a failure, and no third one is requested."""
     line.emulator.inject(Fault(what=Kind.STATUS, status=401, where=LIST))
     found = failure(lambda: ask(line))
     assert (found.kind, found.status) == (K.AUTH, 401)

@@ -84,7 +84,7 @@ def resolve(
 
 @contextmanager
 def unanswered() -> Iterator[int]:
-    """A port if no connection comes about: its queue is full, and nobody takes anything out of it."""
+    """A port to which no connection is possible: its queue is full, and nothing accepts connections."""
     with socket.create_server(("0.0.0.0", 0), backlog=0) as server, ExitStack() as stack:
         port = server.getsockname()[1]
         for _ in range(4):
@@ -105,7 +105,7 @@ def test_send_answer_in_full(line: Line) -> None:
 
 
 def test_send_tells_what_it_was_like(line: Line) -> None:
-    """Every request is told once, with its operation, status, id, duration and the skew of the clocks."""
+    """Every request is reported once, with its operation, status, id, duration and the skew of the clocks."""
     answer = line.http().send("discovery", "GET", line.discovery, headers={})
     (exchange,) = line.exchanges
     assert ("discovery", 200, answer.client_request_id) == (
@@ -119,7 +119,7 @@ def test_send_tells_what_it_was_like(line: Line) -> None:
 
 
 def test_send_tells_a_failure_too(line: Line) -> None:
-    """A request without an answer is told without status and skew, with the id that its failure has."""
+    """A request without an answer is reported without status and skew, with the id that its failure has."""
     line.emulator.inject(Fault(what=Kind.CLOSE))
     found = failure(lambda: ask(line))
     (exchange,) = line.exchanges
@@ -220,7 +220,7 @@ def test_send_peer_that_does_not_speak_tls(line: Line) -> None:
     [(Kind.RESET, FailureKind.NETWORK), (Kind.CLOSE, FailureKind.NETWORK), (Kind.TRUNCATED, FailureKind.NETWORK)],
 )
 def test_send_connection_that_breaks_after_sending(line: Line, what: Kind, kind: FailureKind) -> None:
-    """Once it was sent, nobody knows what a request did that gets no answer."""
+    """Once it was sent, it is unknown what a request did that gets no answer."""
     line.emulator.inject(Fault(what=what))
     error = refused(lambda: ask(line, method="POST"))
     assert (kind, Effect.UNKNOWN) == (error.failure.kind, error.effect)

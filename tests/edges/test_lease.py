@@ -1,4 +1,4 @@
-"""The Lease over HTTP: what is asked, what is made of the answers, and what a person is told."""
+"""The Lease over HTTP: the requests, the parsing of the answers, and the messages for people."""
 
 import re
 import ssl
@@ -211,7 +211,7 @@ def test_write_times(api: Kubernetes, leases: KubernetesLeases) -> None:
 
 
 def test_write_at_a_full_second(api: Kubernetes, leases: KubernetesLeases, clock: Clock) -> None:
-    """An instant without microseconds has its six digits all the same: without them the API refuses it."""
+    """An instant without microseconds has its six digits nevertheless: without them the API refuses it."""
     clock.instant = datetime(2030, 1, 1, tzinfo=UTC)
     hold(leases)
     assert api.spec()["renewTime"] == "2030-01-01T00:00:00.000000Z"
@@ -339,7 +339,7 @@ def test_connection_that_breaks(api: Kubernetes, leases: KubernetesLeases, when:
 
 
 def test_api_that_is_not_there(account: Path, clock: Clock) -> None:
-    """A port on which nobody listens is `network`."""
+    """A port on which there is no listener is `network`."""
     nowhere = KubernetesLeases(
         "https://127.0.0.1:9", account, name="rotator", namespace=None, clock=clock, transport=transport
     )

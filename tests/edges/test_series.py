@@ -114,7 +114,7 @@ def test_series_of_any_name(parse: Callable[[str], Any], end: str, names: list[N
 
 @pytest.mark.parametrize(("age", "is_shown"), [(2 * HOUR - SECOND, True), (2 * HOUR, True), (2 * HOUR + SECOND, False)])
 def test_series_of_what_was_not_seen_for_long(age: Any, is_shown: bool) -> None:  # noqa: FBT001
-    """An observation that is older than it may be leaves the name, and what came of the last look."""
+    """An observation that is older than it may be leaves the name, and the result of the last look."""
     text = written(seen(("contoso", "B2C_1A_X")), T0 + age)
     assert ("x_keyset_coverage_end_timestamp_seconds{" in text) == is_shown
     assert ("x_keyset_keys{" in text) == is_shown

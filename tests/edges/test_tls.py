@@ -133,7 +133,7 @@ def test_ssl_cert_file_that_cannot_be_used(
 
 
 def test_ssl_cert_dir_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenSSL itself would say nothing, and trust nobody."""
+    """OpenSSL itself would ignore it silently, and trust no authority."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", f"/nowhere:{tmp_path}")
     trust(None)

@@ -100,7 +100,7 @@ def test_seed_does_not_count(start, tmp_path):
     ],
 )
 def test_damaged(start, tmp_path, text, message):
-    """A file that is none is one line, with its name, and is left alone."""
+    """A file that is not a state file is an error of one line with its name, and is not changed."""
     file = tmp_path / "state.json"
     file.write_text(text)
     with pytest.raises(StateError, match=message) as told:

@@ -270,7 +270,7 @@ def test_configuration_with_a_name_or_keyset_twice(bench: Bench) -> None:
 
 
 def test_configuration_with_faults_of_every_kind(bench: Bench) -> None:
-    """What is wrong between values is told together with what is wrong with one, so that nobody mends in rounds."""
+    """What is wrong between values is told together with what is wrong with one, so that nobody fixes in rounds."""
     hasty = fresh("B2C_1A_Hasty", wanted={"rotate_every": "10d"})
     bench.begin(Tenant(keysets=(fresh(), hasty)), settle=5)
     (tenant,) = bench.content["tenants"]
@@ -537,7 +537,7 @@ def test_tenant_that_cannot_be_looked_at(
 
 
 def test_tenant_without_consent(bench: Bench) -> None:
-    """An app that was granted no permission is told which one is missing; the next tenant gets its keys."""
+    """An app that was granted no permission is reported which one is missing; the next tenant gets its keys."""
     bench.begin(
         Tenant(name="bad", keysets=(due("B2C_1A_One"),), roles=()),
         Tenant(name="good", keysets=(due("B2C_1A_Three"),)),

@@ -242,7 +242,7 @@ UNDATED = Keyset(id="B2C_1A_Undated", keys=(KeySeed(),))
     ],
 )
 def test_dry_run_exit_code(bench: Bench, keysets: tuple[Keyset, ...], option: str | None, code: int) -> None:
-    """The first of 1, 3, 2, 0 that holds is returned, and 2 only if it is asked for."""
+    """The first of 1, 3, 2, 0 that holds is returned, and 2 only if it is requested."""
     bench.begin(Tenant(keysets=keysets))
     assert bench.run("--dry-run", *((option,) if option else ())).code == code
 

@@ -38,7 +38,7 @@ TIMING = Timing(check_interval=DAY, settle=timedelta(seconds=SETTLE), dry_run=Fa
 
 
 class Lead:
-    """Leads or not, as it is told, and counts the writes that are under way."""
+    """Leads or not, as the test says, and counts the writes in progress."""
 
     def __init__(self) -> None:
         self.leads = True
@@ -201,7 +201,7 @@ def test_pause_between_two_keysets() -> None:
 
 
 def test_gate_of_a_follower(replica: Replica) -> None:
-    """Who does not lead any more when it comes to write holds the keyset, with a reason of its own."""
+    """Who does not lead any more when it comes to write holds the keyset, with its own reason."""
     replica.loop.sweep()
     replica.lead.leads = False
     replica.scheduler.run(SETTLE)
@@ -212,7 +212,7 @@ def test_gate_of_a_follower(replica: Replica) -> None:
 
 
 def test_write_is_under_way_until_the_key_is_seen(replica: Replica) -> None:
-    """The lead is kept while a key is asked for, and while it is looked for; then no more."""
+    """The lead is kept while a key is requested, and while it is looked for; then no more."""
     seen: list[tuple[int, bool]] = []
 
     def note() -> None:
@@ -275,7 +275,7 @@ def test_metrics_of_a_former_leader(replica: Replica) -> None:
 
 
 def test_metrics_of_the_lead() -> None:
-    """The lead is read when it is asked for; without an election it is always 1. What never happened is 0 or absent."""
+    """The lead is read when it is requested; without an election it is always 1. What never happened is 0 or absent."""
     _, found = metrics()
     assert "b2c_rotator_leader 1.0" in text(found)
     leading: list[int] = []

@@ -40,11 +40,11 @@ OF_CALENDARS_AND_PROBES = (
     "Keys that every policy lists",
     "Requests of probes",
 )
-"""Panels that say why they are empty if nobody has calendars, holds or `sign_in`."""
+"""Panels that say why they are empty if calendars, holds or `sign_in` are not configured."""
 
 
 def brief(keyset_id: str) -> Keyset:
-    """A keyset whose key was activated just now and lives for seconds."""
+    """A keyset whose key was activated just now and is valid for seconds."""
     now = int(time.time())
     return Keyset(id=keyset_id, keys=(KeySeed(nbf=now, exp=now + LIFE),), wanted=LIVES)
 
