@@ -1,5 +1,5 @@
 """
-The effects of faults: what is answered instead, and how the real answer is changed.
+The effects of faults: other answers, and changes of the real answer.
 
 But for pauses, pure functions: an answer goes in, an answer comes out; http_server.py does
 the rest to the connection.

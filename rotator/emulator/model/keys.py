@@ -160,7 +160,7 @@ SECRET_MEMBERS = {"rsa", "secret"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key as the service keeps it; what is secret never shows in its repr."""
+    """A key as the service stores it; its repr has no secrets."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
