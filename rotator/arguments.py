@@ -1,8 +1,8 @@
 """
-The command line as parsers of argparse: what there is, and what is said about it.
+The command line as argparse parsers: commands, options and their help texts.
 
-The help, the man page and the shell completions are all made of it. It is built before
-anything heavy is imported, so it imports nothing of ours.
+The help, the man page and the shell completions are generated from it. It must be fast to import,
+so it imports no other module of rotator.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from rotator import __version__
 
-USAGE = 64  # and not argparse's 2, which here means that a rotation is due; see sysexits.h
+USAGE = 64  # EX_USAGE of sysexits.h; argparse's 2 means here that a rotation is due
 MAX_PORT = 65535
 MAX_YEARS = 30
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
@@ -23,7 +23,7 @@ CREDENTIALS = {
     "certificate-file": "the private key and its certificate, as PEM or PKCS#12",
     "federated-token-file": "a file with an assertion that another program renews",
 }
-"""The options of `discover` that say how to sign in: one of them is needed without a configuration."""
+"""The options of `discover` for the credential. Without a configuration, one of them is required."""
 
 _EPILOG = """\
 exit codes:
@@ -33,20 +33,20 @@ exit codes:
   3   a keyset is overdue or has no valid key, and this run did not rotate it
   64  the command line is invalid
   78  the configuration is invalid
-Where several hold, the first of 64, 78, 1, 3, 2, 0 is returned.
+If several apply, the first of 64, 78, 1, 3, 2, 0 is returned.
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line and a hint, and whose exit code is that of the interface."""
+    """A parser that reports an error in one line with a hint, and exits with `USAGE`."""
 
     def error(self, message: str) -> NoReturn:
-        """Complain, and end the program."""
+        """Print *message* and exit."""
         self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
 def parser() -> Parser:
-    """The whole command line."""
+    """The parser of the whole command line."""
     root = Parser(
         prog="rotator",
         description="Rotates the policy keysets of Azure AD B2C tenants ahead of their expiry.\n"
@@ -62,18 +62,24 @@ def parser() -> Parser:
     how = root.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="one sweep that generates what is due, then exit")
     how.add_argument("--dry-run", action="store_true", help="one sweep that only reads; print the plan, then exit")
-    root.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: 2 where a rotation is due")
+    root.add_argument(
+        "--detailed-exitcode", action="store_true", help="with --dry-run: exit with 2 if a rotation is due"
+    )
     commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     run = commands.add_parser("run", help="run as a daemon, the same as without a command", allow_abbrev=False)
     _config_option(run)
     _status_options(
-        commands.add_parser("status", help="what every keyset looks like, and what happens next", allow_abbrev=False)
+        commands.add_parser(
+            "status", help="print the status of every keyset, and its next rotation", allow_abbrev=False
+        )
     )
     _simulate_options(
-        commands.add_parser("simulate", help="what becomes of the keysets in the years to come", allow_abbrev=False)
+        commands.add_parser("simulate", help="simulate the rotations of the coming years", allow_abbrev=False)
     )
-    token = commands.add_parser("token", help="say which key made the token on stdin", allow_abbrev=False)
+    token = commands.add_parser(
+        "token", help="say which key signed or encrypted the token on stdin", allow_abbrev=False
+    )
     _config_option(token)
     _output_option(token)
     _config_command(
@@ -90,7 +96,7 @@ def parser() -> Parser:
         commands.add_parser("emulator", help="serve an emulated B2C tenant on loopback", allow_abbrev=False)
     )
     demo = commands.add_parser("demo", help="watch rotations happen on an emulated tenant", allow_abbrev=False)
-    demo.add_argument("--forever", action="store_true", help="go on until Ctrl-C")
+    demo.add_argument("--forever", action="store_true", help="continue until Ctrl-C")
     _about_itself(commands)
     return root
 
@@ -100,9 +106,7 @@ def _about_itself(commands: "argparse._SubParsersAction[Parser]") -> None:
     explain.add_argument("words", nargs="*", metavar="COMMAND", help="such as status, or config check")
     commands.add_parser("version", help="print the version", allow_abbrev=False)
     completion = commands.add_parser("completion", help="print a script that completes commands", allow_abbrev=False)
-    completion.add_argument(
-        "shell", choices=SHELLS, metavar="bash|zsh|fish", help="the shell that is to run the script"
-    )
+    completion.add_argument("shell", choices=SHELLS, metavar="bash|zsh|fish", help="the shell that will run the script")
 
 
 def _config_option(to: argparse.ArgumentParser) -> None:
@@ -110,7 +114,7 @@ def _config_option(to: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,  # so that a command's own default does not undo what stands before it
+        default=argparse.SUPPRESS,  # so that the default of a command does not replace an option before the command
         help=f"the configuration (default ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
     )
 
@@ -120,7 +124,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run, status and token: how the report looks (default table)",
+        help="with --once, --dry-run, status and token: the format of the report (default table)",
     )
 
 
@@ -180,7 +184,7 @@ def _simulate_options(to: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BEGIN+SPAN[:reads|writes|all]",
-        help="requests fail, such as 2027-03-01+5d:writes; can be given several times",
+        help="a time in which requests fail, such as 2027-03-01+5d:writes; can be given several times",
     )
     to.add_argument(
         "--set",
@@ -192,8 +196,13 @@ def _simulate_options(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--output", choices=("table", "json", "svg", "ics"), default=argparse.SUPPRESS, help="(default table)"
     )
-    to.add_argument("--check", action="store_true", help="exit with 3 where a promise breaks")
-    to.add_argument("--compare", type=Path, metavar="OTHER.yaml", help="print what differs with this configuration")
+    to.add_argument("--check", action="store_true", help="exit with 3 if a promise is broken")
+    to.add_argument(
+        "--compare",
+        type=Path,
+        metavar="OTHER.yaml",
+        help="print the differences to the same simulation with this configuration",
+    )
 
 
 def _years(text: str) -> float:
@@ -202,18 +211,16 @@ def _years(text: str) -> float:
     except ValueError:
         years = 0.0
     if not 0 < years <= MAX_YEARS:
-        msg = f"{text!r} is not a number of years (up to {MAX_YEARS})"
+        msg = f"{text!r} is not a valid number of years (more than 0, up to {MAX_YEARS})"
         raise argparse.ArgumentTypeError(msg)
     return years
 
 
 def _config_command(to: argparse.ArgumentParser) -> None:
     verbs = to.add_subparsers(dest="verb", metavar="check|schema|init", required=True, parser_class=Parser)
-    check = verbs.add_parser(
-        "check", help="say what is wrong with the configuration, and with the files that it names", allow_abbrev=False
-    )
+    check = verbs.add_parser("check", help="check the configuration and the files that it names", allow_abbrev=False)
     _config_option(check)
-    check.add_argument("--strict", action="store_true", help="exit with 78 where there is only a warning, too")
+    check.add_argument("--strict", action="store_true", help="exit with 78 if there are only warnings")
     verbs.add_parser("schema", help="print the JSON Schema of the configuration", allow_abbrev=False)
     verbs.add_parser("init", help="print a short configuration to start with", allow_abbrev=False)
 
@@ -221,10 +228,13 @@ def _config_command(to: argparse.ArgumentParser) -> None:
 def _emulator_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--host", default="127.0.0.1", help="where to listen; loopback only (default %(default)s)")
     to.add_argument("--port", type=_port, default=8443, help="0: any free port (default %(default)s)")
-    to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants to begin with (default: a demo tenant)")
-    to.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this file over restarts")
+    to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants at the start (default: a demo tenant)")
+    to.add_argument("--state", type=Path, metavar="FILE", help="keep the state in this file across restarts")
     to.add_argument(
-        "--directory", type=Path, metavar="DIR", help="where CA file and configuration go (default: a new one)"
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="where to write the CA file and the configuration (default: a new directory)",
     )
 
 

@@ -1,10 +1,10 @@
 """
-The composition root: the one place where the rooms are put together.
+The composition root: it creates the objects of all packages and connects them.
 
-All that is global to a process is made here, once, and handed down: clock, redaction, log,
-event stream, gates. What a test or a simulation replaces comes in as an argument: the clock,
-the transport of requests, and the stream of log lines. What belongs to a configuration (tenants,
-with their HTTP clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
+Objects that the whole process shares are created here once and passed down: clock, redactor, log,
+event stream, gates. Tests and simulations can pass their own clock, transport and stream of log
+lines. `Program.tenants` creates the objects that belong to one configuration: the tenants, with
+their HTTP clients and tokens. A reload creates them again.
 """
 
 import os
@@ -43,20 +43,20 @@ from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stoppi
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
 
-STOP_TIMEOUT = 4.0  # seconds that a request may take that begins after the program was asked to stop
+STOP_TIMEOUT = 4.0  # seconds; the timeout of a request that begins after a request to stop
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """
-    What every command needs. It outlives configurations; `settings` are those of the start.
+    The objects that every command needs. A reload does not replace them; `settings` are those of the start.
 
-    redactor:  redacts everything that is printed or served, even where a service sends a secret back
-        to us as a name or an id
-    tell:      gives an event to every consumer
-    writing:   the gates that every write goes through
-    transport: makes what carries the requests to a tenant
-    memory:    what large answers may take at once, over all tenants
+    redactor:  redacts everything that is printed or served, since a service may return a secret as a
+        name or an id
+    tell:      hands an event to every consumer
+    writing:   the gates of every write
+    transport: creates the transport of the requests to a tenant
+    memory:    limits the memory for large answers, over all tenants
     """
 
     path: Path
@@ -73,15 +73,15 @@ class Program:
 
     @property
     def tell(self) -> Callable[[Event], None]:
-        """Gives an event to every consumer."""
+        """Hands an event to every consumer."""
         return self.stream.tell
 
     def tenants(self, settings: Settings) -> tuple[Tenant, ...]:
         """
-        The tenants of a configuration, with one TLS context and one pool of connections; nothing is asked of them yet.
+        Create the tenants of a configuration, with one TLS context and one pool of connections; no request is made.
 
         Raises:
-            ConfigError: `ca_file`, or a file of the environment in its place, cannot be used.
+            ConfigError: `ca_file`, or the file that an environment variable names instead, cannot be used.
 
         """
         try:
@@ -143,7 +143,7 @@ class Program:
     def _sign_in(
         self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
     ) -> SignIn | None:
-        """The sign-in side of a tenant. It has a client of its own, so what its clock says stops no write."""
+        """The sign-in side of a tenant. It has its own client, so that its clock skew does not prevent writes."""
         settings, url = tenant.sign_in, tenant.sign_in_url
         if settings is None or url is None:
             return None
@@ -184,14 +184,14 @@ def wire(
     transport: TransportFactory = proxied_transport,
 ) -> Program:
     """
-    Read the configuration and put everything together; nothing runs, and no request is made.
+    Read the configuration and create a `Program`; no thread is started, and no request is made.
 
-    text:      the configuration, where it is not in a file; *path* is what messages call it then
+    text:      the configuration, if it is not in a file; *path* is then only its name in messages
     revise:    changes each configuration that is read
-    for_table: a person reads the log beside a table: lines are readable unless the configuration wants
-        JSON, and outcomes are not logged, since the table has them
-    stream:    where log lines go
-    transport:        makes what carries requests, of a TLS context
+    for_table: the command prints a table: log lines are for people unless the configuration asks for
+        JSON, and outcomes are not logged, since the table shows them
+    stream:    gets the log lines
+    transport: creates the transport of requests from a TLS context
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -223,11 +223,11 @@ def wire(
 
 
 def timing(settings: Settings) -> Timing:
-    """How often keysets are looked at, as configured."""
+    """The timing of looks, as configured."""
     return Timing(check_interval=settings.check_interval, settle=settings.settle, dry_run=settings.dry_run)
 
 
 def identity(tenant: TenantSettings) -> TenantId:
-    """Which tenant a configuration means."""
+    """The identity of a configured tenant."""
     roots = tenant.roots
     return TenantId(roots.graph.lower(), roots.login.lower(), tenant.tenant_id.lower())

@@ -167,7 +167,7 @@ def test_documents_have_each_member_of_sign_in() -> None:
 
 
 def test_shipped_configuration_writes_every_default_out() -> None:
-    """What config/rotator.yaml says is what holds where nothing is said."""
+    """What config/rotator.yaml says is what holds if nothing is said."""
     text = (ROOT / "config" / "rotator.yaml").read_text(encoding="utf-8")
     content = yaml.safe_load(text)
     tenants = content.pop("tenants")

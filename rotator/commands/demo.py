@@ -1,10 +1,10 @@
 """
-Rotation to watch: the emulated tenant and the real daemon together, with lives of seconds.
+The command `demo`: the real daemon on an emulated tenant, with keys that are valid for seconds.
 
-The daemon is a process of its own and speaks HTTPS with the emulator, as it would
-with Microsoft. That a key is due is what its log says. Which key was generated and took
-over when, and that there was no gap, is what the emulator says, which keeps a history and
-shares no code with the daemon. demo_show.py has the lines, demo_result.py the end.
+The daemon is a separate process and uses HTTPS to reach the emulator, as it would to reach
+Microsoft. Its log shows when a key is due. The history of the emulator, which shares no code with
+the daemon, shows which key was generated and took over when, and that there was no gap.
+demo_show.py prints the lines, demo_result.py the end.
 """
 
 import os
@@ -35,7 +35,7 @@ _SETTINGS = {
         "rotate_every": "8s",  # how long a key is the active one
         "overlap": "4s",  # how long its predecessor stays valid after that
         "publication_lead": "2s",  # from generation to activation
-        "renewal_window": "3s",  # the time there is to get a key generated
+        "renewal_window": "3s",  # from the instant at which a key is due to the last one that keeps the lead
     },
 }
 _NEXT_FOREVER = """
@@ -49,17 +49,17 @@ _NEXT = f"""{_NEXT_FOREVER}
 
 def run(*, forever: bool) -> int:
     """
-    Show half a minute of rotations, or as many as there are until Ctrl-C, and then what came of them.
+    Show rotations for half a minute, or until Ctrl-C, and then the result.
 
     Returns:
-        0 where every keyset has a valid key at every instant since its first one, and the
-        daemon ended well; else 1.
+        0 if every keyset had a valid key at every instant since its first one, and the
+        daemon exited with 0; else 1.
 
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    # Lives of seconds need more requests than the minute of the real service grants.
+    # Keys that are valid for seconds need more requests per minute than the real service allows.
     switches = Switches(throttle_per_app=0, throttle_per_tenant=0)
     with tempfile.TemporaryDirectory(prefix="rotator-demo-") as name:
         directory = Path(name)
@@ -71,13 +71,13 @@ def run(*, forever: bool) -> int:
             show = Show(emulator.tenant(DEMO_DOMAIN), is_coloured=_is_coloured())
             show.line(f"{DEMO_DOMAIN} is emulated at {emulator.url}")
             config = write_configuration(emulator, directory, _SETTINGS)
-            with subprocess.Popen(  # noqa: S603 - this very program
+            with subprocess.Popen(  # noqa: S603 - runs rotator itself
                 [sys.executable, "-P", "-m", "rotator", "--config", str(config)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
                 env={name: value for name, value in os.environ.items() if not name.startswith("ROTATOR_")},
-                start_new_session=True,  # Ctrl-C is for this process, which then stops that one
+                start_new_session=True,  # so that Ctrl-C goes only to this process, which then stops the daemon
             ) as daemon:
                 reader = threading.Thread(target=show.follow, args=(daemon.stderr,), daemon=True)
                 reader.start()
@@ -89,18 +89,18 @@ def run(*, forever: bool) -> int:
                 reader.join(timeout=5)
             show.update()
             ended = emulator.now()
-            print(f"\nThe daemon was asked to stop (SIGTERM) and left with exit code {code}.\n")
+            print(f"\nThe daemon got SIGTERM and ended with exit code {code}.\n")
             gaps = conclude(emulator.tenant(DEMO_DOMAIN), show.began, ended)
             print(_NEXT_FOREVER if forever else _NEXT)
             return max(gaps, code != 0)
 
 
 def _watch(show: Show, stop: threading.Event, length: float | None, daemon: "subprocess.Popen[str]") -> None:
-    """Show what happens, until time is up, somebody stops it, or the daemon has gone."""
+    """Print events until the time is over, *stop* is set, or the daemon has ended."""
     while not stop.wait(0.1) and daemon.poll() is None and (length is None or show.elapsed() < length):
         show.update()
 
 
 def _is_coloured() -> bool:
-    """Whether colours are shown: on a terminal, where the user has not turned them off (no-color.org)."""
+    """True if stdout is a terminal and the user has not turned colours off (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""The command `discover`: reads the keysets of tenants, and prints a commented configuration for them; never writes."""
+"""The command `discover`: reads the keysets of tenants and prints a configuration for them. It never writes."""
 
 import json
 import sys
@@ -17,22 +17,22 @@ from rotator.shell.tenant import Tenant
 from rotator.wiring import Program, wire
 
 COMMAND_LINE = Path("command line")
-"""What messages call a configuration that is made of options."""
+"""The name in messages of a configuration that consists of options."""
 
-_UNUSED = {"id": "B2C_1A_Unused", "use": "sig"}  # a configuration has a keyset; `discover` looks at none that it names
+_UNUSED = {"id": "B2C_1A_Unused", "use": "sig"}  # a configuration needs a keyset; `discover` ignores it
 
 
 def of_configuration(path: Path, tenants: tuple[str, ...]) -> int:
-    """Discover the tenants of a configuration, or those of them that are named; the exit code."""
+    """Discover the tenants of a configuration (if *tenants* is not empty, only these); returns the exit code."""
     with exit_on_error():
         return _discover(wire(path, revise=Selection(tenants=tenants).of, for_table=True))
 
 
 def of_tenant(tenant_id: str, cloud: str, credential: Mapping[str, str]) -> int:
     """
-    Discover one tenant without a configuration; the exit code.
+    Discover one tenant without a configuration; returns the exit code.
 
-    credential: as the configuration has it, such as `client_id` and `client_secret_file`
+    credential: as in a configuration, such as `client_id` and `client_secret_file`
     """
     name = tenant_id.partition(".")[0]
     tenant = {
@@ -53,7 +53,7 @@ def of_tenant(tenant_id: str, cloud: str, credential: Mapping[str, str]) -> int:
 
 def _discover(program: Program, *, is_new: bool = False) -> int:
     """
-    Print what the tenants of *program* have.
+    Print the keysets of the tenants of *program*; returns the exit code.
 
     is_new: there is no configuration yet, so none of its keysets counts as configured
     """
@@ -68,7 +68,7 @@ def _discover(program: Program, *, is_new: bool = False) -> int:
         if discovered.has_keysets:
             found.append(discovered)
         else:
-            print(f"{tenant.name}: the tenant has no keyset that can be configured", file=sys.stderr)
+            print(f"{tenant.name}: the tenant has no keyset that rotator could observe or rotate", file=sys.stderr)
             has_failed = True
     now = program.clock.now()
     if found:
@@ -81,10 +81,10 @@ def _discover(program: Program, *, is_new: bool = False) -> int:
 
 def _read(settings: Settings, tenant: Tenant, *, is_new: bool) -> Discovered:
     """
-    What a tenant has, read with one request.
+    The keysets of a tenant, read with one request.
 
     Raises:
-        RequestError: it could not be listed.
+        RequestError: the keysets could not be listed.
 
     """
     (configured,) = (each for each in settings.tenants if each.name == tenant.name)

@@ -1,7 +1,7 @@
 """
-What `discover` prints: a configuration with comments, and a summary for the terminal.
+The output of `discover`: a configuration with comments, and a summary for the terminal.
 
-Pure functions. There is no secret in either, and no key material: ids, kids, dates and names of certificates alone.
+Pure functions. The output has no secret and no key material, only ids, kids, dates and names of certificates.
 """
 
 import json
@@ -21,25 +21,25 @@ from rotator.views.columns import wrapped
 from rotator.views.phrases import count, remaining
 
 MAX_DISCOVERED = 1500  # keysets of one tenant: a configuration file has at most 1 MiB
-MAX_KEYS = 4  # of one keyset that comments name
+MAX_KEYS = 4  # keys of one keyset in its comment
 MAX_NAMES = 10  # of keysets in one line of the summary
 SOON = timedelta(days=90)
 _HEAD = """\
 # Printed by `rotator discover` at {now}. It only reads.
 #
-#   rotator config check --config rotator.yaml     is it valid, and are the files that it names there?
+#   rotator config check --config rotator.yaml     checks it, and the files that it names
 #   rotator --config rotator.yaml --dry-run        the plan; writes nothing
 #
-# mode: observe looks, measures and alerts, and never generates a key. Change it keyset by keyset."""
+# In mode: observe, rotator looks, measures and alerts, and never generates a key. Change one keyset at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
     """
-    A tenant and what it has.
+    A tenant and its keysets.
 
     members: its name, tenant_id, cloud and credential, as JSON
-    modes:   those of the keysets that are configured already, by their ids in lower case
+    modes:   the modes of keysets that are configured already, by their ids in lower case
     """
 
     members: Mapping[str, object]
@@ -53,7 +53,7 @@ class Discovered:
 
     @property
     def keysets(self) -> list[Keyset]:
-        """The keysets that a configuration can have, in the order of the list."""
+        """The keysets that can be configured, in the order of the list."""
         known = set[str]()
         found = []
         for each in self.listed.others.values():
@@ -64,11 +64,11 @@ class Discovered:
 
     @property
     def has_keysets(self) -> bool:
-        """Whether there is anything to configure."""
+        """True if at least one keyset can be configured."""
         return bool(self.keysets)
 
     def left_out(self) -> Iterator[str]:
-        """What is not in the configuration, and why."""
+        """A line for each keyset that cannot be configured, with the reason."""
         taken = {each.id for each in self.keysets}
         for keyset_id, each in self.listed.others.items():
             if not isinstance(each, Keyset):
@@ -123,7 +123,7 @@ def _keyset(keyset: Keyset, mode: Mode | None, now: datetime) -> Iterator[str]:
     if certificate:
         yield f"# Certificate: {printable(certificate)}. People upload the next one: rotator generates none."
     elif kty == "oct":
-        yield "# A secret: nobody can ever read one that is generated, so whoever shares it would be cut off."
+        yield "# A secret: a generated one cannot be read, so other parties that share it would be locked out."
     yield f"- id: {keyset.id}"
     yield f"  use: {use or 'sig'}" + ("" if use else "                  # a guess: its keys name no use")
     if kty == "oct":
@@ -142,7 +142,7 @@ def _key(key: Key, state: KeyState) -> str:
 
 
 def _why_not(keyset: Keyset) -> str:
-    """Why a keyset cannot be configured; "" where it can."""
+    """Why a keyset cannot be configured; "" if it can."""
     if not re.fullmatch(KEYSET_ID_PATTERN, keyset.id):
         return "not the id of a keyset for custom policies (B2C_1A_...)"
     if not keyset.keys:
@@ -161,7 +161,7 @@ def _until(found: Validity, now: datetime) -> str:
 
 
 def summary(tenants: Iterable[Discovered], now: datetime, width: int) -> Iterator[str]:
-    """What expires soon, what has no end, and what rotator cannot rotate, tenant by tenant."""
+    """For each tenant: keysets that expire soon, that have no end, and that rotator cannot rotate."""
     for tenant in tenants:
         keysets = tenant.keysets
         yield f"{tenant.name}: {count(len(keysets))}"

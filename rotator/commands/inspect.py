@@ -24,7 +24,7 @@ WATCH_INTERVAL = timedelta(seconds=30)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """
-    What `status` shows: a line or a block for each keyset, and all of them or only those with problems.
+    The form of `status`: a line or a block for each keyset; all keysets, or only those with problems.
 
     has_others: also the keysets of the tenants that are not configured
     """
@@ -34,7 +34,7 @@ class Look:
     has_others: bool = False
 
     def text(self, outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
-        """The report for people."""
+        """The report as text."""
         if self.is_brief:
             return brief(outcomes, now, width, only_problems=self.only_problems)
         colour = terminal.is_stdout() and not os.environ.get("NO_COLOR")
@@ -42,7 +42,7 @@ class Look:
 
 
 def dry_run(call: Call, *, detailed: bool) -> int:
-    """One sweep that only reads, and the plan; the exit code."""
+    """Make one sweep that only reads, and print the plan; returns the exit code."""
     with exit_on_error():
         run = OneShot(call, dry_run=True)
         outcomes = run.sweep()
@@ -54,7 +54,7 @@ def dry_run(call: Call, *, detailed: bool) -> int:
 
 
 def status(call: Call, look: Look) -> int:
-    """One sweep that only reads, and every keyset with its keys; the exit code."""
+    """Make one sweep that only reads, and print every keyset with its keys; returns the exit code."""
     with exit_on_error():
         run = OneShot(call, dry_run=True, has_others=look.has_others)
         outcomes = run.sweep()
@@ -77,14 +77,14 @@ def _print(run: OneShot, look: Look, outcomes: Sequence[Outcome]) -> None:
 
 
 def watch(call: Call, look: Look) -> int:
-    """`status` again and again, every `WATCH_INTERVAL`, until a signal ends the program."""
+    """Repeat `status` every `WATCH_INTERVAL` until a signal ends the program."""
     with exit_on_error():
         run = OneShot(call, dry_run=True, has_others=look.has_others)
         is_first = True
         while True:
             outcomes = run.sweep()
             if terminal.is_stdout():
-                sys.stdout.write("\033[H\033[2J\033[3J")  # cursor home, clear the screen and what was scrolled away
+                sys.stdout.write("\033[H\033[2J\033[3J")  # move the cursor home, clear the screen and the scroll buffer
             elif not is_first:
                 say("")
             is_first = False

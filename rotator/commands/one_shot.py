@@ -1,7 +1,7 @@
 """
-What the commands have in common that look once: the daemon's own loop, without its threads and its repetitions.
+One pass over all keysets, for commands: the daemon's loop, without its threads and repetitions.
 
-On a terminal stderr shows what is waited for; in a pipe nothing of that is printed.
+If stderr is a terminal, it shows what the command waits for.
 """
 
 import sys
@@ -27,7 +27,7 @@ from rotator.wiring import timing, wire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Which configuration a command reads, which part of it is meant, and how the report looks."""
+    """The configuration of a command, the selected part of it, and the format of the report."""
 
     path: Path
     as_json: bool
@@ -39,14 +39,14 @@ class OneShot:
 
     def __init__(self, call: Call, *, dry_run: bool = False, has_others: bool = False) -> None:
         """
-        Read the configuration; nothing is asked of any tenant yet.
+        Read the configuration; no request is made.
 
-        dry_run:    never write, whatever the configuration says
-        has_others: observe the keysets that are not configured, too
+        dry_run:    never write, even if the configuration allows it
+        has_others: also observe keysets that are not configured
 
         Raises:
             ConfigError: the configuration is invalid.
-            SelectionError: what is selected is not in it.
+            SelectionError: a selected tenant or keyset is not in the configuration.
 
         """
         line = StatusLine(sys.stderr)
@@ -78,11 +78,11 @@ class OneShot:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether somebody asked to stop."""
+        """True after a request to stop."""
         return self.program.clock.is_stopping
 
     def stop(self) -> None:
-        """Begin nothing more; may be called from any thread."""
+        """Start nothing more; may be called from any thread."""
         if not self.program.clock.is_stopping:
             self.program.clock.stop()
             self._progress.end()
@@ -97,18 +97,18 @@ class OneShot:
         return self._outcomes()
 
     def inventories(self) -> list[Inventory]:
-        """The keysets that are not configured, of each tenant where they are observed and were seen."""
+        """The keysets that are not configured, for each tenant with `observe_others` that was listed."""
         return [self._inventories[each.id] for each in self._tenants if each.id in self._inventories]
 
     def pause(self, then: str, span: timedelta) -> bool:
-        """Wait for *span*, before what is called *then*; False where the wait was cut short by a stop."""
+        """Wait for *span* and show *then*, which names what follows; False if a stop ended the wait."""
         self._progress.wait(then, self.program.clock.now() + span)
         went_on = self.program.clock.sleep(span.total_seconds())
         self._progress.end()
         return went_on
 
     def finish(self) -> list[Outcome]:
-        """Ask for what is due once it has settled, and wait until each key is seen or given up."""
+        """Request the keys that are due after `settle`, and wait until each key is seen or given up."""
         due = self._queue.left().values()
         if due:
             self._progress.wait("second look", self.program.clock.now() + timedelta(seconds=min(due)))
@@ -118,7 +118,7 @@ class OneShot:
         return [_final(outcome) for outcome in self._outcomes()]
 
     def _outcomes(self) -> list[Outcome]:
-        """The last outcome of each keyset, in the order of the configuration; one that was not looked at is held."""
+        """The last outcome of each keyset, in the order of the configuration; held if there was no look."""
         observations = (
             Observation(tenant=tenant.name, tenant_id=tenant.id, policy=policy, now=self.began)
             for tenant in self._tenants
@@ -136,5 +136,5 @@ class OneShot:
 
 
 def _final(outcome: Outcome) -> Outcome:
-    """What has not come to its end, since a stop was asked for, is held."""
+    """*outcome*, or held instead of planned if a stop prevented the write."""
     return Held(observation=outcome.observation, reason=Refusal.STOPPING) if isinstance(outcome, Planned) else outcome

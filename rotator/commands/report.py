@@ -1,4 +1,4 @@
-"""Printing what came of a pass over all keysets, as a table or as one JSON document."""
+"""Prints the outcomes of a pass over all keysets, as a table or as one JSON document."""
 
 import json
 from collections.abc import Callable, Sequence

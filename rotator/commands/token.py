@@ -1,7 +1,7 @@
 """
-`rotator token`: which key made the token on stdin.
+The command `token`: says which key signed or encrypted the token on stdin.
 
-Only the header of the token is read. Of the token nothing is printed, logged or sent but its kid.
+Only the header of the token is read. No part of the token except its kid is printed, logged or sent.
 """
 
 import json
@@ -24,8 +24,8 @@ from rotator.wiring import Program, wire
 FOUND, NOT_FOUND = 0, 1
 
 _MEANING = (
-    "It was made by another tenant, by a keyset that is not in the configuration, or by a user flow (B2C_1_...), "
-    "whose keys belong to Microsoft. Or its key was removed with its keyset."
+    "The token is from another tenant, from a keyset that is not configured, or from a user flow (B2C_1_...), "
+    "whose keys belong to Microsoft. Or its keyset was deleted."
 )
 
 
@@ -39,10 +39,10 @@ class _Made:
 
 def token(path: Path, *, as_json: bool) -> int:
     """
-    Say which configured tenant, keyset and key made the token on stdin.
+    Print which configured tenant, keyset and key signed or encrypted the token on stdin.
 
     Returns:
-        0 where it was found, 1 where it was not, 64 where there is no token on stdin.
+        0 if it was found, 1 if it was not, 64 if there is no token on stdin.
 
     """
     text = sys.stdin.read(MAX_TOKEN_LENGTH + 1).strip()
@@ -64,7 +64,7 @@ def token(path: Path, *, as_json: bool) -> int:
 
 
 def _find(tenants: tuple[Tenant, ...], kid: str) -> tuple[_Made | None, list[str]]:
-    """Where the key is, and what could not be read."""
+    """The key with *kid* and its keyset, and a line for each keyset or tenant that could not be read."""
     failed: list[str] = []
     for tenant in tenants:
         policies = {policy.keyset_id: policy for policy in tenant.policies}
@@ -84,7 +84,7 @@ def _find(tenants: tuple[Tenant, ...], kid: str) -> tuple[_Made | None, list[str
 
 
 def _is_published(made: _Made) -> bool | None:
-    """Whether any policy lists the key now; None where that is not known."""
+    """Whether any policy lists the key now; None if that is not known."""
     if made.tenant.sign_in is None:
         return None
     probe = made.tenant.sign_in.probe(with_token=False, ask_active=())
@@ -127,9 +127,9 @@ def _lines(program: Program, kid: str, made: _Made | None, failed: list[str]) ->
         yield "published: yes" if published else "published: no, so relying parties that read the JWKS now reject it"
     verb = "decrypts" if made.policy.use == "enc" else "verifies"
     if not made.key.enabled:
-        yield f"{verb} no more: the key is disabled"
+        yield f"{verb}: no, the key is disabled"
     elif made.key.expires == NEVER:
-        yield f"{verb} with no end: the key has no expiry"
+        yield f"{verb} without end: the key does not expire"
     else:
         yield f"{verb} until {format_instant(made.key.expires)}"
 

@@ -1,4 +1,4 @@
-"""What is known of the X.509 certificate that a key was uploaded with."""
+"""The facts that are kept of the X.509 certificate that a key was uploaded with."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,9 +1,8 @@
 """
 Whether relying parties can see the keys of a keyset, and whether B2C signs with the right one.
 
-Pure functions of a keyset, the evidence of the probes and the instant. They observe: no decision on
-a rotation depends on them. Each finding is something that should be looked at, with a name that is
-part of the interface.
+Pure functions of a keyset, the evidence of the probes and the instant. They only observe: no decision
+on a rotation depends on them. The names of the findings are part of the interface.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,29 +15,29 @@ from rotator.core.policy import RotationPolicy
 from rotator.core.publication import Evidence
 
 PUBLISHED_BEFORE = timedelta(hours=24)
-"""How long before its nbf a key is expected in the JWKS: pollers that read it once a day must still see it."""
+"""How long before its nbf a key is expected in the JWKS: a relying party that reads it once a day must see it."""
 
 PUBLICATION_GRACE = timedelta(minutes=30)
-"""How long B2C may go on serving a cached JWKS after a key's nbf."""
+"""For how long after a key's nbf B2C may still serve a cached JWKS."""
 
 SIGNING_GRACE = timedelta(minutes=45)
-"""How long after its nbf B2C may go on signing with the key before."""
+"""For how long after a key's nbf B2C may still sign with its predecessor."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # by which relying parties let a token outlive its `exp`
-UNLISTED_AFTER = timedelta(hours=1)  # that a key to come must be missing: longer than caches explain
+UNLISTED_AFTER = timedelta(hours=1)  # for which an upcoming key must be missing: longer than any cache holds a JWKS
 
 
 class Method(StrEnum):
-    """How it is proven which key is in use. The values are part of the interface."""
+    """What shows which key is in use. The values are part of the interface."""
 
-    TOKEN = "token"  # noqa: S105 - a token that was issued names the key, and verifies
+    TOKEN = "token"  # noqa: S105 - an issued token names the key, and its signature is correct
     JWKS = "jwks"  # every policy that publishes the keyset lists the key
     ACTIVE_KEY = "active_key"  # Graph's getActiveKey names it
     NONE = "none"
 
 
 class FindingKind(StrEnum):
-    """What the probes of a tenant have shown to be worth a look. The values are part of the interface."""
+    """Problems that the probes of a tenant can show. The values are part of the interface."""
 
     NOT_PUBLISHED = "not_published"
     NOT_SIGNING = "not_signing"
@@ -55,15 +54,15 @@ class FindingKind(StrEnum):
 
 
 INFORMATION = frozenset({FindingKind.POLICIES_DISAGREE, FindingKind.FUTURE_KEYS_UNLISTED})
-"""The findings that nobody has to act on."""
+"""The findings that need no action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """
-    Something worth a look.
+    A problem, or a remark, that the probes have shown.
 
-    kid:      the key that it is about; None where it is about the keyset
+    kid:      the key that it is about; None if it is about the keyset
     policies: the policies whose JWKS or token shows it
     """
 
@@ -73,7 +72,7 @@ class Finding:
 
 
 class Slot(StrEnum):
-    """Which of the keys it is. The values are part of the interface."""
+    """The position of a key: active, next or previous. The values are part of the interface."""
 
     ACTIVE = "active"
     UPCOMING = "upcoming"
@@ -83,15 +82,15 @@ class Slot(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetProof:
     """
-    What the probes say of one keyset.
+    The result of the probes for one keyset.
 
-    method:       how it is proven that the active key is the one in use
+    method:       what shows that the active key is the one in use
     policies:     the policies that publish the keyset
-    published:    by slot, whether relying parties can see that key; a key of which nobody knows is absent
-    published_at: when the newest key to come or in use was first seen published
+    published:    by slot, whether relying parties can see that key; absent while that is unknown
+    published_at: when the newest upcoming or active key was first seen published
     lead:         how long that is before its nbf
-    confirmed:    whether the active key is known to sign; None where nothing can show it
-    signing:      the kid of the active key where it is confirmed
+    confirmed:    whether the active key is known to sign; None if no method can show it
+    signing:      the kid of the active key if it is confirmed
     kids:         the kids of the keys that are published
     """
 
@@ -107,7 +106,7 @@ class KeysetProof:
 
 
 def prove(policy: RotationPolicy, keyset: Keyset, evidence: Evidence, now: datetime, *, seen: datetime) -> KeysetProof:
-    """What *evidence* says at *now* of *keyset*, as it was at *seen*."""
+    """The result at *now* for *keyset*, which was read at *seen*, from *evidence*."""
     active = keyset.active(now)
     slots = _slots(keyset, active, now)
     published = {slot: evidence.is_published(keyset.id, key) for slot, key in slots.items()}
@@ -154,7 +153,7 @@ def _previous(keyset: Keyset, active: Key | None, now: datetime) -> Key | None:
 
 
 def _named(keyset: Keyset, evidence: Evidence, since: datetime | None) -> Iterator[tuple[Method, str]]:
-    """Which of the keyset's keys is in use, by each witness that was asked at *since* or later."""
+    """Which of the keyset's keys is in use, by each method whose answer is from *since* or later."""
     token, token_at = evidence.token, evidence.token_at
     is_recent = token_at is not None and (since is None or token_at >= since)
     if token is not None and token.is_verified and is_recent and token.kid in keyset.kids:
@@ -226,7 +225,7 @@ def _publication(keyset: Keyset, evidence: Evidence, now: datetime) -> Iterator[
 def _withdrawal(
     keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime, seen: datetime
 ) -> Iterator[Finding]:
-    """Keys that should be listed and are not, though a look since then has shown them to be enabled."""
+    """Findings for keys that should be listed and are not, although a later look showed them enabled."""
     if active is not None and (active.nbf is None or now >= active.nbf + PUBLICATION_GRACE):
         missing = _gone(keyset, active, evidence, seen)
         if missing:
@@ -245,13 +244,13 @@ def _missing(keyset: Keyset, key: Key, evidence: Evidence) -> tuple[str, ...]:
 
 
 def _gone(keyset: Keyset, key: Key, evidence: Evidence, seen: datetime) -> tuple[str, ...]:
-    """The policies that did not list *key* any more when the keyset was last *seen*."""
+    """The policies that had stopped listing *key* before the keyset was last *seen*."""
     missing = _missing(keyset, key, evidence)
     return tuple(name for name in missing if (since := evidence.listing(name, key).since) and since <= seen)
 
 
 def is_long_unlisted(keyset: Keyset, evidence: Evidence, now: datetime) -> bool:
-    """Whether a key to come is known not to be listed, by any policy, for longer than caches explain."""
+    """True if an upcoming key has been missing from every policy's JWKS for longer than caches explain."""
     for key in keyset.upcoming(now):
         known = [evidence.listing(name, key) for name in evidence.policies_of(keyset.id)]
         if known and all(each.holds is False and each.since and now - each.since >= UNLISTED_AFTER for each in known):
@@ -260,7 +259,7 @@ def is_long_unlisted(keyset: Keyset, evidence: Evidence, now: datetime) -> bool:
 
 
 def _signing(keyset: Keyset, active: Key | None, evidence: Evidence, now: datetime) -> Iterator[Finding]:
-    """What else than the active key is in use, long enough after its nbf."""
+    """A finding if another key than the active one is in use, long enough after its nbf."""
     if active is None or active.nbf is None or now < active.nbf + SIGNING_GRACE:
         return
     keys = {key.kid: key for key in keyset.keys}

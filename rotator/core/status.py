@@ -1,4 +1,4 @@
-"""What is known of a keyset, and how an outcome changes it."""
+"""The status of a keyset, and how an outcome changes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,18 +19,18 @@ Name = tuple[str, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetStatus:
     """
-    All that is known of one keyset.
+    The status of one keyset.
 
     policy:            as configured now
-    outcome:           of the last look; None before the first
-    effective_outcome: the outcome; a failed or guarded one stays in force until a look that
-                       could have rotated the keyset disproves it
-    observation:             the last one that showed the keyset, however long ago; None before that
-    failures:          how many looks or rotations in a row have failed
-    failing_since:     when the first of these was; None where there is none
-    asked:             the key that was called for last; None where none was
-    changes:           what others changed in the keyset since this process looks at it, the latest last
-    evidence:          what the probes of its tenant have shown; None where there was none
+    outcome:           of the last look; None before the first look
+    effective_outcome: the last outcome, but a failed or guarded one is kept until a look that
+                       could have rotated the keyset gives another one
+    observation:       the last one that showed the keyset; None if there was none
+    failures:          how many looks or rotations in a row failed
+    failing_since:     when the first of these was; None if there is none
+    asked:             the last key that was called for; None if there was none
+    changes:           what others changed in the keyset since the first look of this process, the latest last
+    evidence:          of the probes of its tenant; None if there was no probe
     """
 
     policy: RotationPolicy
@@ -44,7 +44,7 @@ class KeysetStatus:
     evidence: Evidence | None = None
 
     def proof(self, now: datetime) -> KeysetProof | None:
-        """What probes say of the keyset at *now*; None where it is not probed, or was not seen yet."""
+        """The result of the probes at *now*; None if the keyset is not probed, or was not seen yet."""
         if self.evidence is None or self.observation is None or self.observation.keyset is None:
             return None
         keyset = self.observation.keyset
@@ -54,7 +54,7 @@ class KeysetStatus:
         """
         The status after *outcome*.
 
-        is_preliminary: the look that may write is still to come, so it disproves nothing
+        is_preliminary: the second look, which may write, is still to come; the effective outcome stays
         """
         stays = is_preliminary and _is_trouble(self.effective_outcome)
         return replace(
@@ -98,5 +98,5 @@ def _is_trouble(outcome: Outcome | None) -> bool:
 
 
 def proofs(entries: Mapping[Name, KeysetStatus], now: datetime) -> dict[Name, KeysetProof]:
-    """What probes say of each keyset; one of a tenant that is not probed is absent."""
+    """The result of the probes for each keyset; keysets of tenants that are not probed are absent."""
     return {name: proof for name, entry in entries.items() if (proof := entry.proof(now)) is not None}

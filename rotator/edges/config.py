@@ -1,10 +1,9 @@
 """
-The configuration: one YAML file, and ROTATOR_ variables over it.
+Loads the configuration: one YAML file, and ROTATOR_ variables that override it.
 
-pydantic-settings alone would be too kind: a missing or empty file would be an
-empty configuration, a key given twice would count once, and a mistyped variable
-not at all. Here each of them is a problem, named with its path, and all problems
-are reported at once.
+pydantic-settings alone is too tolerant: it accepts a missing or empty file as an empty
+configuration, uses one value of a duplicate key, and ignores a mistyped variable. Here
+each of these is a problem with its path, and all problems are reported at once.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSetti
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration, and the file that it is in."""
+    """A valid configuration, and its file."""
 
     settings: Settings
     file: YamlFile
@@ -47,14 +46,14 @@ def load(
     path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None, now: datetime | None = None
 ) -> Settings:
     """
-    The configuration in *path*, with the ROTATOR_ variables of the process over it.
+    Load the configuration in *path*, overridden by the ROTATOR_ variables of the process.
 
-    environ: only searched for unknown names, and for proxies
-    text:    what was read from *path*; None: it is read now
-    now:     from when on calendars are proven; None: the time of the machine
+    environ: only checked for unknown names and for proxies
+    text:    the content of *path*; None: it is read now
+    now:     the instant from which calendars are checked; None: the current one
 
     Raises:
-        ConfigError: with every fault.
+        ConfigError: with every problem.
 
     """
     return read(path, environ, text=text, now=now).settings
@@ -68,7 +67,7 @@ def read(
     now: datetime | None = None,
     changes: Sequence[Change] = (),
 ) -> Loaded:
-    """The same as `load`, with the lines of the file; *changes*: made to its content before it is checked."""
+    """Like `load`, but also returns the lines of the file; *changes* are applied to its content before the check."""
     file, now = (
         parse_yaml(path, read_content(path) if text is None else text),
         now or datetime.now(UTC).replace(microsecond=0),
@@ -93,12 +92,12 @@ def read(
 
 
 def _shown(problem: ConfigProblem) -> ConfigProblem:
-    """*problem* without characters that a terminal would obey: names of keys and variables may have any."""
+    """*problem* with control characters escaped: names of keys and variables may have any character."""
     return replace(problem, path=printable(problem.path), message=printable(problem.message))
 
 
 class Sources:
-    """The files that a configuration comes from, and whether they still say what was read."""
+    """The files of a configuration, and whether their content has changed since they were read."""
 
     def __init__(
         self,
@@ -107,20 +106,20 @@ class Sources:
         text: bytes | None = None,
     ) -> None:
         """
-        Nothing was read yet.
+        No file is read yet.
 
-        path:   the configuration file; only a name for messages where there is a *text*, which is read in its place
-        revise: changes what is read
+        path:   the configuration file; with *text*, which replaces its content, only a name for messages
+        revise: changes the configuration that was read
         """
         self._path = path
         self._text = text
         self._revise = revise
         self._was_read = False
-        self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
+        self._read: dict[Path, bytes | None] = {}  # replaced as a whole, since another thread may compare it
 
     def load(self) -> Settings:
         """
-        The configuration. A pipe is read once, and does not count as changed later.
+        Load the configuration. A pipe is read once, and never counts as changed.
 
         Raises:
             ConfigError: as `load` does, or a pipe was read before.
@@ -139,16 +138,16 @@ class Sources:
         return self._revise(settings)
 
     def authorities(self, settings: Settings) -> bytes | None:
-        """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""
+        """The digest of the `ca_file` of *settings* when they were loaded; None without `ca_file`."""
         return None if settings.ca_file is None else self._read.get(settings.ca_file)
 
     def have_changed(self) -> bool:
-        """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
+        """True if the content of a file has changed. Times do not count: a ConfigMap is updated by a symbolic link."""
         return any(_digest(path) != digest for path, digest in self._read.items())
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
-    """ROTATOR_ variables that set nothing; pydantic-settings passes over them in silence."""
+    """Problems for ROTATOR_ variables that set nothing; pydantic-settings ignores them silently."""
     known = {CONFIG_VARIABLE} | {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in environ:
         first = name.upper().partition("__")[0]
@@ -164,7 +163,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
 
 
 def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
-    """The variables that name a proxy and are wrong: no request would be possible."""
+    """Problems of proxy variables, with which no request would be possible."""
     try:
         read_proxies(environ)
     except ConfigError as error:
@@ -173,7 +172,7 @@ def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
 
 
 def _variables(model: type[BaseModel], prefix: str) -> set[str]:
-    """The variables that set something, sections and what is in them."""
+    """The names of all variables that set something: sections and the settings in them."""
     found = set[str]()
     for name, field in model.model_fields.items():
         found.add(f"{prefix}{name.upper()}")
@@ -183,7 +182,7 @@ def _variables(model: type[BaseModel], prefix: str) -> set[str]:
 
 
 def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
-    """Whether a list only counts as empty because of problems inside it, which are told anyway."""
+    """True if a list only counts as empty because of problems inside it, which are reported anyway."""
     inside = len(details["loc"])
     return details["type"] == "too_short" and any(
         len(other["loc"]) > inside and other["loc"][:inside] == details["loc"] for other in others
@@ -203,7 +202,7 @@ def _problem(details: ErrorDetails, environ: Mapping[str, str], file: YamlFile) 
 
 
 def _variable_problem(error: str) -> ConfigProblem:
-    """A variable for a whole section that cannot be read; *error* names the section."""
+    """The problem of a variable for a whole section that cannot be parsed; *error* names the section."""
     found = re.search(r'field "(\w+)"', error)
     path = f"{PREFIX}{found[1].upper()}" if found else "environment"
     return ConfigProblem(path=path, message="is not valid JSON; set single values, such as ROTATOR_LOG__LEVEL")
@@ -222,7 +221,7 @@ def _suggest(name: str, known: set[str]) -> str:
 
 
 def _names(model: type[BaseModel], location: Location) -> set[str]:
-    """The keys that are known where *location* leads."""
+    """The known keys at *location*."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             inner = _models(model.model_fields[part])
@@ -243,7 +242,7 @@ def _models(field: FieldInfo) -> list[type[BaseModel]]:
 
 
 def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Parts:
-    """The tenants, by their places, and the defaults of a configuration that is not whole, as far as they are."""
+    """The valid parts of a configuration that is not valid as a whole."""
     tenants, raw = {}, content.get("tenants")
     for t, each in enumerate(raw if isinstance(raw, list) else ()):
         with contextlib.suppress(ValidationError):
@@ -258,20 +257,20 @@ def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Part
 
 
 def _collisions(file: YamlFile, parts: Parts, now: datetime) -> Iterator[ConfigProblem]:
-    """What is wrong between values that are right each for itself, with its line."""
+    """The conflicts of values that are valid on their own, with their lines."""
     for problem in collisions(parts, now):
         yield replace(problem, line=file.line(location_of(problem.path)))
 
 
 class _Sections(BaseModel):
-    """What the policies of all keysets need."""
+    """The sections that the policies of all keysets need."""
 
     defaults: PolicySettings
     calendars: dict[str, CalendarSettings]
 
 
 def _digest(path: Path) -> bytes | None:
-    """A digest of the content of a file; None where it cannot be read."""
+    """A digest of the content of a file; None if it cannot be read."""
     try:
         return hashlib.sha256(read_file(path)).digest()
     except OSError:

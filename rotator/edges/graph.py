@@ -1,9 +1,9 @@
 """
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
-It lists, looks, generates and enables; it has no way to replace or delete.
-Reads are tried again where that helps; a write is sent once, and its
-caller decides what to do.
+It lists and reads keysets, and generates and enables keys. It cannot replace or delete anything.
+Reads are retried if that may help. A write is sent once; the caller decides whether to
+send it again.
 
 Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
 trustFrameworkKey_v2 (update).
@@ -42,7 +42,7 @@ READS = Retry(
     max_timeouts=2,
     max_retry_after=30.0,
 )
-"""When a read is tried again at once; where the service asks for a longer wait, a later sweep reads it."""
+"""The retries of a read. If the service asks for a longer wait, a later sweep reads the keyset."""
 
 T = TypeVar("T")
 
@@ -55,23 +55,23 @@ class TokenSource(Protocol):
         ...
 
     def reject(self, token: str) -> None:
-        """Forget *token*: the service refused it."""
+        """Drop *token*, which the service refused."""
         ...
 
     def outdate(self, token: str) -> bool:
-        """Forget *token*, which lacks a permission, where a new one could have it; whether the next one is another."""
+        """Drop *token*, which lacks a permission, if a new one may have it; True if it was dropped."""
         ...
 
 
 class Clock(Protocol):
-    """What is used of the clock."""
+    """The clock, as far as this module needs it."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Seconds that never decrease."""
         ...
 
     def sleep(self, seconds: float) -> bool:
-        """Wait; False where the wait was cut short."""
+        """Wait for *seconds*; False if the wait ended early."""
         ...
 
 
@@ -91,7 +91,7 @@ class GraphKeysets:
         """
         No request is made yet.
 
-        root:     Graph's root, https and without a path
+        root:     the base URL of Graph, https and without a path
         jitter:   draws from [0, 1)
         on_retry: called with the reason before a request is sent again
         """
@@ -104,11 +104,11 @@ class GraphKeysets:
 
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         """
-        The *wanted* keysets that the tenant has, by their ids as wanted, and up to *max_others* further ones.
+        List the keysets *wanted* that the tenant has, and up to *max_others* further ones.
 
-        One request, and one for each further page. A keyset that cannot be read is
-        in the answer as the error that says why, so that it does not cost the
-        others. An id counts in any case of its letters where no keyset has it as it is wanted.
+        Makes one request, and one for each further page. The value of a keyset that cannot be
+        parsed is the error, so that it does not affect the others. If no keyset has exactly a
+        wanted id, one that differs only in case counts.
 
         Raises:
             RequestError: the tenant could not be listed.
@@ -131,17 +131,17 @@ class GraphKeysets:
         return frozenset(kids)
 
     def _pages(self, take: Callable[[Json], None]) -> None:
-        """Give each page of the list of keysets to *take*."""
+        """Call *take* with each page of the list of keysets."""
         url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
-                raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
+                raise unreadable("the list of keysets repeats a page or has too many pages (@odata.nextLink)")
             seen.add(url)
             url = self._read("list_keysets", url, partial(_page, take, url))
 
     def fetch(self, keyset_id: str) -> Keyset:
         """
-        One keyset as it is now.
+        Read one keyset.
 
         Raises:
             RequestError: it could not be read.
@@ -150,18 +150,18 @@ class GraphKeysets:
         return self._read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
 
     def prepare(self) -> None:
-        """Have a token that is good for a write."""
+        """Get a token for a write, so that the write itself does not wait for one."""
         self._tokens.get()
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """
-        Ask once for the key that *spec* describes. It can't be taken back.
+        Request the key that *spec* describes, without a retry. A key cannot be removed again.
 
         Returns:
-            The kid that the service names; None where it names none.
+            The kid of the key; None if the service does not name it.
 
         Raises:
-            RequestError: its `effect` says whether the key may be there all the same.
+            RequestError: its `effect` says whether the key may exist nevertheless.
 
         """
         answer = self._once("generate_key", "POST", self._url(keyset_id, "generateKey"), render_spec(spec))
@@ -174,26 +174,26 @@ class GraphKeysets:
 
     def enable(self, keyset_id: str, kid: str) -> None:
         """
-        Enable one key, and touch nothing else.
+        Enable one key, and change nothing else.
 
         Raises:
-            RequestError: the service did not say that it did.
+            RequestError: the service did not confirm it.
 
         """
         self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
 
     def active_kid(self, keyset_id: str) -> str | None:
         """
-        The kid of the key that the service takes for the active one; None where it names none.
+        The kid of the active key according to the service; None if it names none.
 
         Raises:
-            RequestError: it could not be asked.
+            RequestError: the request failed.
 
         """
         try:
             answer = self._once("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
         except RequestError as error:
-            # Without a valid key the service answers with one of these statuses: which, is not documented.
+            # Without a valid key the service answers with one of these statuses; it is not documented with which.
             if error.failure.kind in (FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST):
                 return None
             raise
@@ -204,20 +204,18 @@ class GraphKeysets:
 
     def _url(self, *path: str) -> str:
         if not {"", ".", ".."}.isdisjoint(path):
-            raise unreadable(
-                "a name in the keyset is empty or a dot: it cannot be part of an address; nothing was sent"
-            )
+            raise unreadable("a name in the keyset is empty or a dot, so it cannot be part of a URL; nothing was sent")
         return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
 
     def _read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
-        """GET until it works, the failure is not one that passes, or waiting would take too long."""
+        """GET with the retries of `READS`."""
         attempt = 0
         while True:
             error = self._read_once(operation, url, parse)
             if not isinstance(error, RequestError):
                 return error
             attempt += 1
-            # An untrusted certificate counts as `network`, but asking again changes nothing.
+            # An untrusted certificate is of kind `network`, but a retry does not help.
             is_final = error.failure.code == UNTRUSTED
             pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
             if pause is None or not self._clock.sleep(pause):
@@ -225,7 +223,7 @@ class GraphKeysets:
             self._on_retry(error.failure.kind)
 
     def _read_once(self, operation: str, url: str, parse: Callable[[Json], T]) -> T | RequestError:
-        """What *parse* makes of one answer, or why not: an error without a traceback, which would hold the answer."""
+        """The parsed answer, or the error; the error has no traceback, which would keep the answer in memory."""
         try:
             with self._http.large_answers():
                 answer = self._once(operation, "GET", url, None)
@@ -236,10 +234,10 @@ class GraphKeysets:
 
     def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
         """
-        One request. Where the token is refused it is dropped, and what only reads is asked once more.
+        Send one request. If the token is refused, it is dropped, and a read is sent once more.
 
-        A token that lacks a permission is dropped too, since it has those of the time when it was issued.
-        Getting a fresh one takes time, after which the caller must decide anew whether to write.
+        A token that lacks a permission is dropped too, since a new one has permissions that were granted later.
+        A write is not sent again: a new token takes time, and then the caller must check again whether to write.
         """
         token = self._tokens.get()
         answer = self._send(operation, method, url, body, token)
@@ -250,7 +248,7 @@ class GraphKeysets:
         raise refused(answer, operation)
 
     def _dropped(self, answer: Answer, operation: str, token: str) -> bool:
-        """Drop *token* where the service refuses it and may accept the next one; True where it was dropped."""
+        """Drop *token* where the service refuses it and may accept the next one; True if it was dropped."""
         if answer.status == 401:
             self._tokens.reject(token)
             return True
@@ -266,6 +264,6 @@ class GraphKeysets:
 
 
 def _page(take: Callable[[Json], None], url: str, page: Json) -> str:
-    """Have the page at *url* taken; the address of the page after it."""
+    """Call *take* with the page at *url*; returns the URL of the next page."""
     take(page)
     return next_page(url, page)

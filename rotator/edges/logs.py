@@ -1,11 +1,11 @@
 """
-Log lines. The only door to structlog.
+Log lines. Only this module imports structlog.
 
-One JSON object a line on stderr, or a readable line on a terminal. What other
-libraries log goes through the same pipe, from warning on. Nothing secret is
-printed: what holds a secret has a repr that does not show it, tracebacks come
-without local variables, and the last step before a line is written redacts
-known secrets, tokens and private keys, whichever library logged them.
+Each line on stderr is a JSON object, or on a terminal a line for people. Warnings and errors of
+other libraries get the same form. No secret is printed: objects that hold a secret do not
+show it in their repr, tracebacks have no local variables, and the last step before
+a line is written redacts known secrets, tokens and private keys, also in lines
+of other libraries.
 """
 
 import json
@@ -41,14 +41,14 @@ Logger = FilteringBoundLogger
 
 
 class LogStream(Protocol):
-    """Where log lines go, such as stderr."""
+    """A stream for log lines, such as stderr."""
 
     def write(self, text: str, /) -> object:
         """Write *text*."""
         ...
 
     def flush(self) -> None:
-        """Have it read what was written."""
+        """Flush the stream."""
         ...
 
     def isatty(self) -> bool:
@@ -58,7 +58,7 @@ class LogStream(Protocol):
 
 class Redactor:
     """
-    Replaces secrets in text. Values are registered when they are read; tokens and private keys go by their shape.
+    Replaces secrets in text: registered values, and everything that looks like a token or a private key.
 
     The cost of a text does not depend on how many values are known. Each value is indexed by
     its last pieces: the `PIECE` characters before its end, and those before each of the
@@ -68,20 +68,20 @@ class Redactor:
     """
 
     def __init__(self) -> None:
-        """No value is registered."""
+        """Start without registered values."""
         self._lock = threading.Lock()
         self._recent: deque[str] = deque()
         self._known: set[str] = set()
-        # By piece: the forms of values, and how far behind the piece each of them ends. Entries are replaced
+        # By piece: the forms of values, and how far after the piece each of them ends. Entries are replaced
         # and never changed, since `redact` reads them without the lock.
         self._index: dict[str, tuple[tuple[str, int], ...]] = {}
 
     def register(self, value: str, *, permanent: bool) -> None:
         """
-        Redact *value* from now on, unless it is so short that it could be a part of words.
+        Redact *value* from now on, unless it is shorter than `MIN_LENGTH`.
 
-        permanent: it stays in use; else it is one of many that come and go, such as a token, of
-            which the last thousand are remembered
+        permanent: it is redacted forever; otherwise it is one of many values that change, such as a token, of
+            which the last `MAX_RECENT` are redacted
         """
         with self._lock:
             if len(value) < MIN_LENGTH or value in self._known:
@@ -117,7 +117,7 @@ class Redactor:
         return _SHAPES.sub(REDACTED, text) if has_shape else text
 
     def _found(self, text: str) -> list[tuple[int, int]]:
-        """Where values stand in *text*: the stretches in their order, none of which overlap."""
+        """The positions of values in *text*: begin and end of each stretch, sorted, without overlap."""
         index = self._index
         spans = [
             (place + PIECE + behind - len(form), place + PIECE + behind)
@@ -150,7 +150,7 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """*value* as it stands in a text, in a page, and in JSON: the last step before the output sees all of these."""
+    """*value* as it appears in plain text, in HTML and in JSON; the redaction sees all of these."""
     return {value, value.translate(_ESCAPES), json.dumps(value)[1:-1]}
 
 
@@ -161,7 +161,7 @@ def _pieces(form: str) -> list[tuple[str, int]]:
 
 def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.stderr) -> FilteringBoundLogger:
     """
-    The program's logger; also takes over what libraries log.
+    The logger of rotator; it also configures the standard library's logging for other libraries.
 
     style: json, console, or auto (console where *stream* is a terminal)
     """
@@ -188,10 +188,10 @@ def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.s
     root.setLevel(logging.WARNING)
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # What it skips, and what jobs raise, is told by us, as job.missed and job.raised.
+    # APScheduler's own messages are not needed: there are the events job.missed and job.raised.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
-    # MSAL logs bodies of answers that it can't read; all that it raises is logged by us.
+    # MSAL logs bodies of answers that it cannot parse; its exceptions are logged by rotator.
     logging.getLogger("msal").setLevel(logging.CRITICAL)
     ours = logging.getLogger("rotator")
     ours.setLevel(level.upper())
@@ -204,7 +204,7 @@ def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.s
 
 
 def log_crashes(log: FilteringBoundLogger) -> None:
-    """Have what nobody catches go through the same pipe from now on: Python itself would print whatever it quotes."""
+    """Log exceptions that nothing catches as redacted log lines; Python itself would print them unredacted."""
 
     def crashed(kind: type[BaseException], error: BaseException | None, _: object) -> None:
         if issubclass(kind, Exception):
@@ -215,7 +215,7 @@ def log_crashes(log: FilteringBoundLogger) -> None:
 
 
 def _bounded(logger: object, name: str, event: Event) -> Event:
-    """A message of bounded length; after the redaction, which would not find a secret that was cut."""
+    """Limit the length of the message. This follows the redaction, which would not find a secret that was cut."""
     del logger, name
     message = event.get("message")
     if isinstance(message, str) and len(message) > MAX_MESSAGE:
@@ -224,14 +224,14 @@ def _bounded(logger: object, name: str, event: Event) -> Event:
 
 
 def _in_order(logger: object, name: str, event: Event) -> Event:
-    """Timestamp, level and event first: a line is read from the left."""
+    """Put timestamp, level and event first, where readers look for them."""
     del logger, name
     first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
     return {**first, **event}
 
 
 def _one_line(logger: object, name: str, event: Event) -> Event:
-    """Values without line ends and control characters; a traceback alone keeps its lines."""
+    """Escape line ends and control characters in all values except the traceback."""
     del logger, name
     return {
         key: printable(value) if isinstance(value, str) and key != "exception" else value

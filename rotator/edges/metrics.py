@@ -1,12 +1,12 @@
 """
-Every metric. The only door to prometheus-client.
+All metrics. Only this module and those that it uses import prometheus-client.
 
-Counters are told what happened; the series of the keysets are read from the
-store when somebody scrapes, so that a keyset that is no longer configured, or
-was not seen for long, leaves nothing behind that looks like news.
+Counters count events. The series of the keysets are computed from the status store at each
+scrape, so that a keyset that is not configured any more, or was not seen for a long time,
+has no series that looks current.
 
-Instants are exported, never spans: the query subtracts. What is unknown is
-absent, never 0. Labels are tenant and keyset, never a kid, a URL or a message.
+Instants are exported, never spans: the query subtracts. An unknown value is absent,
+never 0. Labels are tenant and keyset, never a kid, a URL or a message.
 """
 
 import threading
@@ -47,7 +47,7 @@ from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
 
 Registry = CollectorRegistry
-"""What holds the metrics of a daemon."""
+"""The registry of the daemon's metrics."""
 
 STALE = 2.5  # check intervals after which a keyset counts as not seen
 FORMATS = {"application/openmetrics-text": ("", "0.0.1", "1.0.0"), "text/plain": ("", "0.0.4", "1.0.0")}
@@ -65,7 +65,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._store = store
         self._clock = clock
-        self._naming = threading.Lock()  # of who has series: a configuration may come while tenants are looked at
+        self._naming = threading.Lock()  # guards which keysets have series: a reload may come during looks
         self._counted: set[Name] = set()
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
@@ -77,7 +77,7 @@ class Metrics:
             collector(registry=registry)
 
     def configure(self, check_interval: timedelta, *, dry_run: bool) -> None:
-        """Take another configuration, after the store did."""
+        """Use another configuration; call it after the status store has got it."""
         self._instruments.check_interval.set(check_interval.total_seconds())
         self._instruments.dry_run.set(dry_run)
         self._stale = check_interval * STALE
@@ -86,7 +86,7 @@ class Metrics:
         self._instruments.reload_success.set(self._clock().timestamp())
 
     def follow_store(self) -> None:
-        """Have the counters of the keysets that are on the store, and of no other."""
+        """Create the counters of keysets that are new in the status store, and remove those of keysets that left it."""
         with self._naming:
             configured = self._store.statuses().keys()
             for tenant, keyset in configured:
@@ -105,9 +105,9 @@ class Metrics:
 
     def _follow_tenants(self, tenants: set[str]) -> None:
         """
-        Have the counters of *tenants*; those of other tenants are removed.
+        Create the counters of *tenants*, and remove those of other tenants.
 
-        A counter of failures begins with the first failure: a series for each tenant and kind would be many.
+        A counter of failures is created by the first failure, since one for each tenant and kind would be too many.
         """
         has, gone = self._instruments, self._tenants - tenants
         for tenant in tenants - self._tenants:
@@ -129,15 +129,15 @@ class Metrics:
             self._instruments.credentials.labels(tenant).set(expires.timestamp())
 
     def set_leader_probe(self, is_leading: Callable[[], bool]) -> None:
-        """There is an election: *is_leading* tells whether this process leads."""
+        """Use *is_leading* for the metric `leader`; called if leader election is on."""
         self._instruments.leader.set_function(is_leading)
 
     def set_dropped_lines(self, dropped: Callable[[], int]) -> None:
-        """Lines are logged by a thread: *dropped* tells how many were lost."""
+        """Use *dropped*, which returns the number of dropped log lines, for its metric."""
         self._instruments.dropped_lines.follow(dropped)
 
     def on_event(self, event: Event) -> None:
-        """Count *event*, or show what it says."""
+        """Update the metrics for *event*."""
         has = self._instruments
         match event:
             case Looked(outcome=outcome):
@@ -160,12 +160,12 @@ class Metrics:
                 self._process(event)
 
     def rejected(self) -> None:
-        """Count that the configuration could not be read, for a bug of ours."""
+        """Count a reload that an unexpected exception ended."""
         self._instruments.reload_successful.set(0)
         self._instruments.reloads.labels("rejected").inc()
 
     def _process(self, event: Event) -> None:
-        """Count what happened to the program as such."""
+        """Update the metrics of the process."""
         has = self._instruments
         match event:
             case JobFailed(job=job):
@@ -195,12 +195,12 @@ class Metrics:
                 self._proof.on_event(event)
 
     def forget_sweeps(self) -> None:
-        """Have no series of the last sweep: this process has stopped leading, and it would look like news."""
+        """Remove the series of the last sweep: this process does not lead any more, so they are out of date."""
         self._instruments.last_sweep.clear()
         self._instruments.last_success.clear()
 
     def _looked(self, outcome: Outcome) -> None:
-        """Count what came of one look; that of a keyset that has left the configuration meanwhile leaves no series."""
+        """Count the outcome of a look, unless its keyset is not configured any more."""
         has, labels = self._instruments, outcome.observation.name
         with self._naming:
             match outcome:
@@ -216,7 +216,7 @@ class Metrics:
                     pass
 
     def _changed(self, event: KeysetChanged) -> None:
-        """Count changes by others; a keyset that has left the configuration meanwhile leaves no series."""
+        """Count changes by others, unless the keyset is not configured any more."""
         with self._naming:
             if (event.tenant, event.keyset) in self._counted:
                 for change in event.changes:
@@ -233,7 +233,7 @@ class Metrics:
             has.last_success.set(now)
 
     def _request(self, event: RequestFinished) -> None:
-        """Count a request; that of a tenant that has left the configuration meanwhile leaves no series."""
+        """Count a request, unless its tenant is not configured any more."""
         has, exchange = self._instruments, event.exchange
         with self._naming:
             if exchange.skew is not None and event.tenant in self._tenants:
@@ -246,7 +246,7 @@ class Metrics:
         has.request_seconds.labels(exchange.operation).observe(exchange.seconds, exemplar)
 
     def _token(self, event: TokenRequested) -> None:
-        """Count a request for a token; a tenant that has left the configuration meanwhile gets no series."""
+        """Count a request for a token, unless its tenant is not configured any more."""
         outcome = "granted" if event.is_granted else "failed"
         self._instruments.tokens.labels(outcome).inc()
         with self._naming:
@@ -267,9 +267,9 @@ class Metrics:
 
 def _understood(accept: str) -> str:
     """
-    What *accept* names that this program can produce.
+    The media types of *accept* that rotator can produce.
 
-    prometheus-client parses any version that is not one (an exception), and copies it into the content type.
+    prometheus-client raises for a version that is not valid, and copies the version into the content type.
     """
     kept = []
     for each in accept.split(","):

@@ -1,5 +1,5 @@
 """
-Keysets as a file describes them, in the form of the emulator's seeds: of that only tenants, keysets and keys are read.
+Reads keysets from a file in the form of the emulator's seeds; only its tenants, keysets and keys are used.
 
     tenants:
       - domain: contoso.onmicrosoft.com              # or id; the same as tenant_id of the configuration
@@ -9,7 +9,7 @@ Keysets as a file describes them, in the form of the emulator's seeds: of that o
               - {use: sig, kty: RSA, nbf: now-80d, exp: now+11d1h}
               - {kid: hand-made, nbf: 2025-01-01T00:00:00Z, exp: 1893456000, status: disabled}
 
-Instants are NumericDates (RFC 7519), in RFC 3339, or relative to now.
+Instants are NumericDates (RFC 7519), in the form of RFC 3339, or relative to now.
 """
 
 import re
@@ -30,7 +30,7 @@ def read_seed(path: Path, now: datetime) -> Mapping[str, tuple[Keyset, ...]]:
     """
     The keysets of each tenant in *path*, by its domain and by its id in lower case.
 
-    now: what relative instants count from
+    now: the instant that relative instants are relative to
 
     Raises:
         ConfigError: the file cannot be read, or is not a seed.
@@ -48,7 +48,7 @@ def read_seed(path: Path, now: datetime) -> Mapping[str, tuple[Keyset, ...]]:
 
 
 class _SeedError(Exception):
-    """A member that is not valid: its path, and what is wrong."""
+    """A member is not valid: its path, and the problem."""
 
 
 def _each(inside: Mapping[str, Any], name: str, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

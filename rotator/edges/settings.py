@@ -33,7 +33,7 @@ PREFIX = "ROTATOR_"
 
 
 class PolicySettings(Section):
-    """What is wanted of a keyset."""
+    """How a keyset is rotated."""
 
     mode: Mode = Field(default=Mode.ROTATE, description="observe: look, measure and alert, but never write")
     kty: Literal["RSA", "oct"] = "RSA"
@@ -56,7 +56,7 @@ class PolicySettings(Section):
 
 
 class KeysetSettings(Section):
-    """One keyset; what it does not say, `defaults` says."""
+    """One keyset; for settings that it does not have, `defaults` applies."""
 
     id: KeysetId
     use: Literal["sig", "enc"]
@@ -72,7 +72,7 @@ class KeysetSettings(Section):
     hold: HoldSettings | None = Field(default=None, description="null: no hold, whatever the tenant or defaults say")
     expires: date | None = Field(
         default=None,
-        description="the day of an end that Graph does not know, such as that of an identity provider's secret",
+        description="an expiry that Graph does not know, such as that of an identity provider's secret",
     )
 
     def policy(
@@ -89,10 +89,10 @@ class KeysetSettings(Section):
         tenant:    whose hold applies where the keyset does not say anything of a hold
 
         Raises:
-            PolicyError: its numbers collide, or it names an unknown calendar.
+            PolicyError: its settings conflict, or it names an unknown calendar.
 
         """
-        chosen = {"calendar", "hold"}  # null is a value of its own for these two
+        chosen = {"calendar", "hold"}  # for these two, null is a value and not the same as missing
         own = self.model_dump(exclude={"id", "use", "expires", *chosen}, exclude_none=True)
         values = defaults.model_dump(exclude=chosen) | own
         if values["overlap"] is None:
@@ -113,11 +113,11 @@ class KeysetSettings(Section):
 
 
 OVERLAPS = {"sig": timedelta(hours=25), "enc": timedelta(days=15)}
-"""Tokens live up to 24 h; refresh tokens, which are encrypted, 14 days by default."""
+"""Tokens are valid for up to 24 h; refresh tokens, which are encrypted, for 14 days by default."""
 
 
 class CloudRoots(Section):
-    """The roots of a cloud, by hand."""
+    """The base URLs of a cloud that is not one of `CLOUDS`."""
 
     graph: Root
     login: Root
@@ -163,13 +163,13 @@ class TenantSettings(Section):
 
     @property
     def sign_in_url(self) -> str | None:
-        """The root of the sign-in host; None where nothing is probed."""
+        """The base URL of the sign-in host; None if nothing is probed."""
         cloud = self.cloud if isinstance(self.cloud, str) else None
         return None if self.sign_in is None else sign_in_url(self.sign_in, self.tenant_id, cloud)
 
     @property
     def roots(self) -> CloudRoots:
-        """Where this tenant's Graph and login are."""
+        """The base URLs of Graph and of the login host for this tenant."""
         return CLOUDS[self.cloud] if isinstance(self.cloud, str) else self.cloud
 
 
@@ -208,13 +208,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _writes_fit(self) -> Self:
-        """A write begins only where the leader has more time left than it can take."""
+        """Check that a request is shorter than the time for which a leader is sure to lead."""
         election = self.leader_election
         if election.is_on and self.request_timeout > election.longest_write:
             raise PydanticCustomError(
                 "periods",
                 "request_timeout must not be longer than leader_election.renew_deadline without retry_period, here "
-                "{longest}: a leader writes only where it is sure to lead until the request has ended",
+                "{longest}: a leader writes only if it is sure to lead until the request has ended",
                 {"longest": format_span(election.longest_write)},
             )
         return self
@@ -228,12 +228,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment goes before the file, whose content comes as arguments; nothing else is read."""
+        """The sources: the environment, then the file, whose content comes as arguments; no others."""
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
     def advice(self, now: datetime) -> Iterator[tuple[str, str]]:
-        """The path and the text of each warning: settings that are valid, and hardly meant."""
+        """The path and the text of each warning: settings that are valid, but probably a mistake."""
         yield from advice_on_calendars(self.calendars)
         yield from advice_on_hold("defaults", self.defaults.hold, now)
         for t, tenant in enumerate(self.tenants):

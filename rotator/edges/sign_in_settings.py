@@ -1,4 +1,4 @@
-"""Where the relying parties of a tenant look for its keys, as configured."""
+"""The settings of a tenant's sign-in side, where relying parties fetch its keys."""
 
 import re
 from datetime import timedelta
@@ -29,7 +29,7 @@ class CanarySettings(CredentialSettings):
 
 
 class SignInSettings(Section):
-    """Where relying parties look for the keys of a tenant, and how they get tokens."""
+    """The sign-in host and policies from which relying parties fetch keys and tokens."""
 
     url: Root | None = Field(
         default=None, description="the sign-in host; not given: https://NAME.b2clogin.com for NAME.onmicrosoft.com"
@@ -47,7 +47,7 @@ class SignInSettings(Section):
 
 
 def sign_in_url(settings: SignInSettings, tenant_id: str, cloud: str | None) -> str | None:
-    """The sign-in host as configured, or as *tenant_id* says; None where that does not say it."""
+    """The sign-in host as configured, or derived from *tenant_id*; None if neither gives one."""
     if settings.url is not None:
         return settings.url
     name, _, domain = tenant_id.lower().partition(".")

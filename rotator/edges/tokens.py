@@ -1,16 +1,16 @@
 """
-Access tokens for Graph, from Entra's token endpoint. The only door to MSAL.
+Access tokens for Graph, from Entra's token endpoint. Only this module imports MSAL.
 
-MSAL's ways that shape this module (measured with 1.39):
+Behaviour of MSAL that this module works around (measured with 1.39):
 
-- its constructor goes to the network (discovery), so the application object is
-  built when the first token is needed, and built anew after a failure: MSAL
-  repeats a refusal from memory for a minute without asking again;
-- it never reads a secret or certificate again: where the file has changed by the
-  time of the next token, the object is built anew, before the old one is refused;
+- its constructor makes a request (discovery), so the application object is
+  created when the first token is needed, and created again after a failure: MSAL
+  caches a refusal for a minute and does not send another request;
+- it never reads a secret or certificate again: if the file has changed by the
+  time of the next token, the object is created again, before the old secret is refused;
 - 4xx comes back as a dict, 5xx and transport errors as exceptions;
-- its token cache goes by the machine's clock and cannot be switched off: it is emptied before
-  each request. The last good token is kept here, and used as long as it is valid;
+- its token cache uses the machine's clock and cannot be switched off: it is emptied before
+  each request. This module caches the last token, and uses it while it is valid;
 - it turns `refresh_in` into an instant of the machine's clock, so it is read from the answer;
 - it raises errors of many types for answers that it does not expect.
 
@@ -35,15 +35,15 @@ from rotator.edges.token_refusals import not_understood, refuse
 
 GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 RENEW_BEFORE = 300.0  # seconds before its expiry that a token is renewed
-MIN_PERMISSIONS_AGE = 60.0  # seconds; a younger token is kept where it lacks a permission
+MIN_PERMISSIONS_AGE = 60.0  # seconds; a newer token is kept even if it lacks a permission
 RENEWAL_RETRY = 60.0  # seconds between attempts to renew a token that is still valid
 
 
 class OnSecret(Protocol):
-    """Called with a value that must never be printed."""
+    """A callback for a value that must never be printed."""
 
     def __call__(self, value: str, *, permanent: bool) -> None:
-        """*permanent*: it stays in use; else it is one of many that come and go, such as a token."""
+        """*permanent*: the value stays in use; False for one of many that change, such as a token."""
         ...
 
 
@@ -56,7 +56,7 @@ class _Token:
 
 
 class Tokens:
-    """Tokens for one app registration in one tenant; one request at a time, however many ask."""
+    """Tokens for one app registration in one tenant. Thread-safe; one request at a time."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class Tokens:
         on_directory: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
-        No request is made, and no credential is read yet.
+        No request is made, and the credential is not read yet.
 
-        authority:  the login root with the tenant
-        on_attempt: called after each attempt; True if it gave a token
+        authority:  the base URL of the login host with the tenant
+        on_attempt: called after each attempt, with True if there is a token
         on_secret:  called with each value that must never be printed
-        on_expiry:  called whenever the credential is read, with the instant when it expires; None: not known
+        on_expiry:  called whenever the credential is read, with the instant at which it expires; None if unknown
         on_directory: called with the GUID of the directory that a token is for, where the token says it
         """
         self._http = MsalHttp(http)
@@ -93,12 +93,12 @@ class Tokens:
         self._on_directory = on_directory
         self._lock = threading.Lock()
         self._app: Any = None
-        self._app_credential: object = None  # what `_app` was built with
+        self._app_credential: object = None  # the credential of `_app`
         self._token: _Token | None = None
 
     def get(self) -> str:
         """
-        A token that is valid now.
+        A token that is valid now: the cached one, or a new one.
 
         Raises:
             RequestError: no token can be had; the message says why.
@@ -119,7 +119,7 @@ class Tokens:
 
     def fresh(self) -> tuple[str, timedelta]:
         """
-        A token that is fetched now, whatever is kept, and how long it is valid.
+        Fetch a token without the cache; returns it, and how long it is valid.
 
         Raises:
             RequestError: no token can be had; the message says why.
@@ -134,7 +134,7 @@ class Tokens:
             return token.value, timedelta(seconds=token.expires - self._clock.monotonic())
 
     def reject(self, token: str) -> None:
-        """Forget *token*: the service refused it."""
+        """Drop *token*, which the service refused."""
         with self._lock:
             if self._token is not None and self._token.value == token:
                 self._token = None
@@ -142,10 +142,10 @@ class Tokens:
 
     def outdate(self, token: str) -> bool:
         """
-        Forget *token*, which lacks a permission, unless it was issued just now; True where the next one is another.
+        Drop *token*, which lacks a permission, unless it is newer than `MIN_PERMISSIONS_AGE`; True if it was dropped.
 
-        Its permissions are those of the time when it was issued. One that is granted afterwards is only in the
-        next token. One that is never granted costs no more than a token a minute.
+        A token has the permissions that were granted before it was issued. So a new token helps if the permission
+        was granted later. If it is never granted, this costs one token a minute at most.
         """
         with self._lock:
             held = self._token
@@ -165,7 +165,7 @@ class Tokens:
             result = self._ask()
             granted = "access_token" in result
         except RequestError as error:
-            # Whatever this request did, it changed no keyset: the default effect, none, is right.
+            # A token request never changes a keyset, so the default effect (none) is right.
             raise RequestError(error.failure) from error
         finally:
             self._on_attempt(granted)
@@ -182,7 +182,7 @@ class Tokens:
         return _Token(value=result["access_token"], issued=now, expires=now + lifetime, renew=renew)
 
     def _ask(self) -> Mapping[str, Any]:
-        """MSAL's answer: a token, or why there is none."""
+        """MSAL's result: a token, or an error."""
         try:
             self._app.remove_tokens_for_client()
             result: Mapping[str, Any] = self._app.acquire_token_for_client(scopes=[self._scope])
@@ -193,7 +193,7 @@ class Tokens:
         return result
 
     def _build(self, credential: object) -> Any:  # noqa: ANN401 - MSAL ships no types
-        import msal  # noqa: PLC0415 - 50 ms that `--help` and a rejected configuration need not pay
+        import msal  # noqa: PLC0415 - takes 50 ms, which `--help` and an invalid configuration do not need
 
         if isinstance(credential, str):
             self._on_secret(credential, permanent=True)
@@ -207,15 +207,15 @@ class Tokens:
             )
         except ValueError as error:
             host, tenant = urlsplit(self._authority).hostname, self._authority.rpartition("/")[2]
-            message = f"{host} does not know tenant {tenant}; check tenant_id and cloud"
+            message = f"{host} has no tenant {tenant}; check tenant_id and cloud"
             raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from error
 
 
 def directory_of(token: str) -> str | None:
     """
-    The GUID of the directory that an access token is for (its claim `tid`), in lower case; None where it says none.
+    The GUID of the directory that issued an access token (its claim `tid`), in lower case; None if there is none.
 
-    The token is not verified, and nothing else of it is read: it is the service's, and only compared with others.
+    The token is not verified: it comes from the service, and the GUID is only compared with that of other tenants.
     """
     found = json_part(token, 1).get("tid")
     return found.lower() if isinstance(found, str) and GUID.fullmatch(found) else None

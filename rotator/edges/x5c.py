@@ -1,7 +1,7 @@
 """
-The certificates that a keyset shows in `x5c`.
+Parses the certificates of keys (`x5c`).
 
-Pure functions. The only door to the X.509 parser for what a service sends.
+Pure functions. Only this module parses X.509 certificates that a service sends.
 
 Source: RFC 7517, section 4.7: base64 (not base64url) of DER, the leaf first.
 """
@@ -22,9 +22,9 @@ MAX_NAME = 256  # characters of a distinguished name that are kept
 
 def read_chain(x5c: object) -> Certificate | None:
     """
-    The certificate in *x5c*; None where it cannot be read: it is hostile, damaged, or too large.
+    The certificate in *x5c*; None if it cannot be parsed, or is too large.
 
-    No signature is verified: the dates are shown to people, and nothing is trusted because of them.
+    No signature is verified: the dates are only shown.
     """
     if not isinstance(x5c, list) or not 0 < len(x5c) <= MAX_CERTIFICATES:
         return None

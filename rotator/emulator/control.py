@@ -5,9 +5,9 @@ JSON over the same HTTPS, below ``/_emulator``; `_ENDPOINTS` at the end of the m
 what there is.
 
 Instants are epoch seconds; a request may use every spelling of validation.py.
-Whoever reaches the port may do all of this: there is nothing real to protect. But no web page that a
-browser on the same machine shows may: a body must be declared as JSON, which a page of another
-origin cannot send unasked, and a foreign Origin is refused.
+There is no authentication, because the emulator has nothing to protect. But web pages in a browser of the
+same machine must not use it: a body must have the content type JSON, which a page of another origin
+cannot send without a preflight, and requests with a foreign Origin are refused.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,8 @@
 """
-Which directory each tenant of a configuration is, by its access tokens.
+The directory of each tenant of a configuration, as its access tokens name it.
 
-A directory has several names: its GUID, and each of its domains. A configuration that has one under
-two names would get two keys where one is due. What a token says is known before the first write.
+A directory has several names: its GUID, and each of its domains. If a configuration lists one directory
+under two names, rotator would generate two keys instead of one. The token shows this before the first write.
 """
 
 import threading
@@ -13,11 +13,11 @@ from rotator.core.outcome import Planned
 
 
 class Directories:
-    """The directories of the tenants of one configuration. For any thread; goes with the configuration."""
+    """The directories of the tenants of one configuration. Thread-safe; a reload replaces it."""
 
     def __init__(self, keysets: Mapping[str, Collection[str]]) -> None:
         """
-        No directory is known yet.
+        Start without a known directory.
 
         keysets: the ids of the keysets of each tenant, by the tenant's name
         """
@@ -26,12 +26,12 @@ class Directories:
         self._found: dict[str, str] = {}  # by name
 
     def note(self, name: str, directory: str) -> None:
-        """Take note of the GUID of the directory that the token of a tenant is for."""
+        """Store the GUID of the directory that issued the token of the tenant *name*."""
         with self._lock:
             self._found[name] = directory
 
     def __call__(self, planned: Planned) -> Failure | None:
-        """Refuse where another tenant of the configuration is the same directory, and has the same keyset."""
+        """Refuse if another tenant of the configuration is the same directory and has the same keyset."""
         name, keyset_id = planned.observation.tenant, planned.observation.policy.keyset_id
         with self._lock:
             directory = self._found.get(name)
@@ -43,7 +43,7 @@ class Directories:
         if directory is None or not others:
             return None
         message = (
-            f"tenant {others[0]} is the same directory ({directory}) and has this keyset, too; "
+            f"tenant {others[0]} is the same directory ({directory}) and has this keyset too; "
             "no key is generated until one of the two is removed from the configuration"
         )
         return Failure(kind=FailureKind.CONFLICT, message=message)

@@ -1,12 +1,12 @@
 """
-When each tenant's sign-in side is probed, and what becomes of the evidence.
+The prober: when the sign-in side of each tenant is probed, and where the evidence is stored.
 
-Probes observe: they never write, and never delay a look. A pool of its own makes them, so a
-sign-in host that hangs costs probes alone. One tenant is probed by one thread at a time.
+Probes observe: they never write, and never delay a look. They have their own pool, so a sign-in
+host that hangs delays only other probes. One thread at a time probes a tenant.
 
-Threads: the scheduler's hand probes to the pool; the pool's threads replace a tenant's evidence;
-events come from the threads that look. `_lock` guards what they share, and is held for no longer
-than it takes to read or replace a reference.
+Threads: threads of the scheduler hand probes to the pool, threads of the pool replace a tenant's
+evidence, and events come from the threads that look. `_lock` guards the attributes that they share,
+and is only held while a reference is read or replaced.
 """
 
 import threading
@@ -30,10 +30,10 @@ from rotator.shell.tenant import SignIn, Tenant
 
 THREADS = 2
 FIRST_PROBE = 1.0  # seconds after a keyset of the tenant was first seen
-JITTER = 0.1  # of a pause, by which a probe may come later
-MAX_REQUESTS, BUDGET_PERIOD = 200, 300.0  # requests in seconds: the sign-in hosts take 6,000 from one address
-LIST_INTERVAL = 3600.0  # seconds between two lists of all keysets, made where a JWKS shows a kid that is not known
-MAX_GENERATED = 1000  # keys of which it is remembered when this process generated them
+JITTER = 0.1  # of a pause: by how much a probe may be later
+MAX_REQUESTS, BUDGET_PERIOD = 200, 300.0  # requests per seconds; the sign-in hosts accept 6,000 from one address
+LIST_INTERVAL = 3600.0  # seconds between two lists of all keysets; needed if a JWKS has an unknown kid
+MAX_GENERATED = 1000  # keys for which the instant of their generation is remembered
 
 
 @dataclass(slots=True)
@@ -61,10 +61,10 @@ class Prober:
         pools: Callable[[int, str], Executor],
     ) -> None:
         """
-        Nothing is probed yet.
+        Start without tenants; see `configure`.
 
         jitter:   draws from [0, 1)
-        statuses: gives what is known of every keyset
+        statuses: returns the status of every keyset
         """
         self._clock = clock
         self._scheduler = scheduler
@@ -79,7 +79,7 @@ class Prober:
         self._requests: deque[float] = deque()
 
     def configure(self, tenants: Sequence[Tenant], check_interval: timedelta) -> None:
-        """Probe these tenants from now on; what is known of those that stay is kept, the rest forgotten."""
+        """Probe *tenants* from now on; the evidence of tenants that stay is kept, the rest is dropped."""
         with self._lock:
             before, self._tenants = self._tenants, {}
             self._check_interval = check_interval
@@ -93,7 +93,7 @@ class Prober:
             self._probe_in(tenant_id, FIRST_PROBE)
 
     def on_event(self, event: Event) -> None:
-        """Probe soon after a keyset was first seen, and after a key was generated."""
+        """Schedule a probe soon after the first look at a keyset, and after a key was generated."""
         if not isinstance(event, Looked):
             return
         outcome, tenant_id = event.outcome, event.outcome.observation.tenant_id
@@ -111,7 +111,7 @@ class Prober:
             self._probe_in(tenant_id, FIRST_PROBE)
 
     def close(self) -> None:
-        """Begin no more probes, and wait for those that run."""
+        """Start no further probes, and wait for those that run."""
         self._tenants = {}
         self._pool.shutdown(wait=True)
 
@@ -133,7 +133,7 @@ class Prober:
         pause = watched.sign_in.probe_interval.total_seconds()
         try:
             pause = self._probe(tenant_id, watched)
-        except Exception as error:  # noqa: BLE001 - a bug costs this probe alone
+        except Exception as error:  # noqa: BLE001 - a bug ends this probe only
             self._tell(JobFailed(job="probe", error=error))
         finally:
             watched.probing.release()
@@ -141,7 +141,7 @@ class Prober:
             self._probe_in(tenant_id, pause * (1 + JITTER * self._jitter()))
 
     def _probe(self, tenant_id: TenantId, watched: _Tenant) -> float:
-        """Probe one tenant; how many seconds to wait until the next time."""
+        """Probe one tenant; returns the seconds until its next probe."""
         sign_in, name = watched.sign_in, watched.tenant.name
         keysets = self._keysets(watched.tenant)
         if not keysets:
@@ -152,13 +152,13 @@ class Prober:
             return wait
         before, shown = watched.evidence, {keyset_id: each.keyset for keyset_id, each in keysets.items()}
         with_token = sign_in.fetches_tokens and is_token_due(before, shown, self._clock.now())
-        # Until the JWKS were read nobody knows which keysets they show.
+        # Which keysets the policies publish is unknown until their JWKS were read.
         probe = sign_in.probe(with_token=with_token, ask_active=unpublished if before.read else ())
         kids = frozenset(kid for keyset in shown.values() for kid in keyset.kids if kid is not None)
         after = observe(before, probe, shown, kids | self._others(watched, probe, kids))
         with self._lock:
             if self._tenants.get(tenant_id) is not watched:
-                return 0.0  # configured anew meanwhile: the next probe belongs to that
+                return 0.0  # the configuration changed meanwhile: probe again with the new one
             watched.evidence = after
             generated = dict(self._generated)
         self._tell(Probed(tenant=name, tenant_id=tenant_id, probe=probe, evidence=after))
@@ -178,7 +178,7 @@ class Prober:
         ).total_seconds()
 
     def _others(self, watched: _Tenant, probe: Probe, kids: frozenset[str]) -> frozenset[str]:
-        """The kids of keysets that are not configured, where the probe shows such; all it shows while nobody knows."""
+        """The kids in the probe that belong to keysets that are not configured; all its kids while that is unknown."""
         listed = frozenset(key.kid for keys in probe.listed.values() for key in keys)
         now = self._clock.monotonic()
         if not listed - kids - watched.other_kids or now < watched.list_again:
@@ -190,7 +190,7 @@ class Prober:
         return found
 
     def _keysets(self, tenant: Tenant) -> dict[str, Watched]:
-        """The tenant's keysets, as last seen."""
+        """The tenant's keysets as last read."""
         statuses, found = self._statuses(), {}
         for policy in tenant.policies:
             status = statuses.get((tenant.name, policy.keyset_id))
@@ -202,7 +202,7 @@ class Prober:
         return found
 
     def _spend(self, requests: int) -> float:
-        """Take so many requests from the budget; the seconds to wait where it does not have them."""
+        """Take *requests* from the budget; returns the seconds to wait if it has fewer left, else 0."""
         now = self._clock.monotonic()
         with self._lock:
             while self._requests and self._requests[0] <= now - BUDGET_PERIOD:

@@ -1,7 +1,7 @@
 """
-What is known of every configured keyset: what metrics, status and page read.
+The status store: the status of every configured keyset, for metrics, reports and pages.
 
-Written by the threads that look, read by others at any time; every read is a copy.
+The threads that look write to it. Any thread may read it at any time, and gets a copy.
 """
 
 import threading
@@ -21,17 +21,17 @@ class StatusStore:
     """The status of each keyset, in the order of the configuration."""
 
     def __init__(self, tell: Callable[[Event], None], tenants: Sequence[Tenant] = ()) -> None:
-        """*tell* gets a `Changed` for each look that shows something else than the one before."""
+        """*tell* gets a `Changed` event for each look whose outcome differs from the one before."""
         self._tell = tell
-        self._lock = threading.Lock()  # of both; held for no longer than it takes to copy them
+        self._lock = threading.Lock()  # guards both; only held while they are copied or replaced
         self._names: dict[tuple[TenantId, str], Name] = {}
         self._statuses: dict[Name, KeysetStatus] = {}
-        self._observing: dict[TenantId, str] = {}  # the names of tenants whose other keysets are observed
+        self._observing: dict[TenantId, str] = {}  # the names of tenants with `observe_others`
         self._inventories: dict[TenantId, Inventory] = {}
         self.configure(tenants)
 
     def configure(self, tenants: Sequence[Tenant]) -> None:
-        """Take another configuration: what is known of keysets that stay is kept, the rest forgotten."""
+        """Use another configuration: the statuses of keysets that stay are kept, the rest is dropped."""
         with self._lock:
             known = {identity: self._statuses[name] for identity, name in self._names.items()}
             self._names, self._statuses = {}, {}
@@ -45,7 +45,7 @@ class StatusStore:
                     self._statuses[name] = replace(known.get(identity, KeysetStatus(policy=policy)), policy=policy)
 
     def on_event(self, event: Event) -> None:
-        """Take note of what came of a look or a probe, if its keyset is still configured."""
+        """Store the result of a look or a probe if its keyset is still configured."""
         if isinstance(event, InventoryTaken):
             with self._lock:
                 if event.inventory.tenant_id in self._observing:
@@ -74,12 +74,12 @@ class StatusStore:
                     self._statuses[name] = replace(self._statuses[name], evidence=event.evidence)
 
     def statuses(self) -> dict[Name, KeysetStatus]:
-        """A copy of everything."""
+        """A copy of the status of each keyset."""
         with self._lock:
             return dict(self._statuses)
 
     def inventories(self) -> list[Inventory]:
-        """The keysets that are not configured, of each tenant where they are observed and were seen."""
+        """The keysets that are not configured, for each tenant with `observe_others` that was listed."""
         with self._lock:
             configured: dict[TenantId, list[str]] = {}
             for tenant_id, keyset_id in self._names:
@@ -91,10 +91,10 @@ class StatusStore:
             ]
 
     def outcomes(self) -> list[Outcome]:
-        """The last outcome of each keyset that was looked at."""
+        """The last outcome of each keyset that had a look."""
         return [status.outcome for status in self.statuses().values() if status.outcome is not None]
 
 
 def _content(outcome: Outcome | None) -> object:
-    """What matters of an outcome besides the instant at which it came."""
+    """An outcome without its instant, to compare it with another one."""
     return None if outcome is None else (outcome.name, reason_name(outcome), outcome.observation.keyset)

@@ -1,4 +1,4 @@
-"""What probes say of a keyset, in words that status, page and log share."""
+"""Labels and sentences for the results of probes, which status, page and log share."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from rotator.views.condition import Condition, Level
 from rotator.views.phrases import rounded
 
 PROOF = "proof"
-"""The label of what probes say."""
+"""The label of the results of probes."""
 
 FINDINGS = {
     FindingKind.NOT_PUBLISHED: "relying parties cannot see the next key yet, and it takes over within a day",
@@ -33,7 +33,7 @@ _METHODS = {
 
 
 def proof_sentence(proof: KeysetProof) -> str:
-    """What is proven, such as: published 13d2h before it takes over; seen in 2 policies; signing confirmed by token."""
+    """The proof as a text: published 13d2h before it takes over; seen in 2 policies; signing confirmed by token."""
     return "; ".join(_parts(proof))
 
 
@@ -51,14 +51,14 @@ def _parts(proof: KeysetProof) -> Iterator[str]:
 
 
 def finding_sentence(finding: Finding) -> str:
-    """What a finding says, of which key and in which policies."""
+    """A finding as a sentence, with its key and policies."""
     key = f"key {finding.kid}: " if finding.kid else ""
     where = f" ({', '.join(finding.policies)})" if finding.policies else ""
     return f"{key}{FINDINGS[finding.kind]}{where}"
 
 
 def finding_conditions(proof: KeysetProof) -> Iterator[Condition]:
-    """A condition for each kind of finding, as serious as its alert."""
+    """A condition for each kind of finding, with the severity of its alert as its level."""
     for kind in dict.fromkeys(finding.kind for finding in proof.findings):
         said = [finding_sentence(finding) for finding in proof.findings if finding.kind is kind]
         level, runbook, remedy = _SERIOUS.get(kind, (Level.INFORMATION, "", ""))

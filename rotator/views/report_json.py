@@ -20,7 +20,7 @@ Json = dict[str, object]
 def document(
     outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool, proofs: Mapping[Name, KeysetProof] | None = None
 ) -> Json:
-    """The whole report. *proofs*: what probes say of keysets, where they are probed."""
+    """The whole report. *proofs*: the results of the probes, for keysets that are probed."""
     known = proofs or {}
     return {
         "schema": SCHEMA,
@@ -37,9 +37,9 @@ def status_document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool
 
 
 def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
-    """One keyset; every member is there, null where it does not apply. *proof*: what probes say of it."""
+    """One keyset; every member exists, and is null if it does not apply. *proof*: the result of its probes."""
     observation = outcome.observation
-    # What was carried out is the plan of the observation that called for it, not of what it led to.
+    # The plan that was carried out is that of the look before the request, not of the look that shows the key.
     assessment = outcome.before.assessment if isinstance(outcome, Rotated) else observation.assessment
     plan = assessment.plan if assessment else None
     return {
@@ -69,7 +69,7 @@ def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
 
 
 def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
-    """Each key, in the order in which they become active; None where the keyset was not seen."""
+    """Each key, in the order in which they become active; None if the keyset was not seen."""
     keyset, assessment = outcome.observation.keyset, outcome.observation.assessment
     if keyset is None or assessment is None:
         return None
@@ -83,7 +83,7 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
             "use": key.use,
             "kty": key.kty,
             "certificate": _certificate(key),
-            "published": None,  # nobody has looked at the JWKS
+            "published": None,  # unknown: the JWKS was not read
             "notes": [note.kind.value for note in assessment.notes if note.kid == key.kid],
         }
         for key, state in sorted(keyset.states(now), key=lambda pair: pair[0].activates)
@@ -91,7 +91,7 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
 
 
 def _certificate(key: Key) -> Json | None:
-    """The certificate of a key; None where it has none, and every member null where it cannot be read."""
+    """The certificate of a key; None if it has none, and every member null where it cannot be read."""
     found = key.certificate
     if not key.has_certificate:
         return None

@@ -1,8 +1,8 @@
 """
-The report as a table, for people: a line for each keyset below its tenant, what needs more words, and totals.
+The report as a table: a line for each keyset below its tenant, then details, then totals.
 
-It fits a terminal of 60 columns and a pipe. What several keysets of a tenant have in common, such as why
-none of them could be looked at, is said once.
+It fits a terminal of 60 columns, and a pipe. A text that applies to several keysets of a tenant, such as why
+they could not be looked at, appears once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +30,9 @@ _BRIEF_HEADER = ("KEYSET", "STATE", COVERED_UNTIL.upper(), NEXT_DUE.upper())
 
 def table(outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
     """
-    A line for each keyset below its tenant, then details, then how many keysets stand where.
+    A line for each keyset below its tenant, then details, then how many keysets have each standing.
 
-    width: columns that lines may have; ids that are longer still are shortened in the middle
+    width: columns of a line; longer ids are shortened in the middle
     """
     lines = list(_blocks(_HEADER, outcomes, lambda outcome: _cells(outcome, now), width))
     lines += [line for text in _details(outcomes) for line in wrapped(text, width)]
@@ -41,9 +41,9 @@ def table(outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
 
 def brief(outcomes: Sequence[Outcome], now: datetime, width: int, *, only_problems: bool = False) -> str:
     """
-    A line for each keyset below its tenant, and how many of all keysets stand where; *width* as of `table`.
+    A line for each keyset below its tenant, and how many keysets have each standing; *width* as in `table`.
 
-    only_problems: leave out the lines of keysets that have none
+    only_problems: leave out the lines of keysets without problems
     """
 
     def cells(outcome: Outcome) -> Cells:
@@ -67,7 +67,7 @@ def _cells(outcome: Outcome, now: datetime) -> Cells:
     """
     The cells of a line.
 
-    *Next takes over* is about a key that is there already, *next due* about the one to be generated after it.
+    *Next takes over* is for an existing key, *next due* for the one that will be generated after it.
     """
     observation, assessment = outcome.observation, outcome.observation.assessment
     name, reason = observation.policy.keyset_id, reason_name(outcome)
@@ -82,7 +82,7 @@ def _cells(outcome: Outcome, now: datetime) -> Cells:
 
 
 def _blocks(header: Cells, outcomes: Sequence[Outcome], cells: Callable[[Outcome], Cells], width: int) -> Iterator[str]:
-    """The lines of each tenant, and an empty one after it."""
+    """The lines of each tenant, and an empty line after them."""
     rows = [(outcome.observation.tenant, tuple(map(printable, cells(outcome)))) for outcome in outcomes]
     layout = columns(header, [row for _, row in rows], width)
     for tenant, group in groupby(rows, lambda row: row[0]):
@@ -94,7 +94,7 @@ def _blocks(header: Cells, outcomes: Sequence[Outcome], cells: Callable[[Outcome
 
 
 def _details(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What the lines have no room for; why several keysets of a tenant failed is said once."""
+    """The texts that the lines have no room for; a failure of several keysets of a tenant appears once."""
     for tenant, group in groupby(outcomes, lambda outcome: outcome.observation.tenant):
         of_tenant = list(group)
         failed: dict[str, list[str]] = {}

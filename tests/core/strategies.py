@@ -83,7 +83,7 @@ class Step:
 
     @property
     def rotates(self) -> bool:
-        """Whether a key was asked for."""
+        """Whether a key was requested."""
         return isinstance(self.decision, Rotate)
 
 

@@ -60,7 +60,7 @@ IN_DOUBT = replace(ASKED, kid=None, doubt=DOUBT)
 
 
 def shown(at: float, **changes: Any) -> Held:
-    """A look that shows the key that was asked for."""
+    """A look that shows the key that was requested."""
     return hold(at, replace(MADE, **changes))
 
 
@@ -161,7 +161,7 @@ def test_when_the_next_look_is() -> None:
 
 
 def test_pace_of_looks_for_a_key() -> None:
-    """A key is looked for after 1, 2, 4 ... 30 s, for as long as `settle` takes from the first look on."""
+    """Looks for a key come after 1, 2, 4 ... 30 s, until `settle` is over, counted from the first look."""
     step = generated(Progress(policy=POLICY, stage=CALLED), rotate(0), "made", 0.0)
     looks = [0.0]
     while step.outcome is None:
@@ -363,7 +363,7 @@ def test_failing_looks_delay_a_key_no_further_than_they_fail(
 @given(LIVES, st.lists(st.tuples(GAPS, st.sampled_from(LOOKS_MADE)), max_size=12))
 @modest
 def test_restart_begins_anew(before: list[tuple[int, str, str]], after: list[tuple[int, str]]) -> None:
-    """Rule 1 begins anew with the process: nothing is asked for until `settle` after its first look that succeeds."""
+    """Rule 1 begins again with the process: nothing is requested until `settle` after its first look that succeeds."""
     life = Life().live(before)
     life.restart()
     asked, first = len(life.asks), None

@@ -26,11 +26,11 @@ def demo(*, site: Path | None = None) -> subprocess.Popen[str]:
 
 
 def test_demo_rotates_without_a_gap() -> None:
-    """Within half a minute every keyset gets keys of its own, with lead and overlap, and there is no gap."""
+    """Within half a minute every keyset gets its own keys, with lead and overlap, and there is no gap."""
     out, err = demo().communicate(timeout=90)
     assert err == ""
     assert "No gap: in 3" in out
-    assert "left with exit code 0" in out
+    assert "ended with exit code 0" in out
     rows = [(keyset, overlap) for keyset, *_, overlap in ROW.findall(out)]
     assert {keyset for keyset, _ in rows} == KEYSETS
     assert len(rows) >= 12
@@ -87,7 +87,7 @@ def test_demo_has_colours_on_a_terminal(more: dict[str, str], *, is_coloured: bo
 
 
 def test_demo_ends_at_ctrl_c() -> None:
-    """Ctrl-C stops the daemon as well, and tells what came of it until then."""
+    """Ctrl-C stops the daemon as well, and tells its result until then."""
     process = demo()
     assert process.stdout is not None
     for line in process.stdout:
@@ -96,12 +96,12 @@ def test_demo_ends_at_ctrl_c() -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
-    assert "left with exit code 0" in out
+    assert "ended with exit code 0" in out
 
 
 @pytest.mark.parametrize(
     ("deed", "said"),
-    [("os._exit(9)", "left with exit code 9"), ("threading.Event().wait()", "GAP: Signing had no valid key from")],
+    [("os._exit(9)", "ended with exit code 9"), ("threading.Event().wait()", "GAP: Signing had no valid key from")],
     ids=["the daemon dies", "the daemon does nothing"],
 )
 def test_demo_proof_can_fail(tmp_path: Path, deed: str, said: str) -> None:

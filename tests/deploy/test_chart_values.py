@@ -14,14 +14,14 @@ SECRET = "/var/run/secrets/rotator/client-secret"
 
 
 def refusal(values: Json) -> str:
-    """What is told of *values* that are refused."""
+    """The message for *values* that are refused."""
     with pytest.raises(helm.HelmError) as caught:
         render(values)
     return str(caught.value)
 
 
 def test_defaults_alone_are_refused() -> None:
-    """Two values have no default that could make sense, and both are told at once."""
+    """The two required values have no default, and both are reported at once."""
     told = refusal({})
     assert "image.repository: say where your image is" in told
     assert "config.tenants: name at least one B2C tenant" in told
@@ -391,7 +391,7 @@ def test_periods_that_fit_are_taken(config: Json, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_fault_is_told_at_once() -> None:
-    """Whoever has made several mistakes is told of all of them."""
+    """All of several mistakes are reported at once."""
     told = refusal(example("minimal", secrets=[], terminationGracePeriodSeconds=1, config={"ca_file": "/x"}))
     assert len(re.findall(r"^  \w", told, re.MULTILINE)) == 3
 

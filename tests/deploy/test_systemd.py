@@ -40,7 +40,7 @@ def unit() -> dict[str, list[tuple[str, str]]]:
 
 
 def test_unit_has_the_hardening_that_matters() -> None:
-    """It has no user, capability or writable path of its own, and gets its secret from systemd."""
+    """It has no user, capability or writable its own path, and gets its secret from systemd."""
     sections = unit()
     assert list(sections) == ["Unit", "Service", "Install"]
     service = sections["Service"]

@@ -71,7 +71,7 @@ class Line:
         return f"{self.emulator.url}/{TENANT}/v2.0/.well-known/openid-configuration"
 
     def count(self, operation: Operation) -> int:
-        """How often that was asked for."""
+        """How often that was requested."""
         return len(self.emulator.seen(operation))
 
     def http(self, context: ssl.SSLContext | None = None) -> Http:

@@ -85,7 +85,7 @@ def test_example_names_every_setting(section: str | None, model: type[BaseModel]
 
 
 def test_example_policies() -> None:
-    """Without an overlap of its own a signing key overlaps by 25 hours; what a keyset says goes before the defaults."""
+    """Without its own overlap a signing key overlaps by 25 hours; what a keyset says goes before the defaults."""
     settings = config.load(EXAMPLE)
     signing, encryption = settings.policies(settings.tenants[0])
     assert ("sig", timedelta(hours=25), timedelta(days=90)) == (signing.use, signing.overlap, signing.rotate_every)
@@ -506,11 +506,11 @@ def test_fault_for_each_mistake(tmp_path: Path) -> None:
             {"minimum_lead": "3d"},
             "minimum_lead (3d) must not be longer than publication_lead (2d); it is too long by 1d",
         ),
-        ({"kty": "oct"}, "kty: oct with mode: rotate would generate a secret that nobody can ever read"),
+        ({"kty": "oct"}, "kty: oct with mode: rotate would generate a secret that cannot be read"),
     ],
 )
 def test_fault_of_numbers_that_collide(tmp_path: Path, policy: dict[str, object], message: str) -> None:
-    """What is right each for itself and wrong together is told with the numbers and by how much, of each keyset."""
+    """What is right each for itself and wrong together is reported with the numbers and by how much, of each keyset."""
     content = minimal(defaults=policy)
     content["tenants"][0]["keysets"].append({"id": "B2C_1A_Y", "use": "enc"})
     found = problems(tmp_path, content)

@@ -1,4 +1,4 @@
-"""Log lines: one a line, in one order, and never with a secret, whoever logs and however it goes wrong."""
+"""Log lines: one event a line, in a fixed order, and never with a secret, also from other libraries."""
 
 import hashlib
 import io

@@ -71,7 +71,7 @@ def usage(run: Finished) -> str:
         ),
         pytest.param(
             ("--once", "status"),
-            "rotator: --once and --dry-run do not go with the command status",
+            "rotator: --once and --dry-run cannot be combined with the command status",
             id="way and command",
         ),
         pytest.param(("--detailed-exitcode",), "rotator: --detailed-exitcode needs --dry-run", id="detail of nothing"),
@@ -89,7 +89,7 @@ def usage(run: Finished) -> str:
         pytest.param(("--tenant", "x"), "rotator: --tenant needs --once, --dry-run or status", id="part of a daemon"),
         pytest.param(
             ("status", "--watch", "--output", "json"),
-            "rotator: --watch does not go with --output json",
+            "rotator: --watch cannot be combined with --output json",
             id="many documents",
         ),
         pytest.param(
@@ -152,7 +152,7 @@ def test_cli_configuration_by_option_goes_before_the_variable(bench: Bench, tmp_
     env = {"ROTATOR_CONFIG": str(tmp_path / "nowhere.yaml")}
     for arguments in (("config", "check", "--config", good), ("--config", good, "config", "check")):
         run = bench.run(*arguments, env=env)
-        assert (0, f"{good}: nothing is wrong; 1 tenant, 1 keyset\n") == (run.code, run.out)
+        assert (0, f"{good}: valid (1 tenant, 1 keyset)\n") == (run.code, run.out)
     assert bench.run("config", "check", env=env).code == 78
 
 
@@ -176,10 +176,10 @@ def test_cli_config_check_reads_the_files_and_asks_nobody(bench: Bench) -> None:
     """A check reads the file and those that it names, and asks no service; what is missing is a warning, or a fault."""
     bench.begin(Tenant(keysets=(fresh(), due())), Tenant(name="two", keysets=(fresh(),)))
     run = bench.run("config", "check")
-    assert (0, "", f"{bench.config}: nothing is wrong; 2 tenants, 3 keysets\n") == (run.code, run.err, run.out)
+    assert (0, "", f"{bench.config}: valid (2 tenants, 3 keysets)\n") == (run.code, run.err, run.out)
     bench.secret_file.unlink()
     run = bench.run("config", "check")
-    assert (0, f"{bench.config}: valid, 2 warnings; 2 tenants, 3 keysets\n") == (run.code, run.out)
+    assert (0, f"{bench.config}: valid, 2 warnings (2 tenants, 3 keysets)\n") == (run.code, run.out)
     first, _ = run.err.splitlines()
     number = first.removeprefix(f"{bench.config}:").partition(":")[0]
     assert "client_secret_file" in bench.config.read_text().splitlines()[int(number) - 1]
@@ -212,7 +212,7 @@ def test_cli_help_of_a_command(bench: Bench) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_cli_completion(bench: Bench, shell: str) -> None:
-    """The script names commands, options and their values; the shell takes it, where there is one."""
+    """The script names commands, options and their values; the shell takes it, if there is one."""
     run = bench.run("completion", shell)
     assert (run.code, run.err) == (0, "")
     words = ("status", "detailed-exitcode", "tenant", "table", "json", "emulator", "seed")

@@ -207,7 +207,7 @@ def test_discover_of_what_cannot_be_listed(bench: Bench) -> None:
     run = bench.run("discover")
     assert run.code == 1
     assert "locked: " in run.err
-    assert "empty: the tenant has no keyset that can be configured" in run.err
+    assert "empty: the tenant has no keyset that rotator could observe or rotate" in run.err
     assert [each["name"] for each in yaml.safe_load(run.out)["tenants"]] == ["contoso"]
 
 

@@ -194,7 +194,7 @@ def test_once_exit_code_rotated_overdue(bench: Bench) -> None:
 
 
 def test_once_exit_code_failure_goes_first(bench: Bench) -> None:
-    """A rotation that failed is 1, also where another keyset is overdue; a third is rotated all the same."""
+    """A rotation that failed is 1, also if another keyset is overdue; a third is rotated nevertheless."""
     observed = overdue("B2C_1A_Observed", wanted={"mode": "observe"})
     emulator = bench.begin(Tenant(keysets=(observed, due("B2C_1A_Fails"), due("B2C_1A_Works"))))
     emulator.inject(Fault(what=Kind.STATUS, status=400, code="AADB2C90136", where=GENERATE, keyset="B2C_1A_Fails"))
@@ -235,7 +235,7 @@ def test_once_forbidden_names_the_permission_to_write(bench: Bench) -> None:
 
 
 def test_once_adopts_the_key_of_a_lost_answer(bench: Bench) -> None:
-    """Where the answer is lost but the key is there, it is found by looking, and not asked for again."""
+    """Where the answer is lost but the key is there, it is found by looking, and not requested again."""
     emulator = bench.begin(Tenant(keysets=(due(),)))
     emulator.inject(Fault(what=Kind.RESET, when=Moment.AFTER_COMMIT, where=GENERATE, times=1))
     run = bench.run("--once", "--output", "json")
@@ -280,7 +280,7 @@ def test_once_never_repeats_a_write_blindly(bench: Bench, fault: Fault, kind: st
     ],
 )
 def test_once_asks_again_where_nothing_was_done(bench: Bench, fault: Fault) -> None:
-    """Where the service says that it did nothing, the key is asked for again, and there is one in the end."""
+    """If the service says that it did nothing, the key is requested again, and there is one in the end."""
     bench.begin(Tenant(keysets=(due(),))).inject(fault)
     run = bench.run("--once", "--output", "json")
     assert (run.code, run.row["outcome"]) == (0, "rotated")
@@ -326,7 +326,7 @@ def test_once_enables_the_key_that_was_created_disabled(bench: Bench, *, answers
 
 
 def test_once_key_that_is_not_what_was_asked_for(bench: Bench) -> None:
-    """A key with other dates than asked for is a failure that says what differs."""
+    """A key with other dates than requested is a failure that says what differs."""
     bench.begin(Tenant(keysets=(due(),))).inject(Fault(what=Kind.ALTERED, where=GENERATE))
     run = bench.run("--once", "--output", "json")
     kid, nbf, _ = only_new_key(bench, "B2C_1A_Due")
@@ -445,7 +445,7 @@ def test_once_clock_that_is_wrong(bench: Bench) -> None:
 
 
 def test_once_service_that_wants_more_lead(bench: Bench) -> None:
-    """Where a late key is refused for its nbf, one that leaves the lead known from the field is asked for instead."""
+    """Where a late key is refused for its nbf, one that leaves the lead known from the field is requested instead."""
     began = int(time.time())
     bench.begin(Tenant(keysets=(lapsed(),), switches=Switches(minimum_nbf_lead=3 * 3600)))
     run = bench.run("--once", "--output", "json")

@@ -38,7 +38,7 @@ METRIC = re.compile(r"^b2c_rotator_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 class Clock(SystemClock):
-    """Time that passes where somebody waits."""
+    """Time that passes if somebody waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,7 +311,7 @@ def test_outage_of_the_sign_in_host(begin: Callable[..., World], minutes: int) -
 
 
 def test_flapping_nodes_and_restarts_find_nothing(begin: Callable[..., World]) -> None:
-    """Nodes that disagree about the next key, and a process that begins anew, raise nothing."""
+    """Nodes that disagree about the next key, and a process that begins again, raise nothing."""
     world = begin()
     world.emulator.switch(jwks_delay=6 * HOUR, jwks_flapping=True)
     for _ in range(4):

@@ -161,7 +161,7 @@ def test_reload_of_a_value_that_is_none(bench: Bench) -> None:
 
 
 def test_reload_says_what_needs_a_restart_until_there_is_one(bench: Bench) -> None:
-    """A setting that is read at the start alone is named at each reload, for as long as it is another one."""
+    """A setting that is read at the start alone is named at each reload, while it is another one."""
     begin(bench)
     daemon = bench.start()
     for interval, port in (("2h", daemon.port), ("3h", daemon.port), ("4h", 0)):

@@ -93,7 +93,7 @@ def test_stop_while_a_secret_hangs(bench: Bench) -> None:
 
 
 def test_reload_that_changes_nothing(bench: Bench) -> None:
-    """Tokens are kept, and nothing is looked at; another configuration has both anew."""
+    """Tokens are kept, and nothing is looked at; another configuration has both again."""
     bench.begin(Tenant(keysets=(fresh(),)), check_interval="1h")
     daemon = bench.start()
     daemon.log("sweep.finished")

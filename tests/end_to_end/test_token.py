@@ -95,7 +95,7 @@ def test_access_token(bench: Bench) -> None:
 
 
 def test_refresh_token(bench: Bench) -> None:
-    """A refresh token is encrypted, and its header can be read all the same."""
+    """A refresh token is encrypted, and its header can be read nevertheless."""
     done = bench.run(bench.refresh)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:3] == ["kid encrypting", "tenant contoso", f"keyset {ENC} (enc)"]

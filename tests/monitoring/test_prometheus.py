@@ -40,13 +40,13 @@ OF_OPTIONS = (
     "Delays, tokens and the canary's credential",
     "From published to in use",
     "Holds end in",
-    "How it is proven which key is in use",
+    "What shows which key is in use",
     "JWKS last read",
     "Keys that every policy lists",
     "Keysets without an end",
     "Requests of probes",
 )
-"""Panels that say why they are empty where nobody has calendars, holds, certificates or `sign_in`."""
+"""Panels that say why they are empty if calendars, holds, certificates or `sign_in` are not configured."""
 
 
 def brief(keyset_id: str, lives: Mapping[str, str] = LIVES) -> Keyset:

@@ -198,13 +198,13 @@ def test_rules_keep_clusters_apart() -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_alert_says_which_cluster(name: str) -> None:
-    """The summary begins with the cluster, where there is one."""
+    """The summary begins with the cluster, if there is one."""
     summary = ALERTS[name]["annotations"]["summary"]
     assert summary.startswith("{{ with $labels.cluster }}{{ . }}: {{ end }}")
 
 
 def test_dashboard_keeps_clusters_apart() -> None:
-    """Every metric is asked for by cluster, and every aggregation keeps it, but for the totals of what was chosen."""
+    """Every metric is requested by cluster, and every aggregation keeps it, but for the totals of what was chosen."""
     for panel in panels(DASHBOARD_CONTENT):
         for target in panel["targets"]:
             text = target["expr"]
@@ -331,7 +331,7 @@ def test_dashboard_can_be_imported() -> None:
 
 
 def test_dashboard_panels_explain_themselves() -> None:
-    """Each panel has a title of its own, a description, a unit, and takes the data source that was chosen."""
+    """Each panel has a unique title, a description and a unit, and uses the selected data source."""
     shown = panels(DASHBOARD_CONTENT)
     titles = [panel["title"] for panel in shown]
     assert sorted(set(titles)) == sorted(titles)

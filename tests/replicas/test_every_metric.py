@@ -30,7 +30,7 @@ CONSTANT = {
     "publication_delay_seconds",  # these two move in tests/end_to_end/test_proof.py
     "activation_delay_seconds",
 }
-"""What is the same for as long as a process lives; lines are dropped in `tests/end_to_end/test_stuck.py`."""
+"""Metrics that stay the same until the process ends; lines are dropped in `tests/end_to_end/test_stuck.py`."""
 
 EXPECTED_CODE = "200"
 """Of the statuses that are there from the start this one must come; the others are whatever Graph may answer."""
@@ -63,7 +63,7 @@ def work():
 
 threading.Thread(target=work, daemon=True).start()
 """
-"""Loaded by the interpreter before the program: has every look raise, or every sweep hang, while it is told so."""
+"""Loaded by the interpreter before the program: makes every look raise, or every sweep hang, while a file says so."""
 
 
 def _tenant(reason: str, keyset: Keyset, **more: object) -> Tenant:
@@ -152,7 +152,7 @@ class Record:
 
 
 def test_every_metric_moves(bench: Bench, api: Kubernetes, tmp_path: Path) -> None:
-    """Each metric changes, and so does each series that is there from the start: none of them is fed by nobody."""
+    """Each metric changes, and so does each series that exists from the start: none is without a source."""
     orders = tmp_path / "orders"
     for each in (orders, tmp_path / "site"):
         each.mkdir()

@@ -42,7 +42,7 @@ def test_election_variables(environ: dict[str, str], names: tuple[str, ...]) -> 
 
 
 class Rig:
-    """Pages of a daemon on a clock of its own, that looks at keysets every ten minutes."""
+    """Pages of a daemon on its own clock, that looks at keysets every ten minutes."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

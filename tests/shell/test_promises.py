@@ -129,7 +129,7 @@ class CountingLead:
 
 
 class BuggyTenant(SimulatedTenant):
-    """Raises what is no error of a request when it is asked for a key."""
+    """Raises an exception that is not a `RequestError` when a key is requested."""
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         super().generate(keyset_id, spec)
@@ -137,7 +137,7 @@ class BuggyTenant(SimulatedTenant):
 
 
 class DyingTenant(SimulatedTenant):
-    """Raises what nobody catches when it is asked for a key."""
+    """Raises an exception that nothing catches when a key is requested."""
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         super().generate(keyset_id, spec)
@@ -157,7 +157,7 @@ def _inner(*, fails_before: bool = False, fails_after: bool = False) -> Writing:
 
 
 def _deaf(event: events.Event) -> None:
-    """A bug in whoever is told."""
+    """A bug in whoever is reported."""
     del event
     raise ZeroDivisionError
 
@@ -255,7 +255,7 @@ def test_many_keysets_of_one_tenant_in_half_a_minute() -> None:
 
 
 def test_request_in_doubt_holds_up_no_other_keyset() -> None:
-    """While one keyset's key is looked for, since nobody knows whether it was made, the others get theirs."""
+    """While one keyset's key is looked for, since it is unknown whether it was made, the others get theirs."""
     daemon = Daemon(due(), due(SECOND_ID))
     daemon.service.fails("generate", LOST)
     daemon.loop.sweep()

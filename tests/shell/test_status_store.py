@@ -151,7 +151,7 @@ def test_configure_forgets_a_tenant_that_is_another() -> None:
 
 
 def test_configure_knows_a_tenant_by_another_name() -> None:
-    """What is known goes by the directory, and not by what the configuration calls it."""
+    """What is remembered belongs to the directory, and not to its name in the configuration."""
     known = store(tenant(policy()))
     known.on_event(looked(held(policy())))
     known.configure([tenant(policy(), name="renamed", directory="contoso")])
@@ -168,7 +168,7 @@ def test_outcome_of_a_keyset_that_left_is_forgotten() -> None:
 
 
 def test_changes_are_told() -> None:
-    """A look that shows something else than the one before is told with both; one that shows the same is not."""
+    """A look that shows something else than the one before is reported with both; one that shows the same is not."""
     events: list[Event] = []
     known = StatusStore(events.append, [tenant(policy())])
     first, later = held(policy()), replace(held(policy()), observation=replace(observation(policy()), now=NOW + DAY))
@@ -224,7 +224,7 @@ def test_changes_by_others_are_told_once() -> None:
 
 @pytest.mark.parametrize(("has_backup", "expected"), [(True, 1), (False, 0)])
 def test_changes_of_a_keyset_that_is_deleted(*, has_backup: bool, expected: int) -> None:
-    """It is deleted where its backup is there, which is told once; a keyset that is only not listed is not."""
+    """It is deleted where its backup is there, which is reported once; a keyset that is only not listed is not."""
     told: list[Event] = []
     known = StatusStore(told.append, [tenant(policy())])
     lost = failed(policy())

@@ -120,7 +120,7 @@ def _troubled(fault: Fault | None) -> Iterator[None]:
 
 
 class Crash(BaseException):
-    """The process dies here; nobody can catch that."""
+    """The process ends here; this cannot be caught."""
 
 
 class SimulatedScheduler(JobQueue):

@@ -25,7 +25,7 @@ MOST_JITTER = 30.0  # seconds by which a job comes late by chance, as the schedu
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process has ended."""
 
 
 class World:

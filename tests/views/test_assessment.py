@@ -53,7 +53,7 @@ def test_failure_stands_while_a_plan_is_open() -> None:
 
 
 def test_troubles_in_the_order_of_urgency() -> None:
-    """No valid key comes first, then whatever cover ends soonest; what nobody knows is last, and the same is one."""
+    """Keysets without a valid key come first, then by the end of cover; unknown cover is last."""
     found = {
         "a": entry(failed("wrong secret")),
         "b": entry(refused(FINE, "no")),
