@@ -65,8 +65,12 @@ def parser() -> Parser:
     root.add_argument(
         "--detailed-exitcode", action="store_true", help="with --dry-run: exit with 2 if a rotation is due"
     )
-    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    _commands(root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser))
+    return root
 
+
+def _commands(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add the parser of each command."""
     run = commands.add_parser("run", help="run as a daemon, the same as without a command", allow_abbrev=False)
     _config_option(run)
     _status_options(
@@ -98,7 +102,6 @@ def parser() -> Parser:
     demo = commands.add_parser("demo", help="watch rotations happen on an emulated tenant", allow_abbrev=False)
     demo.add_argument("--forever", action="store_true", help="continue until Ctrl-C")
     _about_itself(commands)
-    return root
 
 
 def _about_itself(commands: "argparse._SubParsersAction[Parser]") -> None:

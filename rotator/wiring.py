@@ -114,30 +114,31 @@ class Program:
             memory=self.memory,
             has_ca_file=settings.ca_file is not None,
         )
-        tokens = Tokens(
+        tokens = self._tokens(tenant, http, lambda directory: directories.note(name, directory))
+        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        return Tenant(
+            name=name,
+            id=tenant_id,
+            policies=settings.policies(tenant),
+            keysets=keysets,
+            writing=also(directories, self.writing),
+            sign_in=self._sign_in(tenant, carrier, keysets, timeout),
+            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+        )
+
+    def _tokens(self, tenant: TenantSettings, http: Http, on_directory: Callable[[str], None]) -> Tokens:
+        name, tell = tenant.name, self.tell
+        return Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
             credential=credential_of(tenant.credential),
-            clock=clock,
+            clock=self.clock,
             on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
-            on_directory=lambda directory: directories.note(name, directory),
-        )
-        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
-        policies = settings.policies(tenant)
-        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
-        writing = also(directories, self.writing)
-        return Tenant(
-            name=name,
-            id=tenant_id,
-            policies=policies,
-            keysets=keysets,
-            writing=writing,
-            sign_in=sign_in,
-            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+            on_directory=on_directory,
         )
 
     def _sign_in(
