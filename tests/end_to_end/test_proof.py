@@ -54,7 +54,7 @@ class Clock(SystemClock):
         self.passed += seconds
         return not self.is_stopping
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         self.passed += seconds
 
 

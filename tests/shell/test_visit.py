@@ -102,7 +102,7 @@ class Bench:
             now = self.clock.monotonic()
             if now >= until:
                 break
-            self.clock.linger(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
+            self.clock.sleep_uninterrupted(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
         visit.give_up()
 
     @property
