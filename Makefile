@@ -75,6 +75,7 @@ coverage: $(VENV)/.dev            ## the tests, and the branches that they cover
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
 	@tests/programs.sh --check $(PROOF_PROGRAMS)
 	$(VENV)/bin/python -m pytest -n 0 -o timeout=400 $(STORMS)
+	HYPOTHESIS_PROFILE=prove $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 -m hypothesis $(FAST)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 

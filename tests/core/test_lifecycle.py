@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from core.builders import DAY, HOUR, POLICY, T0, extended, key, keyset, made, tenant_id
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.core.confirmation import LOOKS
@@ -317,11 +317,9 @@ LIVES = st.lists(
     st.tuples(GAPS, st.sampled_from(LOOKS_MADE) | st.sampled_from(KINDS), st.sampled_from(sorted(ANSWERS))),
     max_size=40,
 )
-modest = settings(max_examples=60)
 
 
 @given(LIVES)
-@modest
 def test_asks_only_after_two_settled_looks_and_one_at_a_time(events: list[tuple[int, str, str]]) -> None:
     """Rules 1 and 3: two looks `settle` apart that call for the same, the second right before; none while Asked."""
     life = Life().live(events)
@@ -329,7 +327,6 @@ def test_asks_only_after_two_settled_looks_and_one_at_a_time(events: list[tuple[
 
 
 @given(LIVES)
-@modest
 def test_each_key_that_was_asked_for_ends_in_one_outcome(events: list[tuple[int, str, str]]) -> None:
     """Whatever is seen of a key, one outcome ends it: a look that shows it, the end of the time, or giving up."""
     life = Life().live(events)
@@ -343,7 +340,6 @@ def test_each_key_that_was_asked_for_ends_in_one_outcome(events: list[tuple[int,
 
 
 @given(st.sampled_from(CALLS), st.lists(GAPS, max_size=12), st.lists(st.sampled_from(list(FailureKind)), min_size=12))
-@modest
 def test_failing_looks_delay_a_key_no_further_than_they_fail(
     reason: Reason, gaps: list[int], kinds: list[FailureKind]
 ) -> None:
@@ -361,7 +357,6 @@ def test_failing_looks_delay_a_key_no_further_than_they_fail(
 
 
 @given(LIVES, st.lists(st.tuples(GAPS, st.sampled_from(LOOKS_MADE)), max_size=12))
-@modest
 def test_restart_begins_anew(before: list[tuple[int, str, str]], after: list[tuple[int, str]]) -> None:
     """Rule 1 begins again with the process: nothing is requested until `settle` after its first look that succeeds."""
     life = Life().live(before)
