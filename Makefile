@@ -15,10 +15,10 @@ WORKERS ?= 4
 QUICK   := tests/core tests/shell
 FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 STORMS  := tests/fault_storm
-PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
+PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring tests/accessibility
 TESTS   ?= $(FAST)
 UNIT_PROGRAMS  := chromium faketime
-PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
+PROOF_PROGRAMS := chromium curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
 .PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
