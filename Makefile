@@ -15,9 +15,9 @@ WORKERS ?= 4
 QUICK   := tests/core tests/shell
 FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 STORMS  := tests/fault_storm
-PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring tests/accessibility
+PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring tests/accessibility tests/surroundings
 TESTS   ?= $(FAST)
-UNIT_PROGRAMS  := chromium faketime
+UNIT_PROGRAMS  := chromium
 PROOF_PROGRAMS := chromium curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
