@@ -24,6 +24,7 @@ from typing import IO, Any, Self
 from unittest import mock
 
 import yaml
+from end_to_end.forked import Forked
 
 from rotator import cli
 from rotator.emulator.http.routes import Operation
@@ -190,7 +191,7 @@ class Reply:
 class Running:
     """The program while it runs."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Forked) -> None:
         self.process = process
         self.may_raise = False  # where a bug is put into it, its log has a traceback
         self._changed = threading.Condition()
@@ -341,19 +342,23 @@ class Bench:
         return finished
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Running:
-        """Start the program."""
-        running = Running(
-            subprocess.Popen(
-                [sys.executable, "-m", "rotator", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                env=self.environment(env),
-            )
-        )
+        """Start the program, by a fork of a process that has imported it, unless *env* may change what is imported."""
+        if all(name.startswith("ROTATOR_") or name in ("COLUMNS", "NO_COLOR") for name in env or ()):
+            running = Running(Forked(arguments, self.environment(env)))
+        else:
+            running = Running(self._executed(arguments, env))
         self._stack.callback(running.close)
         return running
+
+    def _executed(self, arguments: tuple[str, ...], env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rotator", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self.environment(env),
+        )
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of the program: that of the tests, without what would lead it astray."""
