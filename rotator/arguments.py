@@ -14,6 +14,7 @@ from rotator import __version__
 USAGE = 64  # and not argparse's 2, which here means that a rotation is due; see sysexits.h
 MAX_PORT = 65535
 MAX_YEARS = 30
+MAX_MESSAGE = 240  # characters of a complaint
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHELLS = ("bash", "zsh", "fish")
@@ -41,8 +42,9 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line and a hint, and whose exit code is that of the interface."""
 
     def error(self, message: str) -> NoReturn:
-        """Complain, and end the program."""
-        self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+        """Complain, and end the program; what was given is shown without control characters, and not at any length."""
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in message[:MAX_MESSAGE])
+        self.exit(USAGE, f"{self.prog}: {shown}\nTry '{self.prog} --help'.\n")
 
 
 def parser() -> Parser:

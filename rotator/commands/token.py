@@ -45,9 +45,11 @@ def token(path: Path, *, as_json: bool) -> int:
         0 where it was found, 1 where it was not, 64 where there is no token on stdin.
 
     """
-    text = sys.stdin.read(MAX_TOKEN_LENGTH + 1).strip()
+    stdin = sys.stdin  # None where the program was started without one
+    content = b"" if stdin is None else stdin.buffer.read(MAX_TOKEN_LENGTH + 1)
+    text = content.decode("ascii", "replace").strip()
     kid = header_kid(text.removeprefix("Bearer ").strip())
-    del text
+    del content, text
     if kid is None:
         print("rotator: token: stdin has no JWT, refresh token or authorization code with a kid", file=sys.stderr)
         return Exit.USAGE
