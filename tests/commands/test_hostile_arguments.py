@@ -79,7 +79,7 @@ def test_token_that_is_no_text(config: Path, content: bytes | None) -> None:
     """Standard input that is binary, endless or closed is answered as one without a token."""
     command = [sys.executable, "-m", "rotator", "--config", str(config), "token"]
     closed = ["sh", "-c", 'exec "$@" <&-', "sh", *command]
-    ended = subprocess.run(  # noqa: S603 - our own program
+    ended = subprocess.run(
         closed if content is None else command,
         input=content,
         capture_output=True,
