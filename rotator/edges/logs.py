@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
+from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -150,8 +151,13 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """*value* as it stands in a text, in a page, and in JSON: the last step before the output sees all of these."""
-    return {value, value.translate(_ESCAPES), json.dumps(value)[1:-1]}
+    """*value* as it stands in a text, in a page, in JSON, in a URL and in a form: all are seen by the last step."""
+    in_text = {value, value.translate(_ESCAPES), json.dumps(value)[1:-1], printable(value)}
+    return in_text | {
+        quote(value, errors="replace"),
+        quote(value, "", errors="replace"),
+        quote_plus(value, errors="replace"),
+    }
 
 
 def _pieces(form: str) -> list[tuple[str, int]]:

@@ -50,8 +50,10 @@ class MsalHttp:
     content: the checked members of it
     """
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, on_secret: Callable[[str], None] = lambda _: None) -> None:
+        """*on_secret* is called with each assertion before it is sent."""
         self._http = http
+        self._on_secret = on_secret
         self.answer: Answer | None = None
         self.content: Mapping[str, Any] = {}
 
@@ -68,6 +70,8 @@ class MsalHttp:
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> MsalResponse:
+        if data and "client_assertion" in data:  # RFC 7521, section 4.2
+            self._on_secret(data["client_assertion"])
         form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return self._send("token", "POST", _with(url, params), form, urlencode(data or {}).encode())
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from core.builders import tenant_id
@@ -23,6 +24,7 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
+from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import REDACTED, Redactor, logger
 from rotator.edges.settings import PolicySettings
@@ -294,7 +296,9 @@ def test_redact_what_overlaps_as_one() -> None:
     assert redactor.redact("<inner-secret>") == f"<{REDACTED}>"
 
 
-@pytest.mark.parametrize("value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter"])
+@pytest.mark.parametrize(
+    "value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter", "bell\x07esc\x1b[0m"]
+)
 def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
     """A value is found in text that was escaped before, whatever its characters."""
     redactor = Redactor()
@@ -304,6 +308,16 @@ def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
         assert redactor.redact(page) == f"<p>{REDACTED}</p>"
     assert redactor.redact(json.dumps({"a": value})) == json.dumps({"a": REDACTED})
     assert redactor.redact(f"({value})") == f"({REDACTED})"
+    assert redactor.redact(f"({printable(value)})") == f"({REDACTED})"
+
+
+@pytest.mark.parametrize("value", ["aBc+/=~d.e-f_g", "a value & more", "p\u00e4ssw\u00f6rter"])
+def test_redact_what_a_url_or_a_form_has_escaped(value: str) -> None:
+    """A service that quotes the request quotes the form; a link has a name percent-encoded."""
+    redactor = Redactor()
+    redactor.register(value, permanent=True)
+    for text in (urlencode({"a": value}), f"a={quote(value)}", f"a={quote(value, safe='')}"):
+        assert redactor.redact(text) == f"a={REDACTED}"
 
 
 def test_redact_looks_up_no_more_where_more_is_known() -> None:
