@@ -16,6 +16,7 @@ from rotator.core.keyset import NEVER, Key, Keyset
 from rotator.core.outcome import Exit
 from rotator.core.policy import RotationPolicy
 from rotator.core.text import format_instant, printable
+from rotator.edges import logs
 from rotator.edges.jose import MAX_TOKEN_LENGTH, header_kid
 from rotator.edges.stdout import say
 from rotator.shell.tenant import Tenant
@@ -55,6 +56,7 @@ def token(path: Path, *, as_json: bool) -> int:
         return Exit.USAGE
     with exit_on_error():
         program = wire(path)
+        logs.log_crashes(program.log)
         tenants = program.tenants(program.settings)
     made, failed = _find(tenants, kid)
     if as_json:
