@@ -27,7 +27,12 @@ _T = TypeVar("_T")
 
 
 def redacted(value: _T, redact: Redact) -> _T:
-    """*value* (text, a frozen value of the core, or any of these in a collection) with every text redacted."""
+    """
+    *value* (text, a frozen value of the core, or any of these in a collection) with every text redacted.
+
+    The id of a keyset and the keys of mappings stay: they are names of the configuration, which are no secret
+    although a weak secret can be a part of one.
+    """
     found: _T = _redacted(value, redact)
     return found
 
@@ -42,17 +47,29 @@ def _redacted(value: Any, redact: Redact) -> Any:  # noqa: ANN401 - of any type
         return _of_collection(value, redact)
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    before = {each.name: getattr(value, each.name) for each in fields(value)}
+    names = [each.name for each in fields(value) if not (isinstance(value, Keyset) and each.name == "id")]
+    before = {name: getattr(value, name) for name in names}
     after = {name: new for name, old in before.items() if (new := _redacted(old, redact)) is not old}
     return replace(value, **after) if after else value
 
 
 def _of_collection(value: Any, redact: Redact) -> Any:  # noqa: ANN401 - of any type
-    parts = tuple(value.items()) if isinstance(value, Mapping) else tuple(value)
+    parts = tuple(value.values()) if isinstance(value, Mapping) else tuple(value)
     new = tuple(_redacted(each, redact) for each in parts)
     if all(map(operator.is_, new, parts)):
         return value
-    return dict(new) if isinstance(value, Mapping) else type(value)(new)
+    return dict(zip(value, new, strict=True)) if isinstance(value, Mapping) else type(value)(new)
+
+
+def _with_names(listed: Listed, redact: Redact) -> Listed:
+    """*listed* with the ids of keysets redacted that nobody asked for, which the service chose."""
+    if all(redact(name) is name for name in listed.others):
+        return listed
+    others = {
+        redact(name): replace(each, id=redact(each.id)) if isinstance(each, Keyset) else each
+        for name, each in listed.others.items()
+    }
+    return replace(listed, others=others)
 
 
 @contextmanager
@@ -76,7 +93,8 @@ class RedactedKeysets:
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         """As the protocol says."""
         with _redacted_errors(self._redact):
-            return redacted(self._keysets.list_keysets(wanted, max_others), self._redact)
+            listed = redacted(self._keysets.list_keysets(wanted, max_others), self._redact)
+            return _with_names(listed, self._redact)
 
     def fetch(self, keyset_id: str) -> Keyset:
         """As the protocol says."""

@@ -1,6 +1,7 @@
 """What a service says that quotes a secret: struck before anything is cut, wrapped or encoded."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,7 +32,7 @@ ERROR = RequestError(
 HEALTHY = Keyset(id="B2C_1A_Y", keys=(Key(kid="y", nbf=NOW, exp=None),))
 LISTED = Listed(
     wanted={"B2C_1A_X": Keyset(id="B2C_1A_X", keys=(KEY,)), "B2C_1A_Y": HEALTHY, "B2C_1A_Z": ERROR},
-    others={f"B2C_1A_{SECRET}": HEALTHY},
+    others={f"B2C_1A_{SECRET}": replace(HEALTHY, id=f"B2C_1A_{SECRET}")},
     backups=(f"B2C_1A_{SECRET}.bak",),
 )
 PROBE = Probe(
@@ -112,6 +113,20 @@ def test_keysets(redact: Callable[[str], str]) -> None:
             call()
         assert SECRET not in repr((raised.value, raised.value.failure, raised.value.__cause__))
         assert raised.value.effect is Effect.UNKNOWN
+
+
+def test_secret_that_is_a_part_of_a_configured_name() -> None:
+    """A passphrase that is a word of a keyset's id costs that keyset nothing."""
+    redactor = Redactor()
+    redactor.register("TokenSigning", permanent=True)
+    keyset = Keyset(id="B2C_1A_TokenSigning", keys=(KEY,))
+
+    class Service(Quoting):
+        def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
+            assert (list(wanted), max_others) == ([keyset.id], 0)
+            return Listed(wanted={keyset.id: keyset})
+
+    assert RedactedKeysets(Service(), redactor.redact).list_keysets([keyset.id]).wanted == {keyset.id: keyset}
 
 
 def test_sign_in(redact: Callable[[str], str]) -> None:
