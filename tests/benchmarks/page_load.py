@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import KEYSETS, TENANTS, Daemon, say, seed, write_config
+from benchmarks.measure import KEYSETS, TENANTS, Daemon, say, seed, write_config
 
 from rotator.emulator.server import Emulator
 
