@@ -192,6 +192,7 @@ def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.s
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.WARNING)
     # What it skips, and what jobs raise, is told by us, as job.missed and job.raised.

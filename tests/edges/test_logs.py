@@ -240,6 +240,24 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     assert "RuntimeError: no way with [secret]" in line["exception"]
 
 
+WARN = f"""
+import sys, warnings
+from rotator.edges.logs import Redactor, logger
+redactor = Redactor()
+redactor.register({SECRET!r}, permanent=True)
+logger("info", "json", redactor, sys.stderr)
+warnings.warn("a library has read {SECRET}", UserWarning)
+"""
+
+
+def test_warning_of_a_library_is_a_line_as_any_other() -> None:
+    """An answer can have a library warn, as one with an odd certificate does: Python would write it as it is."""
+    ended = subprocess.run([sys.executable, "-c", WARN], capture_output=True, text=True, check=True, timeout=60)
+    (line,) = map(json.loads, ended.stderr.splitlines())
+    assert line["level"] == "warning"
+    assert f"a library has read {REDACTED}" in line["event"]
+
+
 def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
     """From the moment a value is known to be secret, it is not printed."""
     redactor.register("another-secret", permanent=True)
