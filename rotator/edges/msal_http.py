@@ -66,12 +66,13 @@ class MsalHttp:
         self,
         url: str,
         params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
+        data: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> MsalResponse:
         if data and "client_assertion" in data:  # RFC 7521, section 4.2
-            self._on_secret(data["client_assertion"])
+            assertion: str | bytes = data["client_assertion"]  # bytes where MSAL has made it with a certificate
+            self._on_secret(assertion if isinstance(assertion, str) else assertion.decode())
         form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return self._send("token", "POST", _with(url, params), form, urlencode(data or {}).encode())
 
