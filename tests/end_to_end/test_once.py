@@ -479,3 +479,17 @@ def test_once_with_one_directory_under_two_names(bench: Bench) -> None:
         assert rows[name]["error"]["kind"] == "conflict"
         assert f"tenant {other} is the same directory" in rows[name]["error"]["message"]
     assert [seen.tenant for seen in bench.asked(GENERATE)] == ["fabrikam.onmicrosoft.com"]
+
+
+def test_dry_run_with_one_directory_under_two_names(bench: Bench) -> None:
+    """The first look at the second entry says so, although nothing is due."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    (contoso,) = bench.content["tenants"]
+    bench.content["tenants"].append({**contoso, "name": "again", "tenant_id": bench.emulator.tenants[0].id})
+    bench.content["concurrency"] = 1
+    bench.write()
+    run = bench.run("--dry-run", "--output", "json")
+    rows = {row["tenant"]: row for row in run.rows}
+    assert run.code == 1
+    assert rows["again"]["error"]["kind"] == "conflict"
+    assert "tenant contoso is the same directory" in rows["again"]["error"]["message"]
