@@ -16,7 +16,8 @@ This is the only place that knows these rules. Since a key cannot be taken back:
 4. A request that may have been carried out is never sent again. What it did is found out
    by looking; if that shows nothing, rule 1 begins anew.
 5. A request that certainly did nothing is sent again only after another look.
-6. A key that the service created disabled is enabled, since it is ours; no other key is touched.
+6. A keyset that is missing is asked for by the same rules; once it is seen, rule 1 begins for its first key.
+7. A key that the service created disabled is enabled, since it is ours; no other key is touched.
 
 Nothing here reads a clock: `at` and every other instant that is a float is in monotonic
 seconds. What is remembered is lost with the process, which then begins with rule 1.
@@ -53,6 +54,8 @@ _REFUSED_AS_TOO_SOON = (
 
 def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
     """What *look*, which was made at *at*, leads to."""
+    if progress.is_creating and look.observation.keyset is not None:
+        progress = replace(progress, stage=Idle(), is_failing=False)
     stage = progress.stage
     if isinstance(stage, Asked):
         return look_for_key(progress, stage, look, at, timing)

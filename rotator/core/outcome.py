@@ -26,7 +26,7 @@ class Observation:
 
     `tenant` is the name that the configuration gives it. `keyset` and `assessment` are None
     together, where it could not be read. `has_backup`: the tenant has a backup (`.bak`) of a deleted
-    keyset of this id.
+    keyset of this id. `was_seen`: this process saw the keyset before.
     """
 
     tenant: str
@@ -36,6 +36,7 @@ class Observation:
     keyset: Keyset | None = None
     assessment: Assessment | None = None
     has_backup: bool = False
+    was_seen: bool = False
 
     @property
     def name(self) -> tuple[str, str]:
@@ -75,7 +76,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A key is called for, and this look did not ask for it."""
+    """
+    A key is called for, and this look did not ask for it.
+
+    Where the reason is `missing`, the keyset is created first; `spec` is the key that it would get now.
+    """
 
     name: ClassVar = OutcomeName.PLANNED
 

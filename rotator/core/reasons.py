@@ -17,6 +17,7 @@ class Reason(StrEnum):
     OVERDUE = "overdue"
     NO_VALID_KEY = "no_valid_key"
     UNDATED = "undated"
+    MISSING = "missing"
     CERTIFICATE = "certificate"
     OBSERVE = "observe"
     ON_HOLD = "on_hold"
@@ -39,6 +40,9 @@ MEANINGS: Mapping[Reason | Refusal, str] = {
     Reason.UNDATED: (
         "the key in use has no expiry, or no activation date and more life left than a generated key has; "
         "no dated key is to take over"
+    ),
+    Reason.MISSING: (
+        "the tenant has no keyset of this id, and `create: true`: the keyset is created, and then its first key"
     ),
     Reason.CERTIFICATE: (
         "the newest key carries a certificate, which rotator cannot generate; upload the next certificate"
@@ -64,4 +68,6 @@ TAKES_OVER_SOON = frozenset({Reason.NO_VALID_KEY, Reason.UNDATED})
 
 def confirms(first: Reason, second: Reason) -> bool:
     """Whether the second of two looks calls for the same as the first; what takes over soon takes two of its own."""
+    if Reason.MISSING in (first, second):
+        return first is second
     return first is second or second not in TAKES_OVER_SOON

@@ -60,7 +60,7 @@ class Called:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """
-    A key was asked for, and no look has shown it yet.
+    A key was asked for, or a keyset where it was missing, and no look has shown it yet.
 
     planned:     the plan that was carried out
     kid:         the key's, where the service named it
@@ -94,6 +94,7 @@ class Progress:
     failures:      how many looks or rotations in a row have failed
     is_failing:    the last look failed, so the next one must succeed before anything else happens
     retry_at:      when to look again after a failure; None: the next sweep is soon enough
+    was_seen:      this process saw the keyset
     cover_ends:    when the last valid key expires, as last seen; None where that was never seen, or never
     """
 
@@ -103,11 +104,17 @@ class Progress:
     is_failing: bool = False
     retry_at: float | None = None
     cover_ends: datetime | None = None
+    was_seen: bool = False
 
     @property
     def minimum_lead(self) -> timedelta | None:
         """The lead to decide with, where the service was seen to want more than the policy says."""
         return self.stage.minimum_lead if isinstance(self.stage, Called) else None
+
+    @property
+    def is_creating(self) -> bool:
+        """Whether the keyset itself was asked for, and not seen yet."""
+        return isinstance(self.stage, Asked) and self.stage.planned.reason is Reason.MISSING
 
     def act_at(self, timing: Timing) -> float | None:
         """When this keyset wants a look that leads to a request, or that looks for a key; None where it does not."""
@@ -122,7 +129,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask for the key of this plan."""
+    """Ask for the key of this plan, or for the keyset where that is missing."""
 
     planned: Planned
 

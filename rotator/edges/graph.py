@@ -1,11 +1,11 @@
 """
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
-It lists, looks, generates and enables; it has no way to replace or delete.
+It lists, looks, creates, generates and enables; it has no way to replace or delete.
 Reads are tried again where that helps; a write is sent once, and its
 caller decides what to do.
 
-Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
+Sources: Graph's pages on trustFrameworkKeySet (list, create, get, generateKey) and
 trustFrameworkKey_v2 (update).
 """
 
@@ -152,6 +152,16 @@ class GraphKeysets:
     def prepare(self) -> None:
         """Have a token that is good for a write."""
         self._tokens.get()
+
+    def create(self, keyset_id: str) -> None:
+        """
+        Ask once for a keyset without keys. The service refuses an id that exists.
+
+        Raises:
+            RequestError: its `effect` says whether the keyset may be there all the same.
+
+        """
+        self._once("create_keyset", "POST", self._keysets, {"id": keyset_id})
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """

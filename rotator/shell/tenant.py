@@ -40,6 +40,10 @@ class Keysets(Protocol):
         """Do whatever takes time before a write, so that nothing does between the gates and its first byte."""
         ...
 
+    def create(self, keyset_id: str) -> None:
+        """Ask once for a keyset without keys."""
+        ...
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """Ask once for a key; its kid, where the service names it."""
         ...
