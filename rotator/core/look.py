@@ -14,17 +14,24 @@ Look: TypeAlias = Held | Planned | Failed
 """What a look leads to as long as nothing is written."""
 
 
-def judge(observation: Observation, found: Keyset | Exception | None, minimum_lead: timedelta | None = None) -> Look:
+def judge(
+    observation: Observation,
+    found: Keyset | Exception | None,
+    minimum_lead: timedelta | None = None,
+    *,
+    was_seen: bool = False,
+) -> Look:
     """
     Decide on what was *found*: the keyset, None where the tenant has none of that id, or why it could not be read.
 
     observation:        which keyset was looked at, and when
     minimum_lead: the least lead that the service takes, where it was seen to want more than the policy says
+    was_seen:     this process saw the keyset before
 
     A bug in the decision is this keyset's failure, so that it does not cost the others their keys.
     """
     if found is None:
-        return _missing(observation)
+        return _missing(observation, was_seen=was_seen)
     if isinstance(found, Exception):
         return failed(observation, found)
     try:
@@ -39,7 +46,7 @@ def judge(observation: Observation, found: Keyset | Exception | None, minimum_le
             return Planned(observation=seen, reason=reason, spec=spec)
 
 
-def _missing(observation: Observation) -> Look:
+def _missing(observation: Observation, *, was_seen: bool) -> Look:
     """
     The tenant lists no keyset of that id: call for one where the policy creates it, and nobody deleted it.
 
@@ -48,7 +55,7 @@ def _missing(observation: Observation) -> Look:
     """
     policy = observation.policy
     advice = "check its id, tenant_id and cloud"
-    if policy.create and (observation.has_backup or observation.was_seen):
+    if policy.create and (observation.has_backup or was_seen):
         why = "its backup (.bak) is there" if observation.has_backup else "it was there before"
         advice = f"it is not created, since {why}: create it by hand if it is to be recreated"
     elif policy.create:

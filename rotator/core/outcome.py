@@ -26,7 +26,7 @@ class Observation:
 
     `tenant` is the name that the configuration gives it. `keyset` and `assessment` are None
     together, where it could not be read. `has_backup`: the tenant has a backup (`.bak`) of a deleted
-    keyset of this id. `was_seen`: this process saw the keyset before.
+    keyset of this id.
     """
 
     tenant: str
@@ -36,7 +36,6 @@ class Observation:
     keyset: Keyset | None = None
     assessment: Assessment | None = None
     has_backup: bool = False
-    was_seen: bool = False
 
     @property
     def name(self) -> tuple[str, str]:

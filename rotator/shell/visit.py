@@ -108,7 +108,8 @@ class Visit:
             progress = self._agenda.progress[keyset_id]
             has_backup = found is not None and found.has_backup(keyset_id)
             observation = replace(self._observation(progress), now=sight_now, has_backup=has_backup)
-            look = judge(observation, error if found is None else found.wanted.get(keyset_id), progress.minimum_lead)
+            there = error if found is None else found.wanted.get(keyset_id)
+            look = judge(observation, there, progress.minimum_lead, was_seen=progress.was_seen)
             was_seen = progress.was_seen or (found is not None and keyset_id in found.wanted)
             steps.append(self._advanced(replace(progress, was_seen=was_seen), look, at))
         if found is not None and max_others:
@@ -129,13 +130,7 @@ class Visit:
     def _observation(self, progress: Progress) -> Observation:
         stage = progress.stage
         policy = stage.planned.observation.policy if isinstance(stage, Asked) else progress.policy
-        return Observation(
-            tenant=self._tenant.name,
-            tenant_id=self._tenant.id,
-            policy=policy,
-            now=self._clock.now(),
-            was_seen=progress.was_seen,
-        )
+        return Observation(tenant=self._tenant.name, tenant_id=self._tenant.id, policy=policy, now=self._clock.now())
 
     # --- requests that change something
 
