@@ -16,7 +16,8 @@ All of these rules are in this module. They are strict because a key cannot be t
 4. A request that may have been carried out is never sent again. Looks find out what it did;
    if they do not show a key, rule 1 starts again.
 5. A request that certainly changed nothing is sent again only after another look.
-6. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
+6. A missing keyset is requested by the same rules; once it is seen, rule 1 starts for its first key.
+7. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
 
 Nothing here reads a clock: `at` and every other instant that is a float is in monotonic
 seconds. The state is not stored: a new process starts with rule 1.
@@ -53,6 +54,8 @@ _REFUSED_AS_TOO_SOON = (
 
 def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
     """The step after *look*, which was made at *at*."""
+    if progress.is_creating and look.observation.keyset is not None:
+        progress = replace(progress, stage=Idle(), is_failing=False)
     stage = progress.stage
     if isinstance(stage, Asked):
         return look_for_key(progress, stage, look, at, timing)

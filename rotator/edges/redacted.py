@@ -106,6 +106,11 @@ class RedactedKeysets:
         with _redacted_errors(self._redact):
             self._keysets.prepare()
 
+    def create(self, keyset_id: str) -> None:
+        """As the protocol says."""
+        with _redacted_errors(self._redact):
+            self._keysets.create(keyset_id)
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """As the protocol says."""
         with _redacted_errors(self._redact):

@@ -90,6 +90,10 @@ class OneDirectory:
         """As the protocol says."""
         self._keysets.prepare()
 
+    def create(self, keyset_id: str) -> None:
+        """As the protocol says."""
+        self._keysets.create(keyset_id)
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """As the protocol says."""
         return self._keysets.generate(keyset_id, spec)

@@ -72,6 +72,12 @@ class MemoryKeysets:
     def prepare(self) -> None:
         """Do nothing: no token is needed."""
 
+    def create(self, keyset_id: str) -> None:
+        with self.requested("create", keyset_id):
+            if keyset_id in self._current:
+                raise refusal(FailureKind.CONFLICT, status=409)
+            self.write(Keyset(id=keyset_id, keys=()))
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         with self.requested("generate", keyset_id):
             self.check(keyset_id, spec)
