@@ -70,6 +70,10 @@ class Quoting:
     def prepare(self) -> None:
         raise ERROR
 
+    def create(self, keyset_id: str) -> None:
+        assert keyset_id == "B2C_1A_X"
+        raise ERROR
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         assert keyset_id
         assert spec.kty == "RSA"
@@ -108,7 +112,7 @@ def test_keysets(redact: Callable[[str], str]) -> None:
     assert key.certificate is not None
     assert key.certificate.subject == "CN=[secret]"
     assert keysets.generate("B2C_1A_X", KeySpec(use="sig", kty="RSA", nbf=NOW, exp=NOW)) == "[secret]"
-    for call in (keysets.prepare, lambda: keysets.enable("B2C_1A_X", "kid")):
+    for call in (keysets.prepare, lambda: keysets.create("B2C_1A_X"), lambda: keysets.enable("B2C_1A_X", "kid")):
         with pytest.raises(RequestError) as raised:
             call()
         assert SECRET not in repr((raised.value, raised.value.failure, raised.value.__cause__))
