@@ -47,10 +47,12 @@ class Called:
     refused:      the outcome of the last request that changed nothing; None before there was one
     attempts:     how many requests changed nothing
     minimum_lead: the lead to ask for, after the service has refused a shorter one
+    keys:         the identities of the keys that this look showed
     """
 
     since: float
     reason: Reason
+    keys: frozenset[object] = frozenset()
     not_before: float = 0.0
     refused: Failed | None = None
     attempts: int = 0

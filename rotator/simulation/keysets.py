@@ -8,7 +8,7 @@ all keys of a keyset have the same use and type.
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 
@@ -133,13 +133,17 @@ class MemoryKeysets:
             raise refusal(FailureKind.BAD_REQUEST, status=400)
 
 
+KEPT = timedelta(days=31)
+"""How long reads show an expired key: longer than `settle`, since a key that is gone at the second look begins anew."""
+
+
 class LivingKeysets(MemoryKeysets):
-    """The same, but reads omit expired keys: they change no decision, and their number grows over the years."""
+    """The same, but reads omit keys that expired long ago: they change no decision, and there are more each year."""
 
     def read(self, keyset_id: str) -> Keyset:
-        """A keyset without its expired keys."""
-        now, keyset = self._clock.now(), self.there(keyset_id)
-        living = tuple(key for key in keyset.keys if key.expires > now)
+        """A keyset without the keys that expired more than `KEPT` ago."""
+        keyset, since = self.there(keyset_id), self._clock.now() - KEPT
+        living = tuple(key for key in keyset.keys if key.expires > since)
         return keyset if len(living) == len(keyset.keys) else replace(keyset, keys=living)
 
 
