@@ -17,6 +17,8 @@ All of these rules are in this module. They are strict because a key cannot be t
    if they do not show a key, rule 1 starts again.
 5. A request that certainly changed nothing is sent again only after another look.
 6. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
+7. If a look shows a keyset that was recreated or has lost keys, rule 1 starts again with that look. A key
+   that was requested before is still looked for.
 
 Nothing here reads a clock: `at` and every other instant that is a float is in monotonic
 seconds. The state is not stored: a new process starts with rule 1.
@@ -27,6 +29,7 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from rotator.core.confirmation import look_for_key, not_seen
+from rotator.core.drift import has_lost_keys
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.look import Look, failed
 from rotator.core.outcome import Failed, Held, Outcome, Planned
@@ -56,6 +59,8 @@ def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
     stage = progress.stage
     if isinstance(stage, Asked):
         return look_for_key(progress, stage, look, at, timing)
+    if _shows_a_loss(progress, look):
+        stage = Idle()
     match look:
         case Held():
             return tell(progress, Idle(), look, at, timing)
@@ -67,6 +72,12 @@ def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
             step = tell(progress, stage, look, at, timing)
             act_at = step.progress.act_at(timing)
             return step if act_at is None or at < act_at else replace(step, action=Ask(look))
+
+
+def _shows_a_loss(progress: Progress, look: Look) -> bool:
+    """True if *look* shows the keyset without a key that the look before it showed."""
+    seen = look.observation.keyset
+    return progress.seen is not None and seen is not None and has_lost_keys(progress.seen, seen)
 
 
 def generated(progress: Progress, planned: Planned, kid: str | None, at: float) -> Step:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from rotator.core.assessment import Assessment
 from rotator.core.errors import Failure
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, Outcome, Planned
 from rotator.core.policy import RotationPolicy
 from rotator.core.reasons import Reason
@@ -95,6 +96,7 @@ class Progress:
     is_failing:    the last look failed, so the next one must succeed before anything else happens
     retry_at:      when to look again after a failure; None: the next sweep is soon enough
     cover_ends:    when cover ends, as last seen; None if it does not end, or was never seen
+    seen:          the keyset as the last reported look showed it; None if none did
     """
 
     policy: RotationPolicy
@@ -103,6 +105,7 @@ class Progress:
     is_failing: bool = False
     retry_at: float | None = None
     cover_ends: datetime | None = None
+    seen: Keyset | None = None
 
     @property
     def minimum_lead(self) -> timedelta | None:
@@ -167,6 +170,7 @@ def tell(progress: Progress, stage: Stage, outcome: Outcome, at: float, timing: 
             is_failing=is_failed,
             retry_at=retry_at,
             cover_ends=cover_ends,
+            seen=outcome.observation.keyset or progress.seen,
         ),
         outcome=outcome,
     )
