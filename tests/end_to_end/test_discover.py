@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 import yaml
 from edges.test_x5c import ISSUER, LEAF
-from end_to_end.harness import DAY, SECRET, Bench, Finished, Tenant, fresh, key
+from end_to_end.harness import DAY, SECRET, Bench, Finished, Keyset, Tenant, fresh, key
 from end_to_end.test_terminal import Terminal
 
 from rotator import cli
@@ -120,6 +120,39 @@ def test_status_shows_what_is_not_configured(bench: Bench) -> None:
     without = bench.run("status")
     assert "not configured" not in without.out
     assert "inventory" not in bench.run("status", "--output", "json").document
+
+
+def test_certificates_that_cannot_be_read_harm_nothing_else(bench: Bench) -> None:
+    """Each is shown as such, configured or not; the other keysets of the same list are as they would be without."""
+    hostile = {"NotBase64": ("%%%",), "NotDer": ("MIIC",), "Many": ("MIIC",) * 10_000, "Large": ("A" * 5_000_000,)}
+    keysets = {name: (KeySeed(use=None, nbf=LONG_AGO, x5c=x5c),) for name, x5c in hostile.items()}
+    configured = Keyset(id="B2C_1A_NotDer", keys=keysets.pop("NotDer"), wanted={"mode": "observe"})
+    others = tuple(KeysetSeed(id=f"B2C_1A_{name}", keys=keys) for name, keys in keysets.items())
+    healthy = KeysetSeed(id="B2C_1A_Healthy", keys=(KeySeed(use=None, x5c=(LEAF,)),))
+    bench.begin(Tenant(keysets=(fresh(), configured), others=(*others, healthy)))
+    run = bench.run("status", "--all", "--output", "json")
+    assert run.code == 0, run.err
+    rows = {row["keyset"]: row for row in run.rows}
+    assert rows["B2C_1A_Fresh"]["reason"] == "not_due"
+    (damaged,) = rows["B2C_1A_NotDer"]["keys"]
+    assert set(damaged["certificate"].values()) == {None}
+    (inventory,) = run.document["inventory"]
+    ends = {row["keyset"]: (row["error"], row["certificate_expires"] is None) for row in inventory["keysets"]}
+    assert ends == {**dict.fromkeys((each.id for each in others), (None, True)), healthy.id: (None, False)}
+    text = " ".join(bench.run("status", "--all").out.split())
+    assert text.count("certificate cannot be read") == len(hostile)
+    assert len(bench.asked(Operation.LIST_KEYSETS)) == 2
+
+
+def test_certificate_that_runs_out_is_for_people(bench: Bench) -> None:
+    """In its window the keyset is held as `certificate` with exit code 3, and nothing is generated."""
+    ends_soon = Keyset(id="B2C_1A_Saml", keys=(key(age=80, x5c=(LEAF,)),))
+    bench.begin(Tenant(keysets=(fresh(), ends_soon)))
+    run = bench.run("--once", "--output", "json")
+    assert run.code == 3
+    rows = {row["keyset"]: (row["outcome"], row["reason"]) for row in run.rows}
+    assert rows == {"B2C_1A_Fresh": ("held", "not_due"), "B2C_1A_Saml": ("held", "certificate")}
+    assert bench.asked(Operation.GENERATE_KEY) == ()
 
 
 def test_daemon_observes_what_is_not_configured(bench: Bench) -> None:
