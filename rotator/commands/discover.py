@@ -13,6 +13,7 @@ from rotator.commands.selection import Selection, SelectionError
 from rotator.core.errors import ConfigError, RequestError
 from rotator.core.outcome import Exit
 from rotator.core.publication import Evidence, observe
+from rotator.edges import logs
 from rotator.edges.settings import Settings
 from rotator.edges.sign_in_settings import SignInSettings
 from rotator.edges.stdout import say
@@ -101,6 +102,7 @@ def _discover(program: Program, *, is_new: bool = False) -> int:
 
     is_new: there is no configuration yet, so none of its keysets counts as configured
     """
+    logs.log_crashes(program.log)
     settings, found, has_failed = program.settings, list[Discovered](), False
     for tenant in program.tenants(settings):
         try:

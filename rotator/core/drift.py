@@ -65,14 +65,9 @@ def changes(before: Keyset, after: Keyset, asked: KeySpec | None, now: datetime)
             yield Change(kind=ChangeKind.KEY_GONE, seen=now, kid=key.kid)
 
 
-def has_lost_keys(before: Keyset, after: Keyset) -> bool:
-    """True if *after* lacks a key of *before*: the key is gone, or the keyset was recreated."""
-    return not _by_identity(before).keys() <= _by_identity(after).keys()
-
-
 def _by_identity(keyset: Keyset) -> dict[object, Key]:
-    """The keys by their kids, or by their dates if the service names no kid."""
-    return {key.kid or (key.nbf, key.exp): key for key in keyset.keys}
+    """The keys by their identities."""
+    return {key.identity: key for key in keyset.keys}
 
 
 def _is_ours(key: Key, asked: KeySpec | None) -> bool:

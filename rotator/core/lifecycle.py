@@ -10,15 +10,15 @@ All of these rules are in this module. They are strict because a key cannot be t
 1. A key is requested only if two successful looks, at least `settle` apart, both call for it;
    the second is right before the request. By then the keyset shows a key that an earlier
    process requested, and every node of the service has it. The reasons `no_valid_key` and
-   `undated` count only if both looks give them.
+   `undated` count only if both looks give them. If the second look lacks a key of the first, it
+   counts as a first look: the keyset was replaced, or lost keys.
 2. A look that fails in between changes nothing: the first look still counts.
 3. While a requested key has not been seen yet, no other key is requested.
 4. A request that may have been carried out is never sent again. Looks find out what it did;
    if they do not show a key, rule 1 starts again.
 5. A request that certainly changed nothing is sent again only after another look.
-6. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
-7. If a look shows a keyset that was recreated or has lost keys, rule 1 starts again with that look. A key
-   that was requested before is still looked for.
+6. A missing keyset is requested by the same rules; once it is seen, rule 1 starts for its first key.
+7. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
 
 Nothing here reads a clock: `at` and every other instant that is a float is in monotonic
 seconds. The state is not stored: a new process starts with rule 1.
@@ -29,7 +29,6 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from rotator.core.confirmation import look_for_key, not_seen
-from rotator.core.drift import has_lost_keys
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.look import Look, failed
 from rotator.core.outcome import Failed, Held, Outcome, Planned
@@ -56,28 +55,27 @@ _REFUSED_AS_TOO_SOON = (
 
 def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
     """The step after *look*, which was made at *at*."""
+    if progress.is_creating and look.observation.keyset is not None:
+        progress = replace(progress, stage=Idle(), is_failing=False)
     stage = progress.stage
     if isinstance(stage, Asked):
         return look_for_key(progress, stage, look, at, timing)
-    if _shows_a_loss(progress, look):
-        stage = Idle()
     match look:
         case Held():
             return tell(progress, Idle(), look, at, timing)
         case Failed():
             return tell(progress, stage, look, at, timing)
         case Planned(reason=reason):
-            if isinstance(stage, Idle) or not confirms(stage.reason, reason):
-                stage = Called(since=at, reason=reason)
+            keys = (
+                frozenset(key.identity for key in look.observation.keyset.keys)
+                if look.observation.keyset
+                else frozenset()
+            )
+            if isinstance(stage, Idle) or not confirms(stage.reason, reason) or not stage.keys <= keys:
+                stage = Called(since=at, reason=reason, keys=keys)
             step = tell(progress, stage, look, at, timing)
             act_at = step.progress.act_at(timing)
             return step if act_at is None or at < act_at else replace(step, action=Ask(look))
-
-
-def _shows_a_loss(progress: Progress, look: Look) -> bool:
-    """True if *look* shows the keyset without a key that the look before it showed."""
-    seen = look.observation.keyset
-    return progress.seen is not None and seen is not None and has_lost_keys(progress.seen, seen)
 
 
 def generated(progress: Progress, planned: Planned, kid: str | None, at: float) -> Step:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from core.builders import DAY, T0, key, keyset
 
-from rotator.core.drift import Change, ChangeKind, changes, has_lost_keys
+from rotator.core.drift import Change, ChangeKind, changes
 from rotator.core.keyset import Key
 from rotator.core.policy import KeySpec
 
@@ -50,22 +50,3 @@ def test_changes(
     now = T0 + timedelta(hours=1)
     found = list(changes(keyset(*before), keyset(*after), asked, now))
     assert found == [Change(kind=kind, seen=now, kid=kid) for kind, kid in expected]
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        ((), (), False),
-        ((), (A,), False),
-        ((A,), (B, A), False),
-        ((A,), (replace(A, enabled=False, exp=T0 + 91 * DAY),), False),
-        ((A, B), (A,), True),
-        ((A,), (), True),
-        ((A,), (B,), True),
-        ((NAMELESS,), (NAMELESS, A), False),
-        ((NAMELESS, A), (A,), True),
-    ],
-)
-def test_has_lost_keys(before: Sequence[Key], after: Sequence[Key], *, expected: bool) -> None:
-    """Keys that are added, or that changed, are not lost."""
-    assert has_lost_keys(keyset(*before), keyset(*after)) is expected
