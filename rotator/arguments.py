@@ -161,6 +161,8 @@ def _discover_options(to: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="only this tenant of the configuration; can be given several times",
     )
+    text = "also read the JWKS of this policy, and print which keysets it lists; can be given several times"
+    to.add_argument("--policy", action="append", metavar="NAME", default=[], help=text)
     direct = to.add_argument_group("without a configuration")
     direct.add_argument("--tenant-id", metavar="ID", help="the GUID or a domain of the tenant")
     direct.add_argument("--client-id", metavar="ID", help="the application (client) id of the app registration")

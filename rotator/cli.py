@@ -81,18 +81,20 @@ def _configure(root: Parser, path: Path, options: argparse.Namespace) -> int:
 def _discover(root: Parser, path: Path, options: argparse.Namespace) -> int:
     """Discover the tenant in the options, or those of the configuration."""
     from rotator.commands import discover  # noqa: PLC0415 - as above
+    from rotator.edges.sign_in_settings import policy_name  # noqa: PLC0415
 
+    policies = _parsed(root, "--policy", options.policy, policy_name)
     credential = {name.replace("-", "_"): vars(options)[name.replace("-", "_")] for name in CREDENTIALS}
     given = {name: value for name, value in credential.items() if value is not None}
     if not (options.tenant_id or options.client_id or options.cloud or given):
-        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())))
+        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())), policies)
     if "tenant" in options or "config" in options:
         root.error("discover needs a configuration, or --tenant-id with a credential, but not both")
     if not (options.tenant_id and options.client_id and len(given) == 1):
         names = ", ".join(f"--{name}" for name in CREDENTIALS)
         root.error(f"discover without a configuration needs --tenant-id, --client-id and one of {names}")
     credential_settings = {"client_id": options.client_id, **given}
-    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings)
+    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings, policies)
 
 
 def _inspect(path: Path, options: argparse.Namespace) -> int:
