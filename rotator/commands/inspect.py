@@ -77,15 +77,15 @@ def status(call: Call, look: Look) -> int:
         return exit_code(outcomes, detailed=False)
 
 
-def _print(run: OneShot, look: Look, outcomes: Sequence[Outcome], probed: Sequence[Probed]) -> None:
-    print_table(run.program, partial(look.text, probed=probed), outcomes, run.began)
+def _print(run: OneShot, look: Look, outcomes: Sequence[Outcome], probed: Sequence[Probed]) -> bool:
+    """Print the report; False if the reader has ended."""
+    is_read = print_table(run.program, partial(look.text, probed=probed), outcomes, run.began)
     others = inventory_text(run.inventories(), run.began, terminal.width())
-    if others:
-        say(run.program.redactor.redact(others))
+    return say(run.program.redactor.redact(others)) if is_read and others else is_read
 
 
 def watch(call: Call, look: Look) -> int:
-    """Repeat `status` every `WATCH_INTERVAL` until a signal ends the program."""
+    """Repeat `status` every `WATCH_INTERVAL` until a signal ends the program, or the reader of stdout ends."""
     with exit_on_error():
         run = OneShot(call, dry_run=True, has_others=look.has_others)
         is_first = True
@@ -96,6 +96,5 @@ def watch(call: Call, look: Look) -> int:
             elif not is_first:
                 say("")
             is_first = False
-            _print(run, look, outcomes, probed)
-            if not run.pause("next look", WATCH_INTERVAL):
+            if not _print(run, look, outcomes, probed) or not run.pause("next look", WATCH_INTERVAL):
                 return Exit.OK
