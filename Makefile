@@ -91,6 +91,7 @@ pictures: $(VENV)/.dev            ## the pictures of the README, from the output
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py
 	$(VENV)/bin/python tests/benchmarks/simulation.py
+	PYTHONPATH=tests $(VENV)/bin/python tests/benchmarks/page_load.py
 
 lock:                             ## pin what the program needs at run time, with hashes
 	$(PYTHON) -m venv $(VENV)-lock

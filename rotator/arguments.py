@@ -14,6 +14,7 @@ from rotator import __version__
 USAGE = 64  # EX_USAGE of sysexits.h; argparse's 2 means here that a rotation is due
 MAX_PORT = 65535
 MAX_YEARS = 30
+MAX_MESSAGE = 240  # characters of a complaint
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHELLS = ("bash", "zsh", "fish")
@@ -41,8 +42,9 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line with a hint, and exits with `USAGE`."""
 
     def error(self, message: str) -> NoReturn:
-        """Print *message* and exit."""
-        self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+        """Print *message*, without control characters and at most `MAX_MESSAGE` characters of it, and exit."""
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in message[:MAX_MESSAGE])
+        self.exit(USAGE, f"{self.prog}: {shown}\nTry '{self.prog} --help'.\n")
 
 
 def parser() -> Parser:

@@ -147,7 +147,7 @@ def _parsed(root: Parser, option: str, texts: Sequence[str], parse: Callable[[st
         try:
             found.append(parse(text))
         except ValueError as error:
-            root.error(f"{option} {text}: {error}")
+            root.error(f"{option}: {error}")
     return tuple(found)
 
 

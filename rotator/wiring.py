@@ -31,6 +31,7 @@ from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, LogStream, Redactor
 from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
+from rotator.edges.redacted import RedactedKeysets, RedactedSignIn
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn
@@ -38,7 +39,7 @@ from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
-from rotator.shell.directories import Directories
+from rotator.shell.directories import Directories, OneDirectory
 from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stopping
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
@@ -134,9 +135,9 @@ class Program:
             name=name,
             id=tenant_id,
             policies=policies,
-            keysets=keysets,
+            keysets=OneDirectory(RedactedKeysets(keysets, self.redactor.redact), directories, name),
             writing=writing,
-            sign_in=sign_in,
+            sign_in=None if sign_in is None else RedactedSignIn(sign_in, self.redactor.redact),
             max_others=MAX_INVENTORY if tenant.observe_others else 0,
         )
 

@@ -11,6 +11,7 @@ from rotator.commands.discovered import MAX_DISCOVERED, Discovered, configuratio
 from rotator.commands.selection import Selection
 from rotator.core.errors import ConfigError, RequestError
 from rotator.core.outcome import Exit
+from rotator.edges import logs
 from rotator.edges.settings import Settings
 from rotator.edges.stdout import say
 from rotator.shell.tenant import Tenant
@@ -57,6 +58,7 @@ def _discover(program: Program, *, is_new: bool = False) -> int:
 
     is_new: there is no configuration yet, so none of its keysets counts as configured
     """
+    logs.log_crashes(program.log)
     settings, found, has_failed = program.settings, list[Discovered](), False
     for tenant in program.tenants(settings):
         try:

@@ -16,6 +16,7 @@ from rotator.core.inventory import MAX_INVENTORY, kind
 from rotator.core.keyset import NEVER, Key, Keyset
 from rotator.core.outcome import Exit
 from rotator.core.text import format_instant, printable
+from rotator.edges import logs
 from rotator.edges.jose import MAX_TOKEN_LENGTH, header_kid
 from rotator.edges.stdout import say
 from rotator.shell.tenant import Tenant
@@ -55,14 +56,17 @@ def token(path: Path, *, as_json: bool) -> int:
         0 if it was found, 1 if it was not, 64 if there is no token on stdin.
 
     """
-    text = sys.stdin.read(MAX_TOKEN_LENGTH + 1).strip()
+    stdin = sys.stdin  # None where the program was started without one
+    content = b"" if stdin is None else stdin.buffer.read(MAX_TOKEN_LENGTH + 1)
+    text = content.decode("ascii", "replace").strip()
     kid = header_kid(text.removeprefix("Bearer ").strip())
-    del text
+    del content, text
     if kid is None:
         print("rotator: token: stdin has no JWT, refresh token or authorization code with a kid", file=sys.stderr)
         return Exit.USAGE
     with exit_on_error():
         program = wire(path)
+        logs.log_crashes(program.log)
         tenants = program.tenants(program.settings)
     made, failed = _find(tenants, kid)
     if as_json:

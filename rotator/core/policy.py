@@ -50,6 +50,7 @@ class RotationPolicy:
     expires:           an expiry that the keyset does not show, such as that of an identity provider's secret
     calendar:          when a key may take over; None: at any time
     hold:              until when nothing is generated; None: no hold
+    create:            create the keyset where the tenant never had it
 
     Raises:
         PolicyError: the spans conflict, or a generated key
@@ -70,6 +71,7 @@ class RotationPolicy:
     expires: datetime | None = None
     calendar: Calendar | None = None
     hold: PolicyHold | None = None
+    create: bool = False
 
     def __post_init__(self) -> None:
         """Check the policy; see Raises above."""
@@ -94,6 +96,9 @@ class RotationPolicy:
                 f"publication_lead ({format_span(self.publication_lead)}); it is too long by "
                 f"{format_span(self.minimum_lead - self.publication_lead)}"
             )
+            raise PolicyError(msg)
+        if self.create and self.mode is Mode.OBSERVE:
+            msg = "create: true needs mode: rotate, since mode: observe never writes; remove create or set mode: rotate"
             raise PolicyError(msg)
         unreadable = self.kty.lower() == "oct" and not self.accept_unreadable_secret
         if unreadable and self.mode is Mode.ROTATE:

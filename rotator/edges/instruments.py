@@ -18,7 +18,7 @@ from rotator.core.errors import FailureKind
 PREFIX = "b2c_rotator_"
 
 ROTATIONS = ("rotated", "failed")
-OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+OPERATIONS = ("list_keysets", "get_keyset", "create_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
 CODES = ("200", "401", "403", "429", "500", "503", "error")
 """The usual codes of answers; `error`: no answer. Their series exist from the start with the value 0."""

@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
+from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -150,8 +151,13 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """*value* as it appears in plain text, in HTML and in JSON; the redaction sees all of these."""
-    return {value, value.translate(_ESCAPES), json.dumps(value)[1:-1]}
+    """*value* as it appears in plain text, in HTML, JSON, a URL and a form; the redaction sees all of these."""
+    in_text = {value, value.translate(_ESCAPES), json.dumps(value)[1:-1], printable(value)}
+    return in_text | {
+        quote(value, errors="replace"),
+        quote(value, "", errors="replace"),
+        quote_plus(value, errors="replace"),
+    }
 
 
 def _pieces(form: str) -> list[tuple[str, int]]:
@@ -186,6 +192,7 @@ def logger(level: str, style: str, redactor: Redactor, stream: LogStream = sys.s
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
     for name in _FOREIGN:
         logging.getLogger(name).setLevel(logging.WARNING)
     # APScheduler's own messages are not needed: there are the events job.missed and job.raised.

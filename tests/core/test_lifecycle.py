@@ -53,8 +53,9 @@ def failure(at: float, kind: FailureKind = FailureKind.SERVICE) -> Failed:
     return Failed(observation=blind, failure=Failure(kind=kind, message="it failed"))
 
 
-CALLED = Called(since=0.0, reason=Reason.RENEWAL_DUE)
-GRAVE = Called(since=0.0, reason=Reason.NO_VALID_KEY)
+SHOWN = frozenset({"ours"})
+CALLED = Called(since=0.0, reason=Reason.RENEWAL_DUE, keys=SHOWN)
+GRAVE = Called(since=0.0, reason=Reason.NO_VALID_KEY, keys=SHOWN)
 ASKED = Asked(planned=rotate(0), kid="made", doubt=None, remark=None, next_look=0.0, until=SETTLE, looks=1)
 IN_DOUBT = replace(ASKED, kid=None, doubt=DOUBT)
 
@@ -87,12 +88,21 @@ def shown(at: float, **changes: Any) -> Held:
             GRAVE,
             rotate(500, Reason.UNDATED),
             500,
-            Called(since=500, reason=Reason.UNDATED),
+            Called(since=500, reason=Reason.UNDATED, keys=SHOWN),
             None,
             "planned",
             id="called, grave in another way",
         ),
         pytest.param(CALLED, rotate(120), 120, CALLED, Ask(rotate(120)), "planned", id="called, settled"),
+        pytest.param(
+            replace(CALLED, keys=SHOWN | {"another"}),
+            rotate(120),
+            120,
+            replace(CALLED, since=120),
+            None,
+            "planned",
+            id="called, settled, and a key is gone",
+        ),
         pytest.param(
             GRAVE, rotate(120, Reason.OVERDUE), 120, GRAVE, Ask(rotate(120, Reason.OVERDUE)), "planned", id="less grave"
         ),
@@ -352,7 +362,7 @@ def test_failing_looks_delay_a_key_no_further_than_they_fail(
     for gap, kind in zip(gaps, kinds, strict=False):
         at += gap
         step = advance(progress, failure(at, kind), at, TIMING)
-        assert (step.action, step.progress.stage) == (None, Called(since=0, reason=reason))
+        assert (step.action, step.progress.stage) == (None, Called(since=0, reason=reason, keys=SHOWN))
         progress = step.progress
     early = advance(progress, rotate(at, reason), at, TIMING)
     assert (early.action is not None) == (at >= SETTLE)

@@ -47,6 +47,7 @@ MAY_BE_ASKED = frozenset(
         (Operation.TOKEN, "POST"),
         (Operation.LIST_KEYSETS, "GET"),
         (Operation.GET_KEYSET, "GET"),
+        (Operation.CREATE_KEYSET, "POST"),
         (Operation.GENERATE_KEY, "POST"),
         (Operation.UPDATE_KEY, "PATCH"),
         (Operation.GET_ACTIVE_KEY, "GET"),
