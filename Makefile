@@ -17,7 +17,7 @@ FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges te
 STORMS  := tests/fault_storm
 PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
 TESTS   ?= $(FAST)
-UNIT_PROGRAMS  := chromium faketime
+UNIT_PROGRAMS  := chromium faketime fish zsh
 PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 

@@ -181,7 +181,23 @@ def entry() -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _end)
     _open_standard_streams()
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # the reader of a command that would go on has ended
+        sys.exit(128 + signal.SIGPIPE)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is left in the buffer of stdout."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        from rotator.edges.stdout import give_up  # noqa: PLC0415 - as above
+
+        give_up(sys.stdout, error)
 
 
 def _end(number: int, _: object) -> NoReturn:

@@ -15,13 +15,17 @@ from rotator.commands.selection import Selection
 from rotator.commands.terminal import StatusLine
 from rotator.core.events import Event, InventoryTaken, Looked
 from rotator.core.inventory import MAX_INVENTORY, Inventory
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Held, Observation, Outcome, Planned
+from rotator.core.proof_events import Probed
 from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
 from rotator.edges.settings import Settings
 from rotator.shell.jobs import JobQueue
-from rotator.shell.loop import Loop
+from rotator.shell.loop import Loop, thread_pool
+from rotator.shell.probe_budget import ProbeBudget
+from rotator.shell.probe_once import probe_once
 from rotator.wiring import timing, wire
 
 
@@ -59,6 +63,7 @@ class OneShot:
         self._inventories: dict[TenantId, Inventory] = {}
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)
+        self._budget = ProbeBudget(self.program.clock.monotonic)
         self._progress = Progress(line.show, self.program.clock.now)
         self.program.stream.add(self._on_event)
         if line.isatty():
@@ -95,6 +100,21 @@ class OneShot:
         self._loop.sweep()
         self._progress.end()
         return self._outcomes()
+
+    def probe(self) -> tuple[Probed, ...]:
+        """Probe the sign-in side of each tenant that has one, after a sweep; a failure is part of the result."""
+        tenants = [tenant for tenant in self._tenants if tenant.sign_in is not None]
+        if not tenants:
+            return ()
+        keysets: dict[TenantId, dict[str, Keyset]] = {}
+        for (tenant_id, keyset_id), outcome in self._latest.items():
+            if outcome.observation.keyset is not None:
+                keysets.setdefault(tenant_id, {})[keyset_id] = outcome.observation.keyset
+        self._progress.wait("probes of the sign-in side", self.began)
+        with thread_pool(min(self.settings.concurrency, len(tenants)), "probe") as pool:
+            found = probe_once(tenants, keysets, now=self.began, pool=pool, budget=self._budget)
+        self._progress.end()
+        return found
 
     def inventories(self) -> list[Inventory]:
         """The keysets that are not configured, for each tenant with `observe_others` that was listed."""

@@ -11,7 +11,7 @@ and is only held while a reference is read or replaced.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,12 +26,12 @@ from rotator.core.status import KeysetStatus
 from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
+from rotator.shell.probe_budget import ProbeBudget
 from rotator.shell.tenant import SignIn, Tenant
 
 THREADS = 2
 FIRST_PROBE = 1.0  # seconds after a keyset of the tenant was first seen
 JITTER = 0.1  # of a pause: by how much a probe may be later
-MAX_REQUESTS, BUDGET_PERIOD = 200, 300.0  # requests per seconds; the sign-in hosts accept 6,000 from one address
 LIST_INTERVAL = 3600.0  # seconds between two lists of all keysets; needed if a JWKS has an unknown kid
 MAX_GENERATED = 1000  # keys for which the instant of their generation is remembered
 
@@ -76,7 +76,7 @@ class Prober:
         self._tenants: dict[TenantId, _Tenant] = {}
         self._check_interval = timedelta()
         self._generated: dict[str, datetime] = {}
-        self._requests: deque[float] = deque()
+        self._budget = ProbeBudget(clock.monotonic)
 
     def configure(self, tenants: Sequence[Tenant], check_interval: timedelta) -> None:
         """Probe *tenants* from now on; the evidence of tenants that stay is kept, the rest is dropped."""
@@ -147,7 +147,7 @@ class Prober:
         if not keysets:
             return sign_in.probe_interval.total_seconds()
         unpublished = [each for each in keysets if not watched.evidence.policies_of(each)]
-        wait = self._spend(2 * len(sign_in.policies) + len(unpublished) + 2)
+        wait = self._budget.spend(2 * len(sign_in.policies) + len(unpublished) + 2)
         if wait > 0:
             return wait
         before, shown = watched.evidence, {keyset_id: each.keyset for keyset_id, each in keysets.items()}
@@ -200,16 +200,3 @@ class Prober:
                     tenant=tenant.name, policy=policy, keyset=observation.keyset, seen=observation.now
                 )
         return found
-
-    def _spend(self, requests: int) -> float:
-        """Take *requests* from the budget; returns the seconds to wait if it has fewer left, else 0."""
-        now = self._clock.monotonic()
-        with self._lock:
-            while self._requests and self._requests[0] <= now - BUDGET_PERIOD:
-                self._requests.popleft()
-            wanted = min(requests, MAX_REQUESTS)
-            if len(self._requests) + wanted <= MAX_REQUESTS:
-                self._requests.extend([now] * wanted)
-                return 0.0
-            first = self._requests[len(self._requests) + wanted - MAX_REQUESTS - 1]
-            return max(first + BUDGET_PERIOD - now, 1.0)

@@ -132,7 +132,7 @@ def page(
         keyset, is_written = assessment.keyset, assessment.is_written and not process.dry_run
         if keyset is None or not keyset.keys:
             return None
-        return draw(assessment.entry.policy, keyset, now, is_written=is_written)
+        return draw(assessment.entry.policy, keyset, now, is_written=is_written, evidence=assessment.entry.evidence)
 
     return (
         environment()

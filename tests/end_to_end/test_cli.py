@@ -1,7 +1,6 @@
 """The command line: what is invalid, what is said, and what is not loaded for it."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,25 +207,6 @@ def test_cli_help_of_a_command(bench: Bench) -> None:
         assert bench.run("help", *words).out == bench.run(*words, "--help").out
     assert bench.run("version").out == bench.run("--version").out
     assert usage(bench.run("help", "nonsense")).startswith("rotator: argument COMMAND: invalid choice: 'nonsense'")
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_cli_completion(bench: Bench, shell: str) -> None:
-    """The script names commands, options and their values; the shell takes it, if there is one."""
-    run = bench.run("completion", shell)
-    assert (run.code, run.err) == (0, "")
-    words = ("status", "detailed-exitcode", "tenant", "table", "json", "emulator", "seed")
-    assert [word for word in words if word not in run.out] == []
-    if program := shutil.which(shell):
-        subprocess.run([program, "-n"], input=run.out, text=True, check=True, timeout=20)
-
-
-def test_cli_completion_completes(bench: Bench) -> None:
-    """In bash, `rotator sta` becomes `rotator status`."""
-    script = bench.run("completion", "bash").out
-    asked = 'COMP_WORDS=(rotator sta); COMP_CWORD=1; _shtab_rotator; echo "${COMPREPLY[@]}"'
-    done = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout == "status\n"
 
 
 def test_cli_config_schema(bench: Bench) -> None:
