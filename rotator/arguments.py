@@ -73,6 +73,9 @@ def parser() -> Parser:
     _simulate_options(
         commands.add_parser("simulate", help="what becomes of the keysets in the years to come", allow_abbrev=False)
     )
+    _rotate_options(
+        commands.add_parser("rotate", help="replace the key of one keyset ahead of time", allow_abbrev=False)
+    )
     token = commands.add_parser("token", help="say which key made the token on stdin", allow_abbrev=False)
     _config_option(token)
     _output_option(token)
@@ -120,7 +123,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run, status and token: how the report looks (default table)",
+        help="with --once, --dry-run, status, token and rotate: how the report looks (default table)",
     )
 
 
@@ -144,6 +147,15 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
     to.add_argument("--all", action="store_true", help="also the keysets of the tenants that are not configured")
     to.add_argument("--watch", action="store_true", help="look again every 30 seconds, until Ctrl-C")
+
+
+def _rotate_options(to: argparse.ArgumentParser) -> None:
+    _config_option(to)
+    _output_option(to)
+    to.add_argument("--tenant", required=True, metavar="NAME", help="the tenant, as the configuration calls it")
+    to.add_argument("--keyset", required=True, metavar="ID", help="the keyset whose key is replaced")
+    to.add_argument("--yes", action="store_true", help="do not ask for the keyset's name")
+    to.add_argument("--dry-run", dest="only_plan", action="store_true", help="print the plan, and write nothing")
 
 
 def _discover_options(to: argparse.ArgumentParser) -> None:

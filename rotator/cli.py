@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config" | "discover":
             return _configure(root, path, options)
+        case "rotate":
+            return _rotate(path, options)
         case "simulate":
             return _simulate(root, path, options)
         case _ if options.command in ("status", "token") or options.once or options.dry_run:
@@ -53,10 +55,10 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
         root.error(f"--once and --dry-run do not go with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate")):
-        root.error("--output needs --once, --dry-run, status, token or simulate")
+    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate", "rotate")):
+        root.error("--output needs --once, --dry-run, status, token, rotate or simulate")
     for name in ("tenant", "keyset"):
-        if name == "tenant" and options.command == "discover":
+        if options.command == "rotate" or (name == "tenant" and options.command == "discover"):
             continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
@@ -115,6 +117,18 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
     look = inspect.Look(is_brief=options.brief, only_problems=options.problems, has_others=options.all)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
+
+
+def _rotate(path: Path, options: argparse.Namespace) -> int:
+    from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
+    from rotator.commands.rotate import rotate  # noqa: PLC0415
+    from rotator.commands.selection import Selection  # noqa: PLC0415
+
+    chosen = Selection(tenants=(options.tenant,), keysets=(options.keyset,))
+    as_json = getattr(options, "output", "table") == "json"
+    return rotate(
+        Call(path=path, as_json=as_json, selection=chosen), is_agreed=options.yes, only_plan=options.only_plan
+    )
 
 
 def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:

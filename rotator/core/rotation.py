@@ -209,8 +209,12 @@ def _is_of_unknown_age(policy: RotationPolicy, key: Key, now: datetime) -> bool:
 
 
 def _turn_end(policy: RotationPolicy, head: Key) -> datetime:
-    """When dated *head* hands over: after its turn, and early enough to overlap. A certificate has no turn."""
-    overlapping = overlapping_until(policy, head)
+    """
+    When dated *head* hands over: after its turn, and early enough to overlap. A certificate has no turn.
+
+    Earlier where somebody asked for that.
+    """
+    overlapping = min(overlapping_until(policy, head), policy.replaced_at(head))
     if head.nbf is None or head.has_certificate:
         return overlapping
     return min(head.nbf + policy.rotate_every, overlapping)
