@@ -31,6 +31,7 @@ exit codes:
   1   a keyset could not be looked at, or a rotation failed
   2   only with --detailed-exitcode: nothing is wrong, and a rotation is due
   3   a keyset is overdue or has no valid key, and this run did not rotate it
+  4   only with rotate: a new key was asked for, and the old one is not disabled
   64  the command line is invalid
   78  the configuration is invalid
 Where several hold, the first of 64, 78, 1, 3, 2, 0 is returned.
@@ -154,6 +155,16 @@ def _rotate_options(to: argparse.ArgumentParser) -> None:
     _output_option(to)
     to.add_argument("--tenant", required=True, metavar="NAME", help="the tenant, as the configuration calls it")
     to.add_argument("--keyset", required=True, metavar="ID", help="the keyset whose key is replaced")
+    to.add_argument(
+        "--now", action="store_true", help="the new key takes over at once; calendars and holds do not bind"
+    )
+    to.add_argument(
+        "--compromised",
+        action="append",
+        default=[],
+        metavar="KID",
+        help="as --now, and disable this key once the new one signs; can be given several times",
+    )
     to.add_argument("--yes", action="store_true", help="do not ask for the keyset's name")
     to.add_argument("--dry-run", dest="only_plan", action="store_true", help="print the plan, and write nothing")
 

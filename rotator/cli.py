@@ -35,10 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config" | "discover":
             return _configure(root, path, options)
-        case "rotate":
-            return _rotate(path, options)
-        case "simulate":
-            return _simulate(root, path, options)
+        case "rotate" | "simulate":
+            return (_rotate if options.command == "rotate" else _simulate)(root, path, options)
         case _ if options.command in ("status", "token") or options.once or options.dry_run:
             return _inspect(path, options)
         case _:
@@ -119,16 +117,20 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
 
 
-def _rotate(path: Path, options: argparse.Namespace) -> int:
+def _rotate(root: Parser, path: Path, options: argparse.Namespace) -> int:
     from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
     from rotator.commands.rotate import rotate  # noqa: PLC0415
     from rotator.commands.selection import Selection  # noqa: PLC0415
 
     chosen = Selection(tenants=(options.tenant,), keysets=(options.keyset,))
-    as_json = getattr(options, "output", "table") == "json"
-    return rotate(
-        Call(path=path, as_json=as_json, selection=chosen), is_agreed=options.yes, only_plan=options.only_plan
-    )
+    call = Call(path=path, as_json=getattr(options, "output", "table") == "json", selection=chosen)
+    if options.now and options.compromised:
+        root.error("--compromised does what --now does, and more: give one of them")
+    if options.now or options.compromised:
+        from rotator.commands.emergency import replace_now  # noqa: PLC0415
+
+        return replace_now(call, options.compromised, is_agreed=options.yes, only_plan=options.only_plan)
+    return rotate(call, is_agreed=options.yes, only_plan=options.only_plan)
 
 
 def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:

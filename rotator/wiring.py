@@ -56,6 +56,7 @@ class Program:
     tell:      gives an event to every consumer
     writing:   the gates that every write goes through
     transport: makes what carries the requests to a tenant
+    keysets:   the client of Graph; that of an emergency can do more
     memory:    what large answers may take at once, over all tenants
     """
 
@@ -70,6 +71,7 @@ class Program:
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+    keysets: type[GraphKeysets] = GraphKeysets
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -126,7 +128,7 @@ class Program:
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
             on_directory=lambda directory: directories.note(name, directory),
         )
-        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        keysets = self.keysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
         sign_in = self._sign_in(tenant, carrier, keysets, timeout)
         writing = also(directories, self.writing)
@@ -182,6 +184,7 @@ def wire(
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
     transport: TransportFactory = proxied_transport,
+    keysets: type[GraphKeysets] = GraphKeysets,
 ) -> Program:
     """
     Read the configuration and put everything together; nothing runs, and no request is made.
@@ -192,6 +195,7 @@ def wire(
         JSON, and outcomes are not logged, since the table has them
     stream:    where log lines go
     transport:        makes what carries requests, of a TLS context
+    keysets:          the client of Graph
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -219,6 +223,7 @@ def wire(
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),
         transport=transport,
+        keysets=keysets,
     )
 
 
