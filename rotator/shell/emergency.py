@@ -41,8 +41,8 @@ from rotator.shell.tenant import SignIn, Writing
 POLL = 10.0  # seconds between two looks
 MAX_WAIT = timedelta(minutes=45)  # for one step
 MAX_TOKENS = 2  # of which the kids are compared
-_FINAL = frozenset({FailureKind.AUTH, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST})
-"""What trying again does not change: where nothing is under way yet, or a key is to be changed, the command ends."""
+_FINAL = frozenset({FailureKind.FORBIDDEN, FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST})
+"""What trying again does not change."""
 
 
 class Keysets(DaemonKeysets, Protocol):
@@ -113,7 +113,7 @@ class Emergency:
     def _not_seen(self, failure: Failure) -> Ending | None:
         """Look again later, or end where that does not help and nothing was changed."""
         self._begin("look", message=failure.message)
-        is_final = self._last is None and failure.kind in _FINAL
+        is_final = self._last is None and failure.kind in _FINAL | {FailureKind.AUTH}
         if is_final or self._is_over("look"):
             return self._end("failed", failure.message)
         self._clock.sleep(POLL)
