@@ -32,6 +32,7 @@ exit codes:
   1   a keyset could not be looked at, or a rotation failed
   2   only with --detailed-exitcode: nothing is wrong, and a rotation is due
   3   a keyset is overdue or has no valid key, and this run did not rotate it
+  4   only with rotate: a new key was asked for, and the old one is not disabled
   64  the command line is invalid
   78  the configuration is invalid
 If several apply, the first of 64, 78, 1, 3, 2, 0 is returned.
@@ -78,6 +79,9 @@ def parser() -> Parser:
     )
     _simulate_options(
         commands.add_parser("simulate", help="simulate the rotations of the coming years", allow_abbrev=False)
+    )
+    _rotate_options(
+        commands.add_parser("rotate", help="replace the key of one keyset ahead of time", allow_abbrev=False)
     )
     token = commands.add_parser(
         "token", help="say which key signed or encrypted the token on stdin", allow_abbrev=False
@@ -126,7 +130,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run, status and token: the format of the report (default table)",
+        help="with --once, --dry-run, status, token and rotate: the format of the report (default table)",
     )
 
 
@@ -150,6 +154,25 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
     to.add_argument("--all", action="store_true", help="also the keysets of the tenants that are not configured")
     to.add_argument("--watch", action="store_true", help="look again every 30 seconds, until Ctrl-C")
+
+
+def _rotate_options(to: argparse.ArgumentParser) -> None:
+    _config_option(to)
+    _output_option(to)
+    to.add_argument("--tenant", required=True, metavar="NAME", help="the tenant, as the configuration calls it")
+    to.add_argument("--keyset", required=True, metavar="ID", help="the keyset whose key is replaced")
+    to.add_argument(
+        "--now", action="store_true", help="the new key takes over at once; calendars and holds do not bind"
+    )
+    to.add_argument(
+        "--compromised",
+        action="append",
+        default=[],
+        metavar="KID",
+        help="as --now, and disable this key once the new one signs; can be given several times",
+    )
+    to.add_argument("--yes", action="store_true", help="do not ask for the keyset's name")
+    to.add_argument("--dry-run", dest="only_plan", action="store_true", help="print the plan, and write nothing")
 
 
 def _discover_options(to: argparse.ArgumentParser) -> None:

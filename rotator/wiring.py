@@ -57,6 +57,7 @@ class Program:
     tell:      hands an event to every consumer
     writing:   the gates of every write
     transport: creates the transport of the requests to a tenant
+    keysets:   creates the client of Graph for a tenant; that of an emergency can do more
     memory:    limits the memory for large answers, over all tenants
     """
 
@@ -71,6 +72,7 @@ class Program:
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+    keysets: Callable[..., GraphKeysets] = GraphKeysets
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -127,7 +129,7 @@ class Program:
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
             on_directory=lambda directory: directories.note(name, directory),
         )
-        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        keysets = self.keysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
         policies = settings.policies(tenant)
         sign_in = self._sign_in(tenant, carrier, keysets, timeout)
         writing = also(directories, self.writing)
@@ -183,6 +185,7 @@ def wire(
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
     transport: TransportFactory = proxied_transport,
+    keysets: Callable[..., GraphKeysets] = GraphKeysets,
 ) -> Program:
     """
     Read the configuration and create a `Program`; no thread is started, and no request is made.
@@ -193,6 +196,7 @@ def wire(
         JSON, and outcomes are not logged, since the table shows them
     stream:    gets the log lines
     transport: creates the transport of requests from a TLS context
+    keysets:   creates the client of Graph for a tenant
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -220,6 +224,7 @@ def wire(
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),
         transport=transport,
+        keysets=keysets,
     )
 
 

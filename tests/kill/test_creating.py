@@ -7,8 +7,9 @@ A keyset that is missing (`create: true`): one keyset and one key, whatever fail
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from end_to_end.harness import Bench, Keyset, Tenant
@@ -47,29 +48,24 @@ STEPS = (
     Step("key generated, not answered", GENERATE, when=AFTER),
 )
 
-FAULTS = {
-    f"{kind['what']} {kind.get('status', '')} {kind.get('code', '')} {when}".strip(): Fault(
-        **kind, where=CREATE, when=when, times=1
-    )
-    for kind, moments in (
-        ({"what": Kind.STATUS, "status": 401}, (BEFORE,)),
-        ({"what": Kind.STATUS, "status": 403}, (BEFORE,)),
-        ({"what": Kind.STATUS, "status": 409}, (BEFORE,)),
-        ({"what": Kind.THROTTLED, "retry_after": 1}, (BEFORE,)),
-        ({"what": Kind.STATUS, "status": 500}, (BEFORE, AFTER)),
-        ({"what": Kind.STATUS, "status": 503}, (BEFORE, AFTER)),
-        ({"what": Kind.STATUS, "status": 400, "code": "AADB2C90063"}, (BEFORE, AFTER)),
-        ({"what": Kind.HTML, "status": 502}, (BEFORE, AFTER)),
-        ({"what": Kind.EMPTY}, (AFTER,)),
-        ({"what": Kind.LIST}, (AFTER,)),
-        ({"what": Kind.RESET}, (BEFORE, AFTER)),
-        ({"what": Kind.CLOSE}, (BEFORE, AFTER)),
-        ({"what": Kind.HANG}, (BEFORE, AFTER)),
-        ({"what": Kind.TRUNCATED}, (AFTER,)),
-        ({"what": Kind.CUT_JSON}, (AFTER,)),
-    )
-    for when in moments
-}
+CASES: tuple[tuple[dict[str, Any], tuple[Moment, ...]], ...] = (
+    ({"what": Kind.STATUS, "status": 401}, (BEFORE,)),
+    ({"what": Kind.STATUS, "status": 403}, (BEFORE,)),
+    ({"what": Kind.STATUS, "status": 409}, (BEFORE,)),
+    ({"what": Kind.THROTTLED, "retry_after": 1}, (BEFORE,)),
+    ({"what": Kind.STATUS, "status": 500}, (BEFORE, AFTER)),
+    ({"what": Kind.STATUS, "status": 503}, (BEFORE, AFTER)),
+    ({"what": Kind.STATUS, "status": 400, "code": "AADB2C90063"}, (BEFORE, AFTER)),
+    ({"what": Kind.HTML, "status": 502}, (BEFORE, AFTER)),
+    ({"what": Kind.EMPTY}, (AFTER,)),
+    ({"what": Kind.LIST}, (AFTER,)),
+    ({"what": Kind.RESET}, (BEFORE, AFTER)),
+    ({"what": Kind.CLOSE}, (BEFORE, AFTER)),
+    ({"what": Kind.HANG}, (BEFORE, AFTER)),
+    ({"what": Kind.TRUNCATED}, (AFTER,)),
+    ({"what": Kind.CUT_JSON}, (AFTER,)),
+)
+FAULTS = [Fault(**members, where=CREATE, when=when, times=1) for members, moments in CASES for when in moments]
 
 
 def tenant(name: str, switches: Switches | None = None) -> Tenant:
@@ -112,21 +108,15 @@ def test_killed(switches: Switches, tmp_path: Path) -> None:
 
 def test_faults(bench: Bench) -> None:
     """However the request for the keyset fails, the next run at the latest ends with the keyset and one key."""
-    tenants = {f"tenant{number}": fault for number, fault in enumerate(FAULTS.values())}
+    tenants = {f"tenant{number}": fault for number, fault in enumerate(FAULTS)}
     emulator = bench.begin(
         *(tenant(name) for name in tenants), settle="1s", request_timeout="2s", concurrency=len(tenants)
     )
     for name, fault in tenants.items():
-        emulator.inject(Fault(**{**fault_members(fault), "tenant": f"{name}.onmicrosoft.com"}))
+        emulator.inject(replace(fault, tenant=f"{name}.onmicrosoft.com"))
     for _ in range(2):
         bench.run("--once", timeout=PATIENCE * 2)
     last = bench.run("--once", "--output", "json", timeout=PATIENCE * 2)
     assert (last.code, {row["outcome"] for row in last.rows}) == (0, {"held"})
     for each in emulator.tenants:
         assert len(each.keyset(NEW).keys) == 1, each.domain
-
-
-def fault_members(fault: Fault) -> dict[str, object]:
-    """The members of a fault that say something."""
-    names = ("what", "status", "code", "retry_after", "where", "when", "times")
-    return {name: getattr(fault, name) for name in names if getattr(fault, name) is not None}
