@@ -17,7 +17,7 @@ FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges te
 STORMS  := tests/fault_storm
 PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring tests/accessibility tests/surroundings
 TESTS   ?= $(FAST)
-UNIT_PROGRAMS  := chromium
+UNIT_PROGRAMS  := chromium fish zsh
 PROOF_PROGRAMS := chromium curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
@@ -92,6 +92,7 @@ pictures: $(VENV)/.dev            ## the pictures of the README, from the output
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py
 	$(VENV)/bin/python tests/benchmarks/simulation.py
+	PYTHONPATH=tests $(VENV)/bin/python tests/benchmarks/page_load.py
 
 lock:                             ## pin what the program needs at run time, with hashes
 	$(PYTHON) -m venv $(VENV)-lock

@@ -31,6 +31,7 @@ from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, LogStream, Redactor
 from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
+from rotator.edges.redacted import RedactedKeysets, RedactedSignIn
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn
@@ -38,7 +39,7 @@ from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
-from rotator.shell.directories import Directories
+from rotator.shell.directories import Directories, OneDirectory
 from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stopping
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
@@ -56,6 +57,7 @@ class Program:
     tell:      hands an event to every consumer
     writing:   the gates of every write
     transport: creates the transport of the requests to a tenant
+    keysets:   creates the client of Graph for a tenant; that of an emergency can do more
     memory:    limits the memory for large answers, over all tenants
     """
 
@@ -70,6 +72,7 @@ class Program:
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+    keysets: Callable[..., GraphKeysets] = GraphKeysets
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -115,14 +118,15 @@ class Program:
             has_ca_file=settings.ca_file is not None,
         )
         tokens = self._tokens(tenant, http, lambda directory: directories.note(name, directory))
-        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        keysets = self.keysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
         return Tenant(
             name=name,
             id=tenant_id,
             policies=settings.policies(tenant),
-            keysets=keysets,
+            keysets=OneDirectory(RedactedKeysets(keysets, self.redactor.redact), directories, name),
             writing=also(directories, self.writing),
-            sign_in=self._sign_in(tenant, carrier, keysets, timeout),
+            sign_in=None if sign_in is None else RedactedSignIn(sign_in, self.redactor.redact),
             max_others=MAX_INVENTORY if tenant.observe_others else 0,
         )
 
@@ -183,6 +187,7 @@ def wire(
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
     transport: TransportFactory = proxied_transport,
+    keysets: Callable[..., GraphKeysets] = GraphKeysets,
 ) -> Program:
     """
     Read the configuration and create a `Program`; no thread is started, and no request is made.
@@ -193,6 +198,7 @@ def wire(
         JSON, and outcomes are not logged, since the table shows them
     stream:    gets the log lines
     transport: creates the transport of requests from a TLS context
+    keysets:   creates the client of Graph for a tenant
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -220,6 +226,7 @@ def wire(
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),
         transport=transport,
+        keysets=keysets,
     )
 
 

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rotator.commands.demo_result import LENGTH, conclude
 from rotator.commands.demo_show import Show, legend
 from rotator.emulator.command import write_configuration
-from rotator.emulator.model.seed import DEMO_DOMAIN, demo_seed
+from rotator.emulator.model.seed import DEMO_DOMAIN, Seed, demo_seed
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
 
@@ -38,6 +39,8 @@ _SETTINGS = {
         "renewal_window": "3s",  # from the instant at which a key is due to the last one that keeps the lead
     },
 }
+_POLICY = "B2C_1A_signup_signin"
+_SIGN_IN = {"probe_interval": "1s"}
 _NEXT_FOREVER = """
 What to do next:
   rotator emulator --directory DIR  serve an emulated tenant; rotator --dry-run,
@@ -63,14 +66,11 @@ def run(*, forever: bool) -> int:
     switches = Switches(throttle_per_app=0, throttle_per_tenant=0)
     with tempfile.TemporaryDirectory(prefix="rotator-demo-") as name:
         directory = Path(name)
-        with Emulator(
-            demo_seed(time.time(), due=(0, 12), hand_made=(YEAR, YEAR), encryption=(0, 12), switches=switches),
-            directory=directory,
-        ) as emulator:
+        with Emulator(_seed(switches), directory=directory) as emulator:
             print(legend(), flush=True)
             show = Show(emulator.tenant(DEMO_DOMAIN), is_coloured=_is_coloured())
             show.line(f"{DEMO_DOMAIN} is emulated at {emulator.url}")
-            config = write_configuration(emulator, directory, _SETTINGS)
+            config = write_configuration(emulator, directory, _SETTINGS, _SIGN_IN)
             with subprocess.Popen(  # noqa: S603 - runs rotator itself
                 [sys.executable, "-P", "-m", "rotator", "--config", str(config)],
                 stdout=subprocess.DEVNULL,
@@ -85,14 +85,22 @@ def run(*, forever: bool) -> int:
                     _watch(show, stop, None if forever else LENGTH, daemon)
                 finally:
                     daemon.terminate()
-                code = daemon.wait(timeout=60)
-                reader.join(timeout=5)
+                    code = daemon.wait(timeout=60)
+                    reader.join(timeout=5)  # before its stream is closed
             show.update()
             ended = emulator.now()
             print(f"\nThe daemon got SIGTERM and ended with exit code {code}.\n")
             gaps = conclude(emulator.tenant(DEMO_DOMAIN), show.began, ended)
             print(_NEXT_FOREVER if forever else _NEXT)
             return max(gaps, code != 0)
+
+
+def _seed(switches: Switches) -> Seed:
+    """The demo tenant, with one policy that publishes every signing keyset, so that a probe costs few requests."""
+    seed = demo_seed(time.time(), due=(0, 12), hand_made=(YEAR, YEAR), encryption=(0, 12), switches=switches)
+    (tenant,) = seed.tenants
+    signing = tuple(keyset.id for keyset in tenant.keysets if "Encryption" not in keyset.id)
+    return Seed(tenants=(replace(tenant, policies={_POLICY: signing}),))
 
 
 def _watch(show: Show, stop: threading.Event, length: float | None, daemon: "subprocess.Popen[str]") -> None:

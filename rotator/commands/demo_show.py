@@ -26,8 +26,10 @@ All times are in seconds since the start.
   Empty       has no key: nobody can sign in through policies that use it
 
   due         rotator calls for a key, and looks again before it requests one
-  generated   the key is published, but not used yet (publication lead)
+  generated   the keyset has the key, but does not use it yet (publication lead)
+  published   a probe has seen the key where relying parties look for it
   takes over  B2C uses the key; the one before it stays valid (overlap)
+  signs       a token or Graph shows that B2C signs, or encrypts, with the key
 """
 
 
@@ -128,6 +130,10 @@ class Show:
                 yield _Line(seconds, 0, f"{name} due ({event['reason']}): a key is to begin at {wanted:.1f}s", _YELLOW)
             case "keyset.rotated":
                 self._due.discard(keyset_id)
+            case "key.published":
+                yield _Line(seconds, 0, f"{name} {event['kid'][:8]} published: relying parties can see it", _CYAN)
+            case "key.signing":
+                yield _Line(seconds, 0, f"{name} {event['kid'][:8]} {self._in_use(keyset_id)}", _GREEN)
             case "keyset.failed":
                 yield _Line(seconds, 0, f"{name} FAILED: {event['message']}", _RED)
             case _:
@@ -140,6 +146,11 @@ class Show:
         begins = datetime.fromisoformat(nbf).timestamp()
         keys = self._tenant.keyset(keyset_id).keys
         return known or any(key.nbf is not None and key.nbf >= begins for key in keys)
+
+    def _in_use(self, keyset_id: str) -> str:
+        """What B2C does with the active key of the keyset."""
+        encrypts = any(key.use == "enc" for key in self._tenant.keyset(keyset_id).keys)
+        return f"{'encrypts' if encrypts else 'signs'}: confirmed by a probe"
 
     def _print(self, line: _Line) -> None:
         self._last = max(self._last, line.seconds)  # an event that is read late does not get an earlier time

@@ -6,6 +6,7 @@ If stderr is a terminal, it shows what the command waits for.
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,13 +16,18 @@ from rotator.commands.selection import Selection
 from rotator.commands.terminal import StatusLine
 from rotator.core.events import Event, InventoryTaken, Looked
 from rotator.core.inventory import MAX_INVENTORY, Inventory
+from rotator.core.keyset import Keyset
 from rotator.core.outcome import Held, Observation, Outcome, Planned
+from rotator.core.policy import RotationPolicy
+from rotator.core.proof_events import Probed
 from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 from rotator.edges import logs
 from rotator.edges.settings import Settings
 from rotator.shell.jobs import JobQueue
-from rotator.shell.loop import Loop
+from rotator.shell.loop import Loop, thread_pool
+from rotator.shell.probe_budget import ProbeBudget
+from rotator.shell.probe_once import probe_once
 from rotator.wiring import timing, wire
 
 
@@ -37,12 +43,20 @@ class Call:
 class OneShot:
     """One pass over all keysets."""
 
-    def __init__(self, call: Call, *, dry_run: bool = False, has_others: bool = False) -> None:
+    def __init__(
+        self,
+        call: Call,
+        *,
+        dry_run: bool = False,
+        has_others: bool = False,
+        revise: Callable[[RotationPolicy, datetime], RotationPolicy] = lambda policy, _: policy,
+    ) -> None:
         """
         Read the configuration; no request is made.
 
         dry_run:    never write, even if the configuration allows it
         has_others: also observe keysets that are not configured
+        revise:     changes the policy of each keyset; the second argument is the instant of the start
 
         Raises:
             ConfigError: the configuration is invalid.
@@ -55,10 +69,18 @@ class OneShot:
         self.settings: Settings = self.program.settings
         self.began: datetime = self.program.clock.now()
         tenants = self.program.tenants(self.settings)
-        self._tenants = tuple(replace(each, max_others=MAX_INVENTORY if has_others else 0) for each in tenants)
+        self._tenants = tuple(
+            replace(
+                each,
+                max_others=MAX_INVENTORY if has_others else 0,
+                policies=tuple(revise(policy, self.began) for policy in each.policies),
+            )
+            for each in tenants
+        )
         self._inventories: dict[TenantId, Inventory] = {}
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)
+        self._budget = ProbeBudget(self.program.clock.monotonic)
         self._progress = Progress(line.show, self.program.clock.now)
         self.program.stream.add(self._on_event)
         if line.isatty():
@@ -95,6 +117,21 @@ class OneShot:
         self._loop.sweep()
         self._progress.end()
         return self._outcomes()
+
+    def probe(self) -> tuple[Probed, ...]:
+        """Probe the sign-in side of each tenant that has one, after a sweep; a failure is part of the result."""
+        tenants = [tenant for tenant in self._tenants if tenant.sign_in is not None]
+        if not tenants:
+            return ()
+        keysets: dict[TenantId, dict[str, Keyset]] = {}
+        for (tenant_id, keyset_id), outcome in self._latest.items():
+            if outcome.observation.keyset is not None:
+                keysets.setdefault(tenant_id, {})[keyset_id] = outcome.observation.keyset
+        self._progress.wait("probes of the sign-in side", self.began)
+        with thread_pool(min(self.settings.concurrency, len(tenants)), "probe") as pool:
+            found = probe_once(tenants, keysets, now=self.began, pool=pool, budget=self._budget)
+        self._progress.end()
+        return found
 
     def inventories(self) -> list[Inventory]:
         """The keysets that are not configured, for each tenant with `observe_others` that was listed."""

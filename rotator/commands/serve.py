@@ -36,13 +36,16 @@ def daemon(path: Path) -> int:
     raise_descriptor_limit()
     ignored = [name for name in MULTIPROCESS if os.environ.pop(name, None) is not None]
     from rotator.service.daemon import Daemon  # noqa: PLC0415 - imports prometheus_client, which reads the variables
+    from rotator.service.exhaustion import end_where_exhausted  # noqa: PLC0415 - as above
     from rotator.service.process import Process  # noqa: PLC0415 - as above
 
     lines = LogWriter(sys.stderr)
 
     def end_now(code: int) -> None:
-        lines.drain(LAST_LINES_TIMEOUT)
-        os._exit(code)
+        try:
+            lines.drain(LAST_LINES_TIMEOUT)
+        finally:
+            os._exit(code)
 
     made, is_terminal = _Made(), terminal.is_stderr()
     try:
@@ -55,6 +58,7 @@ def daemon(path: Path) -> int:
             service = Daemon(program)
             service.metrics.set_dropped_lines(lambda: lines.dropped)
             process = Process(program, service, end_now=end_now)
+            end_where_exhausted(program, end_now)
         if is_terminal:
             print("\n".join(banner(path, program.settings)), end="\n\n", file=sys.stderr)
         try:

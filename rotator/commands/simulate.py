@@ -15,7 +15,7 @@ from rotator.core.history import Outage, Simulated
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Exit
 from rotator.core.tenant import TenantId
-from rotator.edges import config
+from rotator.edges import config, logs
 from rotator.edges.config_changes import Change
 from rotator.edges.seed_file import read_seed
 from rotator.edges.settings import Settings
@@ -129,6 +129,7 @@ def _beginning(call: Call, settings: Settings, other: Settings | None, start: da
     if not call.live:
         return {}
     program = wire(call.path, for_table=True)
+    logs.log_crashes(program.log)
     tenants = program.tenants(settings)
     with ThreadPoolExecutor(settings.concurrency) as pool:
         return dict(zip((each.id for each in tenants), pool.map(_listed, tenants), strict=True))

@@ -9,7 +9,7 @@ class Certificate:
     """
     The leaf of a certificate chain, and when the first certificate of the chain ends.
 
-    subject, issuer: distinguished names in the notation of RFC 4514, cut to a bounded length
+    subject, issuer: distinguished names in the notation of RFC 4514, of bounded length
     serial:          the serial number in upper-case hex
     chain_not_after: the earliest notAfter of the leaf and the certificates after it
 

@@ -12,6 +12,7 @@ from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Key, Keyset
 from rotator.core.look import Look
 from rotator.core.outcome import Failed, Rotated
+from rotator.core.reasons import Reason
 from rotator.core.retry import Retry
 from rotator.core.stages import Asked, Enable, Idle, Progress, Step, Timing, tell
 
@@ -32,9 +33,9 @@ def look_for_key(progress: Progress, stage: Asked, look: Look, at: float, timing
     stage = replace(stage, until=until, looks=looks, next_look=at + pause)
     keyset = look.observation.keyset
     if keyset is None:
-        message = look.failure.message if isinstance(look, Failed) else ""
-        stage = replace(stage, trouble=f"it could not be looked at ({message})")
-        return _keep_looking(replace(progress, is_failing=True), stage, at, timing)
+        is_failing = isinstance(look, Failed)
+        trouble = f"it could not be looked at ({look.failure.message})" if isinstance(look, Failed) else stage.trouble
+        return _keep_looking(replace(progress, is_failing=is_failing), replace(stage, trouble=trouble), at, timing)
     progress = replace(progress, is_failing=False)
     key = _find(stage, keyset)
     if key is None:
@@ -81,6 +82,9 @@ def not_seen(stage: Asked, timing: Timing) -> Failed:
     settle = f"{timing.settle.total_seconds():g}s"
     if stage.doubt is not None:
         return _failed(stage, stage.doubt.explained(f"looked for the key for {settle}: {stage.trouble}"))
+    if stage.planned.reason is Reason.MISSING:
+        message = f"Graph said that it created the keyset, but within {settle} the tenant does not show it"
+        return _failed(stage, Failure(kind=FailureKind.UNCONFIRMED, message=message))
     message = f"Graph said that it generated the key, but within {settle} {stage.trouble}"
     return _failed(stage, Failure(kind=FailureKind.UNCONFIRMED, message=message), stage.kid or "")
 

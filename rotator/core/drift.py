@@ -66,8 +66,8 @@ def changes(before: Keyset, after: Keyset, asked: KeySpec | None, now: datetime)
 
 
 def _by_identity(keyset: Keyset) -> dict[object, Key]:
-    """The keys by their kids, or by their dates if the service names no kid."""
-    return {key.kid or (key.nbf, key.exp): key for key in keyset.keys}
+    """The keys by their identities."""
+    return {key.identity: key for key in keyset.keys}
 
 
 def _is_ours(key: Key, asked: KeySpec | None) -> bool:

@@ -54,6 +54,14 @@ class KeysetChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetCreated:
+    """A keyset that rotator created was seen."""
+
+    tenant: str
+    keyset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryTaken:
     """A list showed the keysets of a tenant that are not configured."""
 
@@ -151,6 +159,7 @@ Event: TypeAlias = (
     Looked
     | Changed
     | KeysetChanged
+    | KeysetCreated
     | InventoryTaken
     | SweepFinished
     | RequestFinished

@@ -65,6 +65,11 @@ class Key:
     modulus: str | None = None
 
     @property
+    def identity(self) -> object:
+        """What tells the key from others of its keyset: its kid, or its dates if the service names no kid."""
+        return self.kid or (self.nbf, self.exp)
+
+    @property
     def activates(self) -> datetime:
         """The instant from which B2C may use the key."""
         return ALWAYS if self.nbf is None else self.nbf

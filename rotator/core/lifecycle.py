@@ -10,13 +10,15 @@ All of these rules are in this module. They are strict because a key cannot be t
 1. A key is requested only if two successful looks, at least `settle` apart, both call for it;
    the second is right before the request. By then the keyset shows a key that an earlier
    process requested, and every node of the service has it. The reasons `no_valid_key` and
-   `undated` count only if both looks give them.
+   `undated` count only if both looks give them. If the second look lacks a key of the first, it
+   counts as a first look: the keyset was replaced, or lost keys.
 2. A look that fails in between changes nothing: the first look still counts.
 3. While a requested key has not been seen yet, no other key is requested.
 4. A request that may have been carried out is never sent again. Looks find out what it did;
    if they do not show a key, rule 1 starts again.
 5. A request that certainly changed nothing is sent again only after another look.
-6. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
+6. A missing keyset is requested by the same rules; once it is seen, rule 1 starts for its first key.
+7. A key that rotator requested is enabled if the service created it disabled. No other key is changed.
 
 Nothing here reads a clock: `at` and every other instant that is a float is in monotonic
 seconds. The state is not stored: a new process starts with rule 1.
@@ -53,6 +55,8 @@ _REFUSED_AS_TOO_SOON = (
 
 def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
     """The step after *look*, which was made at *at*."""
+    if progress.is_creating and look.observation.keyset is not None:
+        progress = replace(progress, stage=Idle(), is_failing=False)
     stage = progress.stage
     if isinstance(stage, Asked):
         return look_for_key(progress, stage, look, at, timing)
@@ -62,8 +66,13 @@ def advance(progress: Progress, look: Look, at: float, timing: Timing) -> Step:
         case Failed():
             return tell(progress, stage, look, at, timing)
         case Planned(reason=reason):
-            if isinstance(stage, Idle) or not confirms(stage.reason, reason):
-                stage = Called(since=at, reason=reason)
+            keys = (
+                frozenset(key.identity for key in look.observation.keyset.keys)
+                if look.observation.keyset
+                else frozenset()
+            )
+            if isinstance(stage, Idle) or not confirms(stage.reason, reason) or not stage.keys <= keys:
+                stage = Called(since=at, reason=reason, keys=keys)
             step = tell(progress, stage, look, at, timing)
             act_at = step.progress.act_at(timing)
             return step if act_at is None or at < act_at else replace(step, action=Ask(look))
@@ -96,7 +105,7 @@ def not_generated(
     if stage.minimum_lead is None and _was_too_soon(planned, failure):
         again = replace(stage, minimum_lead=KNOWN_MINIMUM_LEAD, not_before=at, refused=came_of_it)
         return Step(progress=replace(progress, stage=again))
-    pause = _pause(failure, stage.attempts + 1, jitter)
+    pause = request_pause(failure, stage.attempts + 1, jitter)
     if pause is None:
         return tell(progress, Idle(), came_of_it, at, timing)
     again = replace(stage, attempts=stage.attempts + 1, not_before=at + pause, refused=came_of_it)
@@ -146,7 +155,7 @@ def _was_too_soon(planned: Planned, failure: Failure) -> bool:
     return late and soon and failure.kind is FailureKind.BAD_REQUEST and failure.status == HTTPStatus.BAD_REQUEST
 
 
-def _pause(failure: Failure, attempt: int, jitter: Callable[[], float]) -> float | None:
+def request_pause(failure: Failure, attempt: int, jitter: Callable[[], float]) -> float | None:
     """Seconds until the next request, after the *attempt*-th that changed nothing; None if there is no next one."""
     if failure.kind is FailureKind.AUTH and failure.status == HTTPStatus.UNAUTHORIZED and attempt == 1:
         return 0.0  # the token was refused and dropped: the next request gets a new one

@@ -75,7 +75,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A key is due; this look did not request it."""
+    """
+    A key is due; this look did not request it.
+
+    If the reason is `missing`, the keyset is created first; `spec` is the key that it would get now.
+    """
 
     name: ClassVar = OutcomeName.PLANNED
 
@@ -137,6 +141,7 @@ class Exit(IntEnum):
     FAILED = 1
     DUE = 2
     AT_RISK = 3
+    NOT_DISABLED = 4  # of `rotate --compromised` alone
     USAGE = 64
     CONFIG = 78
 

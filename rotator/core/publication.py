@@ -84,6 +84,11 @@ class Known:
     began: datetime | None = None
     has_held: bool = False
 
+    @property
+    def was_seen(self) -> bool:
+        """What the last probe showed."""
+        return self.holds is not None and self.holds is (self.contrary == 0)
+
     def seen(self, holds: bool, now: datetime) -> "Known":  # noqa: FBT001 - what was seen is the very subject
         """What is known after a probe at *now* that shows *holds*."""
         if holds is self.holds:
@@ -145,6 +150,13 @@ class Evidence:
             return None
         instants = [self.listing(policy, key).since for policy in self.policies_of(keyset_id)]
         return max((instant for instant in instants if instant is not None), default=None)
+
+    def was_listed(self, keyset_id: str, key: Key) -> bool | None:
+        """Whether the last probe saw *key* in each policy that publishes the keyset; None if no policy does."""
+        states = [self.listing(policy, key) for policy in self.policies_of(keyset_id)]
+        if not states or UNKNOWN in states:
+            return None
+        return all(state.was_seen for state in states)
 
     def listing(self, policy: str, key: Key) -> Known:
         """What is known of *key* in the JWKS of *policy*."""

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     OVERDUE = "overdue"
     NO_VALID_KEY = "no_valid_key"
     UNDATED = "undated"
+    MISSING = "missing"
     CERTIFICATE = "certificate"
     OBSERVE = "observe"
     ON_HOLD = "on_hold"
@@ -39,6 +40,9 @@ MEANINGS: Mapping[Reason | Refusal, str] = {
     Reason.UNDATED: (
         "the key in use has no expiry, or it has no activation date and stays valid for longer than a generated key; "
         "no dated key follows it"
+    ),
+    Reason.MISSING: (
+        "the tenant has no keyset of this id, and `create: true`: the keyset is created, and then its first key"
     ),
     Reason.CERTIFICATE: (
         "the newest key carries a certificate, which rotator cannot generate; upload the next certificate"
@@ -63,5 +67,11 @@ TAKES_OVER_SOON = frozenset({Reason.NO_VALID_KEY, Reason.UNDATED})
 
 
 def confirms(first: Reason, second: Reason) -> bool:
-    """True if the second look confirms the first; a reason in `TAKES_OVER_SOON` must be the reason of both looks."""
+    """
+    True if the second look confirms the first.
+
+    A reason in `TAKES_OVER_SOON` must be the reason of both looks, and so must `missing`.
+    """
+    if Reason.MISSING in (first, second):
+        return first is second
     return first is second or second not in TAKES_OVER_SOON

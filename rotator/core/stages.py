@@ -47,10 +47,12 @@ class Called:
     refused:      the outcome of the last request that changed nothing; None before there was one
     attempts:     how many requests changed nothing
     minimum_lead: the lead to ask for, after the service has refused a shorter one
+    keys:         the identities of the keys that this look showed
     """
 
     since: float
     reason: Reason
+    keys: frozenset[object] = frozenset()
     not_before: float = 0.0
     refused: Failed | None = None
     attempts: int = 0
@@ -60,7 +62,7 @@ class Called:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """
-    A key was requested, and no look has shown it yet.
+    A key was requested, or a keyset that is missing, and no look has shown it yet.
 
     planned:     the outcome that led to the request
     kid:         of the key; None if the service did not name it
@@ -94,6 +96,7 @@ class Progress:
     failures:      how many looks or rotations in a row have failed
     is_failing:    the last look failed, so the next one must succeed before anything else happens
     retry_at:      when to look again after a failure; None: the next sweep is soon enough
+    was_seen:      this process has seen the keyset
     cover_ends:    when cover ends, as last seen; None if it does not end, or was never seen
     """
 
@@ -103,11 +106,17 @@ class Progress:
     is_failing: bool = False
     retry_at: float | None = None
     cover_ends: datetime | None = None
+    was_seen: bool = False
 
     @property
     def minimum_lead(self) -> timedelta | None:
         """The lead to decide with, after the service has refused that of the policy; else None."""
         return self.stage.minimum_lead if isinstance(self.stage, Called) else None
+
+    @property
+    def is_creating(self) -> bool:
+        """Whether the keyset itself was asked for, and not seen yet."""
+        return isinstance(self.stage, Asked) and self.stage.planned.reason is Reason.MISSING
 
     def act_at(self, timing: Timing) -> float | None:
         """When the next look before a request, or for a requested key, is due (monotonic seconds); None if none is."""
@@ -122,7 +131,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Request the key of *planned*."""
+    """Request the key of *planned*, or the keyset if that is missing."""
 
     planned: Planned
 

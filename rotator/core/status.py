@@ -43,6 +43,17 @@ class KeysetStatus:
     changes: tuple[Change, ...] = ()
     evidence: Evidence | None = None
 
+    @classmethod
+    def after(cls, outcome: Outcome, evidence: Evidence | None = None) -> "KeysetStatus":
+        """The status right after a first look with *outcome*, with the *evidence* of a probe of its tenant."""
+        return cls(
+            policy=outcome.observation.policy,
+            outcome=outcome,
+            effective_outcome=outcome,
+            observation=outcome.observation if outcome.observation.keyset is not None else None,
+            evidence=evidence,
+        )
+
     def proof(self, now: datetime) -> KeysetProof | None:
         """The result of the probes at *now*; None if the keyset is not probed, or was not seen yet."""
         if self.evidence is None or self.observation is None or self.observation.keyset is None:

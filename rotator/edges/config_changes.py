@@ -10,7 +10,7 @@ from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.edges.config_file import parse_value
 from rotator.edges.settings import PREFIX
 
-_PART = re.compile(r"(?:^|\.)([A-Za-z0-9_-]+)|\[(\d+)\]")
+_PART = re.compile(r"(?:^|\.)([A-Za-z0-9_-]+)|\[(\d{1,6})\]")
 SOURCE = "--set"
 
 
@@ -32,7 +32,7 @@ def parse_change(text: str) -> Change:
     Parse a change such as defaults.renewal_window=3d; the value is YAML.
 
     Raises:
-        ValueError: it is not KEY=VALUE.
+        ValueError: it is not KEY=VALUE; the message does not repeat the value, which could be a secret.
 
     """
     key, equals, value = text.partition("=")
@@ -40,7 +40,11 @@ def parse_change(text: str) -> Change:
     if not equals or not parts or "".join(part[0] for part in parts) != key:
         raise ValueError("is not KEY=VALUE; write it like defaults.renewal_window=3d")
     path = tuple(int(part[2]) if part[2] else part[1] for part in parts)
-    return Change(path, parse_value(value))
+    try:
+        return Change(path, parse_value(value))
+    except ValueError as error:
+        msg = f"{key}: {error}"
+        raise ValueError(msg) from error
 
 
 def changed(content: dict[str, Any], changes: Sequence[Change], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rotator.edges.files import read_file
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 MAX_VALUES = 250_000  # aliases resolved; a file of 1 MiB without aliases has fewer
+MAX_NUMBER = 100  # characters of a whole number; Python refuses to print one of more than 4,300 digits
 
 
 class Loader(yaml.SafeLoader):
@@ -67,7 +68,14 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
+def _whole_number(loader: Loader, node: yaml.ScalarNode) -> int:
+    if len(node.value) > MAX_NUMBER:
+        raise ValueError
+    return int(loader.construct_yaml_int(node))
+
+
 Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,16 @@ class FederatedToken:
 Credential = ClientSecret | Certificate | FederatedToken
 
 
-def client_credential(credential: Credential, on_expiry: Callable[[datetime | None], None]) -> object:
+def client_credential(
+    credential: Credential,
+    on_expiry: Callable[[datetime | None], None],
+    on_secret: Callable[[str], None] = lambda _: None,
+) -> object:
     """
     Read the credential, in the form of MSAL's `client_credential`; equal to the previous one if nothing changed.
 
     on_expiry: called with the instant at which it expires; None if unknown
+    on_secret: called with the passphrase of a certificate, before it is used
 
     Raises:
         RequestError: `auth`, a file or a variable cannot be used.
@@ -80,7 +85,7 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
                 f"the environment variable {variable} (client_secret_env) is not set or empty; set it"
             )
         case Certificate():
-            return _key_pair(credential, on_expiry)
+            return _key_pair(credential, on_expiry, on_secret)
         case FederatedToken():
             on_expiry(None)
             return {"client_assertion": credential.read}
@@ -101,7 +106,9 @@ def _read(file: Path, name: str) -> bytes:
         _fail(f"cannot read {name} {file}: {error.strerror}", cause=error)
 
 
-def _key_pair(settings: Certificate, on_expiry: Callable[[datetime | None], None]) -> dict[str, str]:
+def _key_pair(
+    settings: Certificate, on_expiry: Callable[[datetime | None], None], on_secret: Callable[[str], None]
+) -> dict[str, str]:
     """MSAL's form of a key and its certificate; the key is checked here, so that an error names the file."""
     from rotator.edges.certificates import CertificateError, key_pair  # noqa: PLC0415 - cryptography comes with MSAL, as late
 
@@ -110,9 +117,11 @@ def _key_pair(settings: Certificate, on_expiry: Callable[[datetime | None], None
     if not content.strip():
         _fail(f"certificate_file {settings.file} is empty")
     key = None if key_file is None else _read(key_file, "private_key_file")
-    passphrase = None if password_file is None else _content(password_file, "certificate_password_file").encode()
+    passphrase = None if password_file is None else _content(password_file, "certificate_password_file")
+    if passphrase is not None:
+        on_secret(passphrase)
     try:
-        found = key_pair(content, key, passphrase)
+        found = key_pair(content, key, None if passphrase is None else passphrase.encode())
     except CertificateError as error:
         is_key = error.is_key and key_file is not None
         where = f"private_key_file {key_file}" if is_key else f"certificate_file {settings.file}"

@@ -1,11 +1,11 @@
 """
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
-It lists and reads keysets, and generates and enables keys. It cannot replace or delete anything.
+It lists, reads and creates keysets, and generates and enables keys. It cannot replace or delete anything.
 Reads are retried if that may help. A write is sent once; the caller decides whether to send it again
 (`graph_requests`).
 
-Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
+Sources: Graph's pages on trustFrameworkKeySet (list, create, get, generateKey) and
 trustFrameworkKey_v2 (update).
 """
 
@@ -108,6 +108,16 @@ class GraphKeysets:
     def prepare(self) -> None:
         """Get a token for a write, so that the write itself does not wait for one."""
         self._tokens.get()
+
+    def create(self, keyset_id: str) -> None:
+        """
+        Ask once for a keyset without keys. The service refuses an id that exists.
+
+        Raises:
+            RequestError: its `effect` says whether the keyset may be there all the same.
+
+        """
+        self._requests.send("create_keyset", "POST", self._keysets, {"id": keyset_id})
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """

@@ -18,7 +18,7 @@ from rotator.core.errors import FailureKind
 PREFIX = "b2c_rotator_"
 
 ROTATIONS = ("rotated", "failed")
-OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+OPERATIONS = ("list_keysets", "get_keyset", "create_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
 CODES = ("200", "401", "403", "429", "500", "503", "error")
 """The usual codes of answers; `error`: no answer. Their series exist from the start with the value 0."""
@@ -46,45 +46,66 @@ class Instruments:
         self._process()
 
     def _configuration(self) -> None:
-        info = self._gauge("build_info", "The version of rotator; always 1.", "version", "python_version")
-        info.labels(__version__, platform.python_version()).set(1)
-        self.dry_run = self._gauge("dry_run", "1 if rotator never writes, even if a key is due.")
-        self.check_interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
-        self.reload_successful = self._gauge(
-            "config_last_reload_successful", "1 if the last read of the configuration was successful."
+        info = self._gauge(
+            "build_info", "The versions of rotator and Python, in labels; always 1.", "version", "python_version"
         )
-        self.reload_success = self._instant("config_last_reload_success", "When the configuration in force was read.")
+        info.labels(__version__, platform.python_version()).set(1)
+        self.dry_run = self._gauge("dry_run", "1 if rotator never writes, even if a key is due; otherwise 0.")
+        self.check_interval = self._gauge(
+            "check_interval_seconds", "Seconds from one look at every keyset to the next, as configured."
+        )
+        self.reload_successful = self._gauge(
+            "config_last_reload_successful", "1 if the last read of the configuration was successful; otherwise 0."
+        )
+        self.reload_success = self._instant(
+            "config_last_reload_success", "Unix time in seconds at which the configuration in force was read."
+        )
         self.reloads = self._counter(
-            "config_reloads", "How often the configuration was read again, by outcome.", "outcome"
+            "config_reloads", "Number of times that the configuration was read again, by outcome.", "outcome"
         )
         for outcome in ("accepted", "rejected"):
             self.reloads.labels(outcome)
 
     def _outcomes(self) -> None:
-        self.rotations = self._counter("rotations", "Requested keys, by outcome.", "tenant", "keyset", "outcome")
-        self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
+        self.rotations = self._counter(
+            "rotations", "Number of keys that were requested, by outcome.", "tenant", "keyset", "outcome"
+        )
+        self.failures = self._counter(
+            "failures", "Number of looks and rotations that failed, by kind of failure.", "reason"
+        )
         for kind in FailureKind:
             self.failures.labels(kind.value)
         self.changes = self._counter(
-            "keyset_changes", "Changes of a keyset by others, seen between two looks.", "tenant", "keyset", "change"
+            "keyset_changes",
+            "Number of changes of a keyset by others, seen between two looks.",
+            "tenant",
+            "keyset",
+            "change",
         )
         self.tenant_failures = self._counter(
-            "tenant_failures", "Looks and rotations of a tenant that failed, by error.kind.", "tenant", "reason"
+            "tenant_failures",
+            "Number of looks and rotations of a tenant that failed, by kind of failure.",
+            "tenant",
+            "reason",
         )
-        self.sweeps = self._counter("sweeps", "Sweeps (one look at every keyset), by outcome.", "outcome")
+        self.sweeps = self._counter("sweeps", "Number of sweeps (one look at every keyset), by outcome.", "outcome")
         for swept in SweepOutcome:
             self.sweeps.labels(swept.value)
         self.sweep_seconds = self._histogram(
-            "sweep_duration_seconds", "How long a sweep takes.", (0.1, 0.5, 1, 5, 15, 60, 300)
+            "sweep_duration_seconds", "Seconds that a sweep takes.", (0.1, 0.5, 1, 5, 15, 60, 300)
         )
-        self.last_sweep = self._instant("last_sweep", "When the last sweep ended.")
-        self.last_success = self._instant("last_success", "When the last sweep without a failure ended.")
+        self.last_sweep = self._instant("last_sweep", "Unix time in seconds at which the last sweep ended.")
+        self.last_success = self._instant(
+            "last_success", "Unix time in seconds at which the last sweep without a failure ended."
+        )
 
     def _requests(self) -> None:
-        self.requests = self._counter("graph_requests", "Requests to Graph, by HTTP status.", "operation", "code")
+        self.requests = self._counter(
+            "graph_requests", "Number of requests to Graph, by operation and HTTP status.", "operation", "code"
+        )
         self.request_seconds = self._histogram(
             "graph_request_duration_seconds",
-            "How long Graph takes to answer.",
+            "Seconds that Graph takes to answer, by operation.",
             (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             "operation",
         )
@@ -94,35 +115,42 @@ class Instruments:
             self.request_seconds.labels(operation)
         self.requests.labels("enable_key", "204")
         self.retries = self._counter(
-            "graph_retries", "Requests to Graph that were sent again, by error.kind.", "reason"
+            "graph_retries", "Number of requests to Graph that were sent again, by kind of failure.", "reason"
         )
         for kind in (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE):
             self.retries.labels(kind.value)
-        self.tokens = self._counter("token_requests", "Requests for an access token, by outcome.", "outcome")
+        self.tokens = self._counter("token_requests", "Number of requests for an access token, by outcome.", "outcome")
         for outcome in TOKENS:
             self.tokens.labels(outcome)
         self.tenant_tokens = self._counter(
-            "tenant_token_requests", "Requests for an access token of a tenant, by outcome.", "tenant", "outcome"
+            "tenant_token_requests",
+            "Number of requests for an access token of a tenant, by outcome.",
+            "tenant",
+            "outcome",
         )
         self.credentials = self._gauge(
             "credential_expiration_timestamp_seconds",
-            "When the certificate expires, or the client secret if its expiry is configured.",
+            "Unix time in seconds at which the certificate expires, or the client secret if its expiry is configured.",
             "tenant",
         )
         self.skew = self._gauge(
-            "clock_skew_seconds", "How far the local clock is ahead of the service's Date header.", "tenant"
+            "clock_skew_seconds",
+            "Seconds that the local clock is ahead of the service's Date header; negative if it is behind.",
+            "tenant",
         )
 
     def _election(self) -> None:
-        self.leader = self._gauge("leader", "1 if this process leads, or if there is no leader election.")
+        self.leader = self._gauge("leader", "1 if this process leads, or if there is no leader election; otherwise 0.")
         self.leader.set(1)
-        self.transitions = self._counter("leader_transitions", "How often this process became the leader.")
-        self.renew_failures = self._counter("lease_renew_failures", "Requests about the lease that failed.")
-        self.last_renew = self._instant("lease_last_renew", "When this process last renewed the lease.")
+        self.transitions = self._counter("leader_transitions", "Number of times that this process became the leader.")
+        self.renew_failures = self._counter("lease_renew_failures", "Number of requests about the lease that failed.")
+        self.last_renew = self._instant(
+            "lease_last_renew", "Unix time in seconds at which this process last renewed the lease."
+        )
 
     def _process(self) -> None:
         self.dropped_lines = _Followed(
-            f"{PREFIX}log_lines_dropped", "Log lines that were dropped because they were not read in time."
+            f"{PREFIX}log_lines_dropped", "Number of log lines that were dropped because they were not read in time."
         )
         self._registry.register(self.dropped_lines)
 

@@ -17,6 +17,7 @@ from rotator.core.events import (
     JobFailed,
     JobMissed,
     KeysetChanged,
+    KeysetCreated,
     Looked,
     RequestFinished,
     SweepFinished,
@@ -49,6 +50,8 @@ class EventLog:
             case KeysetChanged(tenant=tenant, keyset=keyset, changes=changes):
                 told = [{"change": change.kind, "kid": change.kid} for change in changes]
                 log.warning("keyset.changed", tenant=tenant, keyset=keyset, changes=told)
+            case KeysetCreated(tenant=tenant, keyset=keyset):
+                log.info("keyset.created", tenant=tenant, keyset=keyset)
             case RequestFinished():
                 _request(log, event)
             case SweepFinished():

@@ -50,8 +50,10 @@ class MsalHttp:
     content: the checked members of it
     """
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, on_secret: Callable[[str], None] = lambda _: None) -> None:
+        """*on_secret* is called with each assertion before it is sent."""
         self._http = http
+        self._on_secret = on_secret
         self.answer: Answer | None = None
         self.content: Mapping[str, Any] = {}
 
@@ -64,10 +66,13 @@ class MsalHttp:
         self,
         url: str,
         params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
+        data: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> MsalResponse:
+        if data and "client_assertion" in data:  # RFC 7521, section 4.2
+            assertion: str | bytes = data["client_assertion"]  # bytes where MSAL has made it with a certificate
+            self._on_secret(assertion if isinstance(assertion, str) else assertion.decode())
         form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return self._send("token", "POST", _with(url, params), form, urlencode(data or {}).encode())
 

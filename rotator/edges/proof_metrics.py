@@ -25,33 +25,33 @@ class ProofMetrics:
         self._canaries: dict[str, datetime | None] = {}
         self._fetches = Counter(
             f"{prefix}jwks_fetches",
-            "Reads of a policy's JWKS, by outcome.",
+            "Number of reads of the tenant's JWKS, by outcome.",
             ("tenant", "outcome"),
             registry=registry,
         )
         self._tokens = Counter(
             f"{prefix}canary_tokens",
-            "Requests for a token by the canary application, by outcome.",
+            "Number of requests for a token by the canary application, by outcome.",
             ("tenant", "outcome"),
             registry=registry,
         )
         self._failures = Gauge(
             f"{prefix}policy_jwks_consecutive_failures",
-            "How many reads of the policy's JWKS in a row have failed.",
+            "Number of reads of the policy's JWKS that failed in a row.",
             ("tenant", "policy"),
             registry=registry,
         )
         self._expiries = Gauge(
             f"{prefix}canary_credential_expiration_timestamp_seconds",
-            "When the credential of the canary application expires.",
+            "Unix time in seconds at which the credential of the canary application expires.",
             ("tenant",),
             registry=registry,
         )
-        publication = "From the generation of a key until every policy lists it."
+        publication = "Seconds from the generation of a key until every policy lists it."
         self._publication = Histogram(
             f"{prefix}publication_delay_seconds", publication, buckets=DELAYS, registry=registry
         )
-        activation = "From the nbf of a key until it is confirmed to be in use."
+        activation = "Seconds from the nbf of a key until it is confirmed to be in use."
         self._activation = Histogram(f"{prefix}activation_delay_seconds", activation, buckets=DELAYS, registry=registry)
 
     def follow(self, tenants: frozenset[str]) -> None:

@@ -34,28 +34,36 @@ def proof_series(
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
         return gauge(f"{prefix}{name}", text, samples)
 
-    yield from family("keyset_proof", "What shows which key is in use; always 1.", _methods(known))
+    yield from family("keyset_proof", "What shows which key is in use, in a label; always 1.", _methods(known))
     yield from family(
-        "keyset_key_published", "1 if every policy that publishes the keyset lists the key.", _published(known)
+        "keyset_key_published",
+        "1 if every policy that publishes the keyset lists the key; otherwise 0.",
+        _published(known),
     )
     yield from family(
         "keyset_published_timestamp_seconds",
-        "When the next key, or the active one if there is no next, was first seen published.",
+        "Unix time in seconds at which the next key, or else the active one, was first seen published.",
         _published_at(known),
     )
     yield from family(
         "keyset_upcoming_activation_timestamp_seconds",
-        "The nbf of the first upcoming key; absent if there is none.",
+        "Unix time in seconds of the nbf of the first upcoming key; absent if there is none.",
         _upcoming({labels[name]: entries[name] for name in found}, now),
     )
     yield from family(
-        "keyset_signing_key_confirmed", "1 if the active key is confirmed to be the one in use.", _confirmed(known)
+        "keyset_signing_key_confirmed",
+        "1 if the active key is confirmed to be the one in use; 0 if another key is.",
+        _confirmed(known),
     )
     evidence = {name[0]: entry.evidence for name, entry in entries.items() if entry.evidence is not None}
     yield from family(
-        "policy_jwks_last_success_timestamp_seconds", "When the JWKS of a policy was last read.", _read(evidence)
+        "policy_jwks_last_success_timestamp_seconds",
+        "Unix time in seconds at which the JWKS of a policy was last read.",
+        _read(evidence),
     )
-    yield from family("policy_token_lifetime_seconds", "How long a token of the policy is valid.", _lifetimes(evidence))
+    yield from family(
+        "policy_token_lifetime_seconds", "Seconds for which a token of the policy is valid.", _lifetimes(evidence)
+    )
 
 
 def _methods(known: _Known) -> Iterator[tuple[str, float]]:

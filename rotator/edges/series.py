@@ -27,29 +27,35 @@ _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 
 _INSTANTS: dict[str, tuple[str, _Read]] = {
     "active_key_expiration": (
-        "When the key in use now expires; absent if it does not, or there is none.",
+        "Unix time in seconds at which the key in use now expires; absent if it does not, or there is none.",
         lambda observation, _, now: (
             active.exp if observation.keyset and (active := observation.keyset.active(now)) else None
         ),
     ),
     "coverage_end": (
-        "When the unbroken chain of dated keys ends; absent if cover has no end, or no key is valid.",
+        "Unix time in seconds at which the unbroken chain of dated keys ends; absent without an end, or a valid key.",
         lambda _, assessment, __: assessment.covered_until,
     ),
     "certificate_expiration": (
-        "When the certificate that is valid longest, or another one of its chain, expires; absent without one.",
+        "Unix time in seconds at which the certificate that is valid longest, or its chain, ends; absent without one.",
         lambda observation, _, __: _certificate_end(observation.keyset),
     ),
     "rotation_due": (
-        "When the next key is due.",
+        "Unix time in seconds from which the next key is due.",
         lambda _, assessment, __: assessment.plan.renewal_due,
     ),
     "publish_by": (
-        "By when the next key must be generated to keep its full lead.",
+        "Unix time in seconds by which the next key must be generated to keep its full publication lead.",
         lambda _, assessment, __: assessment.plan.publish_by,
     ),
-    "next_activation": ("When the next key takes over.", lambda _, assessment, __: assessment.plan.activation),
-    "last_observed": ("When the keyset was last seen.", lambda observation, _, __: observation.now),
+    "next_activation": (
+        "Unix time in seconds at which the next key takes over.",
+        lambda _, assessment, __: assessment.plan.activation,
+    ),
+    "last_observed": (
+        "Unix time in seconds at which the keyset was last seen.",
+        lambda observation, _, __: observation.now,
+    ),
 }
 
 
@@ -86,24 +92,25 @@ def keyset_series(
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
         return gauge(f"{prefix}keyset_{name}", text, samples)
 
-    info = "What is configured, or only observed (inventory); always 1."
+    info = "What is configured, or only observed (mode inventory), in labels; always 1."
     yield from family("info", info, [*_info(known), *_others_info(others)])
     for name, (text, read) in _INSTANTS.items():
         samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
         yield from family(f"{name}_timestamp_seconds", text, samples)
-    undated = "1 if the key in use has no expiry, and nothing replaces it."
+    undated = "1 if the key in use has no expiry, and nothing replaces it; otherwise 0."
     yield from family("undated", undated, _undated(fresh, others, now))
-    yield from family("expires_timestamp_seconds", "The configured expiry (setting expires).", _expires(known))
-    yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
+    expires = "Unix time in seconds of the configured expiry (setting expires)."
+    yield from family("expires_timestamp_seconds", expires, _expires(known))
+    yield from family("keys", "Number of keys of a keyset, by state.", _keys(fresh, now))
     found = proofs(entries, now)
     notes = (*_notes(fresh), *_findings(labels, found))
-    yield from family("notes", "What is wrong with keys of the keyset, or with what relying parties see of it.", notes)
-    outcome = "The effective outcome of the last look, with its reason; always 1."
+    yield from family("notes", "Number of notes and findings about the keyset or its keys, by name of the note.", notes)
+    outcome = "The effective outcome of the last look and its reason, in labels; always 1."
     yield from family("outcome", outcome, _outcomes(known))
-    hold_until = "When the hold ends; absent if there is none, or it has ended."
+    hold_until = "Unix time in seconds at which the hold ends; absent if there is none, or it has ended."
     yield from family("hold_until_timestamp_seconds", hold_until, _holds(known, now))
     yield from _calendars(prefix, entries.values(), now)
-    yield from family("consecutive_failures", "How many looks in a row failed.", _failures(known))
+    yield from family("consecutive_failures", "Number of looks that failed in a row.", _failures(known))
     yield from proof_series(prefix, entries, found, now)
 
 

@@ -70,6 +70,7 @@ class KeysetSettings(Section):
     accept_unreadable_secret: bool | None = None
     calendar: str | None = Field(default=None, description="null: at any time, whatever defaults say")
     hold: HoldSettings | None = Field(default=None, description="null: no hold, whatever the tenant or defaults say")
+    create: bool = Field(default=False, description="create the keyset where the tenant never had it")
     expires: date | None = Field(
         default=None,
         description="an expiry that Graph does not know, such as that of an identity provider's secret",

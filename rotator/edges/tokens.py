@@ -81,7 +81,7 @@ class Tokens:
         on_expiry:  called whenever the credential is read, with the instant at which it expires; None if unknown
         on_directory: called with the GUID of the directory that a token is for, where the token says it
         """
-        self._http = MsalHttp(http)
+        self._http = MsalHttp(http, lambda value: on_secret(value, permanent=False))
         self._authority = authority
         self._scope = scope
         self._client_id = client_id
@@ -159,7 +159,9 @@ class Tokens:
     def _acquire(self) -> _Token:
         granted = False
         try:
-            credential = client_credential(self._credential, self._on_expiry)
+            credential = client_credential(
+                self._credential, self._on_expiry, lambda value: self._on_secret(value, permanent=True)
+            )
             if self._app is None or credential != self._app_credential:
                 self._app, self._app_credential = self._build(credential), credential
             result = self._ask()

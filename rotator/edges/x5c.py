@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_CERTIFICATES = 16  # of a key; a chain has two to four
 MAX_CERTIFICATE = 64 * 1024  # characters of base64 of one certificate; usual are 1,500
-MAX_NAME = 256  # characters of a distinguished name that are kept
+MAX_NAME = 256  # characters of a distinguished name; a longer one is not kept
 
 
 def read_chain(x5c: object) -> Certificate | None:
@@ -52,4 +52,6 @@ def _parse(text: str) -> "X509Certificate":
 
 
 def _name(name: "Name") -> str:
-    return name.rfc4514_string()[:MAX_NAME]
+    """A distinguished name; nothing is cut, since a part of a secret is not recognised as one."""
+    text = name.rfc4514_string()
+    return text if len(text) <= MAX_NAME else f"a name of {len(text)} characters"

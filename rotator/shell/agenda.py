@@ -102,7 +102,7 @@ class Agenda:
                 progress = known.get(policy.keyset_id, Progress(policy=policy))
                 if not isinstance(progress.stage, Asked):
                     if begins_anew:
-                        progress = Progress(policy=policy)
+                        progress = Progress(policy=policy, was_seen=progress.was_seen)
                     elif progress.policy != policy:
                         progress = replace(progress, policy=policy, stage=Idle())
                 self.progress[policy.keyset_id] = progress

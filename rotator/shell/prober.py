@@ -10,8 +10,7 @@ and is only held while a reference is read or replaced.
 """
 
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,16 +21,16 @@ from rotator.core.probing import is_token_due, probe_pause
 from rotator.core.proof import KeysetProof
 from rotator.core.proof_events import Probed, Watched, proof_events
 from rotator.core.publication import Evidence, Probe, observe, without
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.status import KeysetStatus
 from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
+from rotator.shell.probe_budget import ProbeBudget
 from rotator.shell.tenant import SignIn, Tenant
 
 THREADS = 2
 FIRST_PROBE = 1.0  # seconds after a keyset of the tenant was first seen
 JITTER = 0.1  # of a pause: by how much a probe may be later
-MAX_REQUESTS, BUDGET_PERIOD = 200, 300.0  # requests per seconds; the sign-in hosts accept 6,000 from one address
 LIST_INTERVAL = 3600.0  # seconds between two lists of all keysets; needed if a JWKS has an unknown kid
 MAX_GENERATED = 1000  # keys for which the instant of their generation is remembered
 
@@ -57,26 +56,26 @@ class Prober:
         scheduler: Scheduler,
         tell: Callable[[Event], None],
         jitter: Callable[[], float],
-        statuses: Callable[[], Mapping[Name, KeysetStatus]],
+        status: Callable[[TenantId, str], KeysetStatus | None],
         pools: Callable[[int, str], Executor],
     ) -> None:
         """
         Start without tenants; see `configure`.
 
-        jitter:   draws from [0, 1)
-        statuses: returns the status of every keyset
+        jitter: draws from [0, 1)
+        status: returns the status of a keyset; None if it is not configured
         """
         self._clock = clock
         self._scheduler = scheduler
         self._tell = tell
         self._jitter = jitter
-        self._statuses = statuses
+        self._status = status
         self._pool = pools(THREADS, "probe")
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, _Tenant] = {}
         self._check_interval = timedelta()
         self._generated: dict[str, datetime] = {}
-        self._requests: deque[float] = deque()
+        self._budget = ProbeBudget(clock.monotonic)
 
     def configure(self, tenants: Sequence[Tenant], check_interval: timedelta) -> None:
         """Probe *tenants* from now on; the evidence of tenants that stay is kept, the rest is dropped."""
@@ -147,7 +146,7 @@ class Prober:
         if not keysets:
             return sign_in.probe_interval.total_seconds()
         unpublished = [each for each in keysets if not watched.evidence.policies_of(each)]
-        wait = self._spend(2 * len(sign_in.policies) + len(unpublished) + 2)
+        wait = self._budget.spend(2 * len(sign_in.policies) + len(unpublished) + 2)
         if wait > 0:
             return wait
         before, shown = watched.evidence, {keyset_id: each.keyset for keyset_id, each in keysets.items()}
@@ -191,25 +190,12 @@ class Prober:
 
     def _keysets(self, tenant: Tenant) -> dict[str, Watched]:
         """The tenant's keysets as last read."""
-        statuses, found = self._statuses(), {}
+        found = {}
         for policy in tenant.policies:
-            status = statuses.get((tenant.name, policy.keyset_id))
+            status = self._status(tenant.id, policy.keyset_id)
             observation = None if status is None else status.observation
             if observation is not None and observation.keyset is not None:
                 found[policy.keyset_id] = Watched(
                     tenant=tenant.name, policy=policy, keyset=observation.keyset, seen=observation.now
                 )
         return found
-
-    def _spend(self, requests: int) -> float:
-        """Take *requests* from the budget; returns the seconds to wait if it has fewer left, else 0."""
-        now = self._clock.monotonic()
-        with self._lock:
-            while self._requests and self._requests[0] <= now - BUDGET_PERIOD:
-                self._requests.popleft()
-            wanted = min(requests, MAX_REQUESTS)
-            if len(self._requests) + wanted <= MAX_REQUESTS:
-                self._requests.extend([now] * wanted)
-                return 0.0
-            first = self._requests[len(self._requests) + wanted - MAX_REQUESTS - 1]
-            return max(first + BUDGET_PERIOD - now, 1.0)

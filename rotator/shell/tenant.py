@@ -40,6 +40,10 @@ class Keysets(Protocol):
         """Do the slow part of a write, such as getting a token, so that the request follows right after the gates."""
         ...
 
+    def create(self, keyset_id: str) -> None:
+        """Ask once for a keyset without keys."""
+        ...
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """Request one key, without a retry; returns its kid, None if the service does not name it."""
         ...

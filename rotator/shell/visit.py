@@ -9,12 +9,12 @@ right after another look at its keyset. Only `core.lifecycle` decides what follo
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.core.events import Event, InventoryTaken, Looked
+from rotator.core.events import Event, InventoryTaken, KeysetCreated, Looked
 from rotator.core.inventory import Listed, take
 from rotator.core.lifecycle import advance, enabled, generated, given_up, not_generated, refused
 from rotator.core.look import Look, failed, judge
 from rotator.core.outcome import Observation, Outcome, Planned
-from rotator.core.reasons import Refusal
+from rotator.core.reasons import Reason, Refusal
 from rotator.core.stages import Ask, Asked, Called, Enable, Progress, Step, is_preliminary
 from rotator.shell.agenda import Agenda
 from rotator.shell.clock import Clock
@@ -107,8 +107,10 @@ class Visit:
             progress = self._agenda.progress[keyset_id]
             has_backup = found is not None and found.has_backup(keyset_id)
             observation = replace(self._observation(progress), now=sight_now, has_backup=has_backup)
-            look = judge(observation, error if found is None else found.wanted.get(keyset_id), progress.minimum_lead)
-            steps.append(self._advanced(progress, look, at))
+            there = error if found is None else found.wanted.get(keyset_id)
+            look = judge(observation, there, progress.minimum_lead, was_seen=progress.was_seen)
+            was_seen = progress.was_seen or (found is not None and keyset_id in found.wanted)
+            steps.append(self._advanced(replace(progress, was_seen=was_seen), look, at))
         if found is not None and max_others:
             self._tell(InventoryTaken(inventory=take(self._tenant.name, self._tenant.id, found, sight_now)))
         return steps
@@ -121,6 +123,7 @@ class Visit:
             look: Look = failed(observation, error)
         else:
             look = judge(replace(observation, now=self._clock.now()), keyset, progress.minimum_lead)
+            progress = replace(progress, was_seen=True)
         return self._advanced(progress, look, self._clock.monotonic())
 
     def _observation(self, progress: Progress) -> Observation:
@@ -131,8 +134,13 @@ class Visit:
     # --- requests that change something
 
     def _rotate(self, progress: Progress) -> None:
-        """Make the second look, and then the write if the look confirms it."""
-        step = self._fetch(progress)
+        """
+        Make the second look, and then the write if the look confirms it.
+
+        A missing keyset is looked for in the list, which shows its backup as well.
+        """
+        is_missing = isinstance(progress.stage, Called) and progress.stage.reason is Reason.MISSING
+        step = self._list((progress.policy.keyset_id,))[0] if is_missing else self._fetch(progress)
         if isinstance(step.action, Ask):
             step = self._ask(step.progress, step.action.planned)
         self._take(step)
@@ -154,8 +162,12 @@ class Visit:
 
     def _send(self, progress: Progress, planned: Planned) -> Step:
         timing = self._snapshot.timing
+        keyset_id, kid = planned.observation.policy.keyset_id, None
         try:
-            kid = self._tenant.keysets.generate(planned.observation.policy.keyset_id, planned.spec)
+            if planned.reason is Reason.MISSING:
+                self._tenant.keysets.create(keyset_id)
+            else:
+                kid = self._tenant.keysets.generate(keyset_id, planned.spec)
         except Exception as error:  # noqa: BLE001 - as above
             return not_generated(progress, planned, error, self._clock.monotonic(), timing, self._jitter)
         return generated(progress, planned, kid, self._clock.monotonic())
@@ -176,6 +188,9 @@ class Visit:
     def _take(self, step: Step) -> Outcome | None:
         """Store the progress of the keyset, carry out the action of *step*, and report the outcome."""
         progress = step.progress
+        keyset_id = progress.policy.keyset_id
+        if self._agenda.progress[keyset_id].is_creating and step.outcome and step.outcome.observation.keyset:
+            self._tell(KeysetCreated(tenant=self._tenant.name, keyset=keyset_id))
         self._keep(progress)
         if isinstance(step.action, Enable):
             self._keep(self._enable(progress, step.action.kid))

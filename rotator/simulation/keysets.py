@@ -8,7 +8,7 @@ all keys of a keyset have the same use and type.
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 
@@ -72,6 +72,12 @@ class MemoryKeysets:
     def prepare(self) -> None:
         """Do nothing: no token is needed."""
 
+    def create(self, keyset_id: str) -> None:
+        with self.requested("create", keyset_id):
+            if keyset_id in self._current:
+                raise refusal(FailureKind.CONFLICT, status=409)
+            self.write(Keyset(id=keyset_id, keys=()))
+
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         with self.requested("generate", keyset_id):
             self.check(keyset_id, spec)
@@ -127,13 +133,17 @@ class MemoryKeysets:
             raise refusal(FailureKind.BAD_REQUEST, status=400)
 
 
+KEPT = timedelta(days=31)
+"""How long reads show an expired key: longer than `settle`, since a key that is gone at the second look begins anew."""
+
+
 class LivingKeysets(MemoryKeysets):
-    """The same, but reads omit expired keys: they change no decision, and their number grows over the years."""
+    """The same, but reads omit keys that expired long ago: they change no decision, and there are more each year."""
 
     def read(self, keyset_id: str) -> Keyset:
-        """A keyset without its expired keys."""
-        now, keyset = self._clock.now(), self.there(keyset_id)
-        living = tuple(key for key in keyset.keys if key.expires > now)
+        """A keyset without the keys that expired more than `KEPT` ago."""
+        keyset, since = self.there(keyset_id), self._clock.now() - KEPT
+        living = tuple(key for key in keyset.keys if key.expires > since)
         return keyset if len(living) == len(keyset.keys) else replace(keyset, keys=living)
 
 

@@ -25,7 +25,7 @@ def parse_outage(text: str) -> Outage:
         which = Affected(affected or Affected.ALL)
         outage = Outage(begin=since.replace(microsecond=0), end=since.replace(microsecond=0) + span, affected=which)
     except (ValueError, OverflowError) as error:
-        raise ValueError(_FORM) from error
+        raise ValueError(f"{text!r} {_FORM}") from error
     if not plus or not span:
-        raise ValueError(_FORM)
+        raise ValueError(f"{text!r} {_FORM}")
     return outage

@@ -147,7 +147,8 @@ class KeysetAssessment:
         """The result of the probes; nothing if the keyset is not probed."""
         found = self.entry.proof(self.now)
         if found is not None:
-            yield Fact(label=PROOF, text=proof_sentence(found))
+            since = self.entry.evidence.since if self.entry.evidence is not None else None
+            yield Fact(label=PROOF, text=proof_sentence(found, since))
 
     def last_seen(self) -> Iterator[Fact]:
         """When a look last showed the keyset; nothing if none did."""

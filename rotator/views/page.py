@@ -159,7 +159,8 @@ def _timeline(now: datetime, assessment: KeysetAssessment, *, dry_run: bool) -> 
     """The timeline of a keyset; None without keys."""
     if (keyset := assessment.keyset) is None or not keyset.keys:
         return None
-    return draw(assessment.entry.policy, keyset, now, is_written=assessment.is_written and not dry_run)
+    is_written, entry = assessment.is_written and not dry_run, assessment.entry
+    return draw(entry.policy, keyset, now, is_written=is_written, evidence=entry.evidence)
 
 
 def _worst(levels: Iterable[Level]) -> Level:

@@ -1,10 +1,12 @@
 """Labels and sentences for the results of probes, which status, page and log share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from rotator.core.findings import Finding, FindingKind
 from rotator.core.key_in_use import Method
 from rotator.core.proof import KeysetProof, Slot
+from rotator.core.proof_events import Probed
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import rounded
 
@@ -34,14 +36,19 @@ _METHODS = {
 }
 
 
-def proof_sentence(proof: KeysetProof) -> str:
-    """The proof as a text: published 13d2h before it takes over; seen in 2 policies; signing confirmed by token."""
-    return "; ".join(_parts(proof))
+def proof_sentence(proof: KeysetProof, since: datetime | None = None) -> str:
+    """
+    The proof as a text: published 13d2h before it takes over; seen in 2 policies; signing confirmed by token.
+
+    since: the first probe. It does not show when a key that it lists was published.
+    """
+    return "; ".join(_parts(proof, since))
 
 
-def _parts(proof: KeysetProof) -> Iterator[str]:
+def _parts(proof: KeysetProof, since: datetime | None) -> Iterator[str]:
     is_published = proof.published.get(Slot.UPCOMING, proof.published.get(Slot.ACTIVE))
-    if proof.published_at is not None and proof.lead is not None and proof.lead.total_seconds() > 0:
+    is_dated = proof.published_at is not None and proof.published_at != since
+    if is_dated and proof.lead is not None and proof.lead.total_seconds() > 0:
         yield f"published {rounded(proof.lead)} before it takes over"
     elif is_published:
         yield "published"
@@ -50,6 +57,16 @@ def _parts(proof: KeysetProof) -> Iterator[str]:
     if proof.policies:
         yield f"seen in {len(proof.policies)} polic{'y' if len(proof.policies) == 1 else 'ies'}"
     yield _METHODS[proof.method]
+
+
+def probe_failures(probed: Iterable[Probed]) -> Iterator[str]:
+    """A sentence for each reason why JWKS could not be read, with the tenant and the policies."""
+    for each in probed:
+        policies: dict[str, list[str]] = {}
+        for policy, failure in each.probe.failures.items():
+            policies.setdefault(failure.message, []).append(policy)
+        for message, names in policies.items():
+            yield f"{each.tenant}, JWKS of {', '.join(names)}: {message}"
 
 
 def finding_sentence(finding: Finding) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.core.outcome import Held, Outcome, Planned, Rotated
+from rotator.core.publication import Evidence
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.status import KeysetStatus
 from rotator.views.assessment import KeysetAssessment, assess
@@ -24,13 +25,9 @@ class Standing(StrEnum):
     FINE = "fine"
 
 
-def assessed(outcome: Outcome, now: datetime) -> KeysetAssessment:
-    """The assessment of a keyset at *now*, right after the look with *outcome*."""
-    observation = outcome.observation if outcome.observation.keyset is not None else None
-    entry = KeysetStatus(
-        policy=outcome.observation.policy, outcome=outcome, effective_outcome=outcome, observation=observation
-    )
-    return assess(entry, now, timedelta.max, dry_run=False)
+def assessed(outcome: Outcome, now: datetime, evidence: Evidence | None = None) -> KeysetAssessment:
+    """The assessment of a keyset at *now*, right after the look with *outcome*, with the *evidence* of a probe."""
+    return assess(KeysetStatus.after(outcome, evidence), now, timedelta.max, dry_run=False)
 
 
 def standing(assessment: KeysetAssessment) -> Standing:

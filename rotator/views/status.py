@@ -18,12 +18,14 @@ from itertools import groupby
 
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import Outcome
+from rotator.core.proof_events import Probed
 from rotator.core.status import Name
 from rotator.core.text import format_instant, printable
 from rotator.views.assessment import Fact, KeysetAssessment
 from rotator.views.columns import shortened, wrapped
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import about, full_name
+from rotator.views.proof import probe_failures
 from rotator.views.standing import assessed, problems, standing, totals
 from rotator.views.timeline import Band, Bar, Timeline, draw, ticks
 from rotator.views.urgency import in_trouble
@@ -44,19 +46,32 @@ _COLOURS = {
 _GLYPHS = {Band.OVERLAP: "o", Band.WINDOW: "w", Band.LEAD: "l"}
 
 
-def status(outcomes: Sequence[Outcome], now: datetime, width: int, *, colour: bool, only_problems: bool = False) -> str:
+def status(
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    width: int,
+    *,
+    colour: bool,
+    only_problems: bool = False,
+    probed: Sequence[Probed] = (),
+) -> str:
     """
     A block for each keyset, then the keysets in trouble, then how many keysets have each standing.
 
     width:         columns of a line; longer names are wrapped
     only_problems: leave out the blocks of keysets without problems
+    probed:        the probes of the tenants that have a sign-in side
     """
-    assessments = {outcome.observation.name: assessed(outcome, now) for outcome in outcomes}
+    evidence = {each.tenant_id: each.evidence for each in probed}
+    assessments = {
+        each.observation.name: assessed(each, now, evidence.get(each.observation.tenant_id)) for each in outcomes
+    }
     shown = problems(outcomes, now) if only_problems else outcomes
     blocks = ["\n".join(block) for block in _blocks(shown, assessments, width, colour=colour)]
     counted = totals(map(standing, assessments.values()))
     legend = LEGEND if any(assessments[outcome.observation.name].keyset for outcome in shown) else ()
-    end = [*legend, *_trouble(assessments, width), *wrapped(counted, width)]
+    failures = [line for text in probe_failures(probed) for line in wrapped(text, width)]
+    end = [*legend, *_trouble(assessments, width), *failures, *wrapped(counted, width)]
     return "\n\n".join([*blocks, "\n".join(end)])
 
 

@@ -54,6 +54,7 @@ svg .axis{fill:var(--dim)}svg .tick{stroke:var(--line)}svg .near{stroke:var(--di
 svg .now{stroke:currentColor;stroke-width:2}
 .active{fill:var(--active)}.valid{fill:var(--valid);stroke:var(--active)}
 .plan{fill:var(--plan)}.planvalid{fill:var(--planvalid);stroke:var(--plan)}
+.published{fill:var(--paper);stroke:currentColor;stroke-width:2}
 .off{fill:none;stroke:var(--dim);stroke-dasharray:3 2}
 .gap{fill:var(--gap);fill-opacity:.35;stroke:var(--gap);stroke-width:1.5}
 .window,.lead,.overlap{stroke-width:2.5}

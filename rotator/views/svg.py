@@ -6,7 +6,7 @@ stretched; heights are pixels. Colours and patterns are CSS classes of the page.
 pixels is not known here: a text is assumed to need `LABEL` percent of it, as on a phone, and is
 left out if there is no room.
 
-Order of drawing, from back to front: gaps, bands, ticks, bars, now, texts.
+Order of drawing, from back to front: gaps, bands, ticks, bars with the markers of publications, now, texts.
 
 Markup has its own type here, `_Shape`: a text becomes part of it only through `_text`, which
 escapes it. Attributes are only numbers and constants, which their formats and types ensure.
@@ -14,6 +14,7 @@ escapes it. Attributes are only numbers and constants, which their formats and t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal, NewType, TypeAlias
@@ -28,6 +29,7 @@ from rotator.views.timeline import Band, Bar, Timeline
 
 ROW, BAR, TOP = 18, 12, 16  # pixels: a row, the bar in it, the axis above all
 LABEL = 18.0  # percent of the width that eight letters need
+DOT = 4  # pixels: the radius of the marker of a publication
 GAP = 3  # pixels between a tick and its text
 KID = 8  # characters of a kid that are shown
 
@@ -98,7 +100,16 @@ def _bar(axis: Scale, bar: Bar, y: int) -> _Shape:
     nbf, exp = (format_instant(date) if date else "none" for date in (bar.key.nbf, bar.key.exp))
     shapes = [_rect(axis, (bar.key.activates, bar.key.expires), valid, y, BAR)]
     shapes += [_rect(axis, span, active, y, BAR) for span in bar.active]
-    return _titled(f"{name}, nbf {nbf}, exp {exp}", *shapes)
+    drawn = _titled(f"{name}, nbf {nbf}, exp {exp}", *shapes)
+    return drawn if bar.published is None else _Shape(drawn + _published(axis, bar.published, y))
+
+
+def _published(axis: Scale, instant: datetime, y: int) -> _Shape:
+    """The marker of the instant at which a key was first seen published; nothing if that is not on the axis."""
+    if not axis.start <= instant <= axis.end:
+        return _Shape("")
+    marker = _Shape(f'<circle class="published" cx="{axis.place(instant):.2f}%" cy="{y + BAR // 2:d}" r="{DOT:d}"/>')
+    return _titled(f"first seen published, {format_instant(instant)}", marker)
 
 
 def _now(axis: Scale, height: int) -> _Shape:

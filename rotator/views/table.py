@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import groupby
 
 from rotator.core.outcome import Failed, Held, Outcome, reason_name
+from rotator.core.proof_events import Probed
 from rotator.core.reasons import Reason
 from rotator.core.text import printable
 from rotator.views.columns import Cells, columns, wrapped
@@ -22,6 +23,7 @@ from rotator.views.phrases import (
     details,
     remaining,
 )
+from rotator.views.proof import probe_failures
 from rotator.views.standing import Standing, assessed, problems, standing, totals
 
 _HEADER = ("KEYSET", "OUTCOME", "REASON", *(label.upper() for label in (COVERED_UNTIL, NEXT_TAKES_OVER, NEXT_DUE)))
@@ -39,24 +41,36 @@ def table(outcomes: Sequence[Outcome], now: datetime, width: int) -> str:
     return "\n".join([*lines, *wrapped(_totals(outcomes, now), width)])
 
 
-def brief(outcomes: Sequence[Outcome], now: datetime, width: int, *, only_problems: bool = False) -> str:
+def brief(
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    width: int,
+    *,
+    only_problems: bool = False,
+    probed: Sequence[Probed] = (),
+) -> str:
     """
     A line for each keyset below its tenant, and how many keysets have each standing; *width* as in `table`.
 
     only_problems: leave out the lines of keysets without problems
+    probed:        the probes of the tenants that have a sign-in side
     """
+    evidence = {each.tenant_id: each.evidence for each in probed}
 
     def cells(outcome: Outcome) -> Cells:
-        assessment, of_now = outcome.observation.assessment, assessed(outcome, now)
+        seen = outcome.observation
+        assessment, of_now = seen.assessment, assessed(outcome, now, evidence.get(seen.tenant_id))
         return (
-            outcome.observation.policy.keyset_id,
+            seen.policy.keyset_id,
             Standing.UNKNOWN if standing(of_now) is Standing.UNKNOWN else of_now.label,
             covered(assessment, now) if assessment else "-",
             remaining(assessment.plan.renewal_due, now) if assessment else "-",
         )
 
     shown = problems(outcomes, now) if only_problems else outcomes
-    return "\n".join([*_blocks(_BRIEF_HEADER, shown, cells, width), *wrapped(_totals(outcomes, now), width)])
+    failures = [line for text in probe_failures(probed) for line in wrapped(text, width)]
+    lines = [*_blocks(_BRIEF_HEADER, shown, cells, width), *failures]
+    return "\n".join([*lines, *wrapped(_totals(outcomes, now), width)])
 
 
 def _totals(outcomes: Sequence[Outcome], now: datetime) -> str:

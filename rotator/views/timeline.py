@@ -18,6 +18,7 @@ from rotator.core.assessment import Plan
 from rotator.core.forecast import MAX_ROTATIONS, Span, active_spans, forecast
 from rotator.core.keyset import Key, Keyset, KeyState
 from rotator.core.policy import RotationPolicy
+from rotator.core.publication import Evidence
 from rotator.core.rotation import decide
 
 MAX_AHEAD = timedelta(days=365)
@@ -44,13 +45,15 @@ class Bar:
     """
     One key. Its instants may lie outside the timeline.
 
-    state:  None for a key that is only planned
-    active: the spans in which B2C uses it
+    state:     None for a key that is only planned
+    active:    the spans in which B2C uses it
+    published: when the probes first saw it published; None if that is unknown
     """
 
     key: Key
     state: KeyState | None
     active: tuple[Span, ...]
+    published: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +117,19 @@ def has_window(plan: Plan) -> bool:
     return plan.renewal_due < plan.publish_by
 
 
-def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: bool = True) -> Timeline:
+def draw(
+    policy: RotationPolicy,
+    keyset: Keyset,
+    now: datetime,
+    *,
+    is_written: bool = True,
+    evidence: Evidence | None = None,
+) -> Timeline:
     """
     The timeline of *keyset*: ahead at most a year or `MAX_ROTATIONS` rotations, and back a sixth of that.
 
     is_written: keys that are due will be generated; otherwise no planned keys are shown
+    evidence:   of the probes of the tenant; None if there was none
     """
     ahead = min(MAX_AHEAD, policy.rotate_every * MAX_ROTATIONS)
     start, end = now - ahead / 6, now + ahead
@@ -129,7 +140,10 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: b
     planned = [key for key in forecasts if key.activates < end]
     spans = active_spans(Keyset(id=keyset.id, keys=(*kept, *planned)), start, end)
     states = {id(key): state for key, state in keyset.states(now)}
-    bars = [Bar(key=key, state=states[id(key)], active=_joined(spans, key)) for key in kept]
+    bars = [
+        Bar(key=key, state=states[id(key)], active=_joined(spans, key), published=_published(keyset, key, evidence))
+        for key in kept
+    ]
     bars += [Bar(key=key, state=None, active=_joined(spans, key)) for key in planned]
     return Timeline(
         start=start,
@@ -141,6 +155,12 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: b
         gaps=tuple(_gaps(spans, now, end)),
         left_out=len(shown) - len(kept),
     )
+
+
+def _published(keyset: Keyset, key: Key, evidence: Evidence | None) -> datetime | None:
+    """When *key* was first seen published; None if the first probe saw it, which does not show since when it was."""
+    since = None if evidence is None else evidence.published_since(keyset.id, key)
+    return since if evidence is not None and since != evidence.since else None
 
 
 def soonest(timeline: Timeline) -> datetime:

@@ -53,8 +53,9 @@ def failure(at: float, kind: FailureKind = FailureKind.SERVICE) -> Failed:
     return Failed(observation=blind, failure=Failure(kind=kind, message="it failed"))
 
 
-CALLED = Called(since=0.0, reason=Reason.RENEWAL_DUE)
-GRAVE = Called(since=0.0, reason=Reason.NO_VALID_KEY)
+SHOWN = frozenset({"ours"})
+CALLED = Called(since=0.0, reason=Reason.RENEWAL_DUE, keys=SHOWN)
+GRAVE = Called(since=0.0, reason=Reason.NO_VALID_KEY, keys=SHOWN)
 ASKED = Asked(planned=rotate(0), kid="made", doubt=None, remark=None, next_look=0.0, until=SETTLE, looks=1)
 IN_DOUBT = replace(ASKED, kid=None, doubt=DOUBT)
 
@@ -87,12 +88,21 @@ def shown(at: float, **changes: Any) -> Held:
             GRAVE,
             rotate(500, Reason.UNDATED),
             500,
-            Called(since=500, reason=Reason.UNDATED),
+            Called(since=500, reason=Reason.UNDATED, keys=SHOWN),
             None,
             "planned",
             id="called, grave in another way",
         ),
         pytest.param(CALLED, rotate(120), 120, CALLED, Ask(rotate(120)), "planned", id="called, settled"),
+        pytest.param(
+            replace(CALLED, keys=SHOWN | {"another"}),
+            rotate(120),
+            120,
+            replace(CALLED, since=120),
+            None,
+            "planned",
+            id="called, settled, and a key is gone",
+        ),
         pytest.param(
             GRAVE, rotate(120, Reason.OVERDUE), 120, GRAVE, Ask(rotate(120, Reason.OVERDUE)), "planned", id="less grave"
         ),
@@ -148,6 +158,66 @@ def _name(outcome: Outcome | None) -> str | None:
     if outcome is None:
         return None
     return outcome.failure.kind.value if isinstance(outcome, Failed) else outcome.name.value
+
+
+OLDER = key("older", T0 - 90 * DAY, T0 + DAY)
+OTHERS = key("theirs", T0, TURN + POLICY.overlap)
+
+
+def calling(at: float, *keys: Key) -> Planned:
+    """A look that calls for a key, at a keyset with exactly *keys*."""
+    seen = observation(at)
+    return Planned(observation=replace(seen, keyset=keyset(*keys)), reason=Reason.RENEWAL_DUE, spec=SPEC)
+
+
+def _identities(*keys: Key) -> frozenset[object]:
+    return frozenset(each.identity for each in keys)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param((OLDER, OURS), (OLDER, OURS), 0.0, id="the same keys"),
+        pytest.param((OURS,), (OURS, OLDER), 0.0, id="one more key"),
+        pytest.param((OLDER, OURS), (OURS,), None, id="a key is gone"),
+        pytest.param((OURS,), (OTHERS,), None, id="recreated with another key"),
+        pytest.param((OURS,), (), None, id="recreated without a key"),
+    ],
+)
+def test_keyset_that_lost_keys_begins_with_two_looks(
+    before: tuple[Key, ...], after: tuple[Key, ...], expected: float | None
+) -> None:
+    """Rule 1: what an earlier look called for does not count, not even after looks that failed in between."""
+    called = advance(Progress(policy=POLICY), calling(0, *before), 0, TIMING).progress
+    called = advance(called, failure(60), 60, TIMING).progress
+    again = calling(SETTLE, *after)
+    step = advance(called, again, SETTLE, TIMING)
+    if expected is not None:
+        assert step.action == Ask(again)
+        assert step.progress.stage == replace(CALLED, since=expected, keys=_identities(*before))
+        return
+    assert (step.action, step.progress.stage) == (None, replace(CALLED, since=SETTLE, keys=_identities(*after)))
+    early = advance(step.progress, calling(2 * SETTLE - 1, *after), 2 * SETTLE - 1, TIMING)
+    assert early.action is None
+    settled = calling(2 * SETTLE, *after)
+    assert advance(early.progress, settled, 2 * SETTLE, TIMING).action == Ask(settled)
+
+
+def test_keyset_that_lost_keys_forgets_what_the_service_refused() -> None:
+    """The attempts, the pause and the lead that the service accepts belong to the keyset as it was."""
+    called = advance(Progress(policy=POLICY), calling(0, OURS), 0, TIMING).progress
+    refused_lead = replace(CALLED, attempts=3, not_before=900.0, minimum_lead=HOUR)
+    step = advance(replace(called, stage=refused_lead), calling(200, OTHERS), 200, TIMING)
+    assert step.progress.stage == replace(CALLED, since=200, keys=_identities(OTHERS))
+    assert step.progress.minimum_lead is None
+
+
+def test_requested_key_is_looked_for_in_a_keyset_that_lost_keys() -> None:
+    """A key that was requested may be there all the same, so it is looked for until the time is over."""
+    progress = advance(Progress(policy=POLICY, stage=ASKED), calling(1, OTHERS), 1, TIMING).progress
+    assert isinstance(progress.stage, Asked)
+    over = advance(progress, calling(SETTLE, OTHERS), SETTLE, TIMING)
+    assert (_name(over.outcome), over.progress.stage) == ("unconfirmed", Idle())
 
 
 def test_when_the_next_look_is() -> None:
@@ -348,7 +418,7 @@ def test_failing_looks_delay_a_key_no_further_than_they_fail(
     for gap, kind in zip(gaps, kinds, strict=False):
         at += gap
         step = advance(progress, failure(at, kind), at, TIMING)
-        assert (step.action, step.progress.stage) == (None, Called(since=0, reason=reason))
+        assert (step.action, step.progress.stage) == (None, Called(since=0, reason=reason, keys=SHOWN))
         progress = step.progress
     early = advance(progress, rotate(at, reason), at, TIMING)
     assert (early.action is not None) == (at >= SETTLE)

@@ -820,5 +820,6 @@ GRAVE = (Reason.NO_VALID_KEY, Reason.UNDATED)
 @pytest.mark.parametrize("second", list(Reason))
 @pytest.mark.parametrize("first", [Reason.RENEWAL_DUE, Reason.OVERDUE, *GRAVE])
 def test_confirms_by_two_looks(first: Reason, second: Reason) -> None:
-    """That no key is valid, or none dated, must be the word of both looks; anything else may change in between."""
-    assert (second not in GRAVE or first is second) == confirms(first, second)
+    """Both looks must say that no key is valid, that none is dated, or that the keyset is missing."""
+    assert (second not in (*GRAVE, Reason.MISSING) or first is second) == confirms(first, second)
+    assert confirms(Reason.MISSING, second) == (second is Reason.MISSING)

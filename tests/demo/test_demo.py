@@ -38,8 +38,11 @@ def test_demo_rotates_without_a_gap() -> None:
     for keyset, overlaps in known.items():  # a slow machine may be late with the first key, and shorten its overlap
         assert overlaps <= {overlap for name, overlap in rows if name == keyset}
     _assert_in_order(out)
+    _assert_proven(out)
     assert out.splitlines()[0].startswith("Rotations of five keysets")
-    assert {*KEYSETS, "due", "generated", "takes over"} <= set(re.findall(r"^  (\w+(?: over)?)  ", out, re.MULTILINE))
+    assert {*KEYSETS, "due", "generated", "published", "takes over", "signs"} <= set(
+        re.findall(r"^  (\w+(?: over)?)  ", out, re.MULTILINE)
+    )
     assert re.search(r"^What to do next:\n(?:.*\n)+  rotator demo --forever ", out, re.MULTILINE)
     assert max(map(len, out.splitlines())) <= 80
     assert "\x1b" not in out
@@ -62,6 +65,16 @@ def _assert_in_order(out: str) -> None:
     for _, kid, born, takes_over, expires, *_ in ROW.findall(out):
         assert float(born) <= float(takes_over) < float(expires), kid
     assert "UTC" not in out, "a second clock"
+
+
+def _assert_proven(out: str) -> None:
+    """Relying parties see each key that signs, after it was generated; a token or Graph shows which key is in use."""
+    said = re.findall(r"^ *\d+\.\ds  (\w+) +([\w-]{8}) (generated|published|signs|encrypts)", out, re.MULTILINE)
+    assert {keyset for keyset, _, what in said if what == "published"} == KEYSETS - {"Encryption"}
+    assert {("Signing", "signs"), ("Encryption", "encrypts")} <= {(keyset, what) for keyset, _, what in said}
+    for position, (keyset, kid, what) in enumerate(said):
+        if what != "generated":
+            assert (keyset, kid, "generated") in said[:position], kid
 
 
 @pytest.mark.parametrize(

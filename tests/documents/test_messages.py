@@ -33,7 +33,7 @@ def _texts(value: ast.expr | None) -> Iterator[str]:
         case ast.Constant(value=str(text)):
             yield text
         case ast.JoinedStr(values=parts):
-            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts)
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
         case ast.IfExp(body=first, orelse=second):
             yield from _texts(first)
             yield from _texts(second)

@@ -12,6 +12,7 @@ from rotator.core.exchange import Exchange
 from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http
+from rotator.edges.logs import Redactor
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport
@@ -61,6 +62,7 @@ class Line:
     exchanges: list[Exchange] = field(default_factory=list)
     attempts: list[bool] = field(default_factory=list)
     learnt: list[str] = field(default_factory=list)
+    redactor: Redactor = field(default_factory=Redactor)
     expiries: list[datetime | None] = field(default_factory=list)
     retries: list[FailureKind] = field(default_factory=list)
     _opened: list[Http] = field(default_factory=list)
@@ -125,7 +127,7 @@ class Line:
         )
 
     def _on_secret(self, value: str, *, permanent: bool) -> None:
-        del permanent
+        self.redactor.register(value, permanent=permanent)
         self.learnt.append(value)
 
     def close(self) -> None:

@@ -775,3 +775,33 @@ def test_refused_content_type_is_not_cut() -> None:
     long = "s3cret-" * 30
     found = failure(lambda: parse_object(answer(body=b"<", content_type=long)))
     assert found.message == "Graph's answer is not JSON (Content-Type not valid)"
+
+
+CREATE = Operation.CREATE_KEYSET
+
+
+def test_create_once(line: Line) -> None:
+    """One request with the id alone; the keyset is there without keys, and a second request is refused."""
+    graph = line.graph()
+    graph.create("B2C_1A_New")
+    (seen,) = line.emulator.seen(CREATE)
+    assert json.loads(seen.body or "") == {"id": "B2C_1A_New"}
+    assert line.emulator.tenants[0].keyset("B2C_1A_New").keys == ()
+    assert refused(lambda: graph.create("B2C_1A_New")).effect is Effect.NONE
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "effect"),
+    [
+        (Fault(what=Kind.RESET, when=Moment.AFTER_COMMIT), K.NETWORK, Effect.UNKNOWN),
+        (Fault(what=Kind.STATUS, status=504, when=Moment.AFTER_COMMIT), K.SERVICE, Effect.UNKNOWN),
+        (Fault(what=Kind.STATUS, status=403), K.FORBIDDEN, Effect.NONE),
+        (Fault(what=Kind.STATUS, status=429), K.THROTTLED, Effect.NONE),
+    ],
+)
+def test_create_is_sent_once(line: Line, fault: Fault, kind: FailureKind, effect: Effect) -> None:
+    """Whatever comes back, it is sent once, and the error says what it may have done."""
+    graph = line.graph()
+    line.emulator.inject(replace(fault, where=CREATE))
+    error = refused(lambda: graph.create("B2C_1A_New"))
+    assert (kind, effect, 1) == (error.failure.kind, error.effect, line.count(CREATE))

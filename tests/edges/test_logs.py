@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from core.builders import tenant_id
@@ -23,6 +24,7 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
+from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import REDACTED, Redactor, logger
 from rotator.edges.settings import PolicySettings
@@ -238,6 +240,24 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     assert "RuntimeError: no way with [secret]" in line["exception"]
 
 
+WARN = f"""
+import sys, warnings
+from rotator.edges.logs import Redactor, logger
+redactor = Redactor()
+redactor.register({SECRET!r}, permanent=True)
+logger("info", "json", redactor, sys.stderr)
+warnings.warn("a library has read {SECRET}", UserWarning)
+"""
+
+
+def test_warning_of_a_library_is_a_line_as_any_other() -> None:
+    """An answer can have a library warn, as one with an odd certificate does: Python would write it as it is."""
+    ended = subprocess.run([sys.executable, "-c", WARN], capture_output=True, text=True, check=True, timeout=60)
+    (line,) = map(json.loads, ended.stderr.splitlines())
+    assert line["level"] == "warning"
+    assert f"a library has read {REDACTED}" in line["event"]
+
+
 def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
     """From the moment a value is known to be secret, it is not printed."""
     redactor.register("another-secret", permanent=True)
@@ -294,7 +314,9 @@ def test_redact_what_overlaps_as_one() -> None:
     assert redactor.redact("<inner-secret>") == f"<{REDACTED}>"
 
 
-@pytest.mark.parametrize("value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter"])
+@pytest.mark.parametrize(
+    "value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter", "bell\x07esc\x1b[0m"]
+)
 def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
     """A value is found in text that was escaped before, whatever its characters."""
     redactor = Redactor()
@@ -304,6 +326,16 @@ def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
         assert redactor.redact(page) == f"<p>{REDACTED}</p>"
     assert redactor.redact(json.dumps({"a": value})) == json.dumps({"a": REDACTED})
     assert redactor.redact(f"({value})") == f"({REDACTED})"
+    assert redactor.redact(f"({printable(value)})") == f"({REDACTED})"
+
+
+@pytest.mark.parametrize("value", ["aBc+/=~d.e-f_g", "a value & more", "p\u00e4ssw\u00f6rter"])
+def test_redact_what_a_url_or_a_form_has_escaped(value: str) -> None:
+    """A service that quotes the request quotes the form; a link has a name percent-encoded."""
+    redactor = Redactor()
+    redactor.register(value, permanent=True)
+    for text in (urlencode({"a": value}), f"a={quote(value)}", f"a={quote(value, safe='')}"):
+        assert redactor.redact(text) == f"a={REDACTED}"
 
 
 def test_redact_looks_up_no_more_where_more_is_known() -> None:

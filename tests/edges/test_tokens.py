@@ -210,6 +210,24 @@ def test_certificate_as_pkcs12(
     file.write_bytes(pkcs12(private_key, public, issued(authority), password=password))
     passphrase.write_bytes((password or b"") + b"\n")
     assert line.tokens(Certificate(file=file, password_file=passphrase if password else None)).get()
+    assert ("a passphrase \u00e9" in line.learnt) is bool(password)
+
+
+def test_passphrase_that_is_wrong_is_redacted(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """It is told before it is used, so that nothing that quotes it is printed whatever comes of it."""
+    file, passphrase = tmp_path / "client.pem", tmp_path / "password"
+    file.write_text(pem(private_key, b"the passphrase") + issued(private_key))
+    passphrase.write_text("another passphrase\n")
+    failure(line.tokens(Certificate(file=file, password_file=passphrase)).get)
+    assert line.learnt == ["another passphrase"]
+
+
+def test_assertion_is_redacted_whatever_it_is(line: Line, tmp_path: Path) -> None:
+    """The file may hold something that is not a JWT, and goes by no shape."""
+    file = tmp_path / "token"
+    file.write_text("what-somebody-put-there\n")
+    failure(line.tokens(FederatedToken(file=file)).get)
+    assert line.learnt == ["what-somebody-put-there"]
 
 
 def test_certificate_with_a_passphrase(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:

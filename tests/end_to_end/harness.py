@@ -48,6 +48,7 @@ MAY_BE_ASKED = frozenset(
         (Operation.TOKEN, "POST"),
         (Operation.LIST_KEYSETS, "GET"),
         (Operation.GET_KEYSET, "GET"),
+        (Operation.CREATE_KEYSET, "POST"),
         (Operation.GENERATE_KEY, "POST"),
         (Operation.UPDATE_KEY, "PATCH"),
         (Operation.GET_ACTIVE_KEY, "GET"),
@@ -285,6 +286,7 @@ class Bench:
         self.config = folder / "rotator.yaml"
         self.secret_file = folder / "client-secret"
         self.content: dict[str, Any] = {}
+        self.may_disable = False
         self._stack = ExitStack()
         self._emulator: Emulator | None = None
 
@@ -299,6 +301,9 @@ class Bench:
             self._stack.close()
         assert not errors, errors[0]
         _check_requests(requests)
+        if not self.may_disable:
+            changed = [seen.body for seen in requests if seen.operation is Operation.UPDATE_KEY]
+            assert [body for body in changed if json.loads(body or "{}") != {"status": "enabled"}] == []
 
     @property
     def emulator(self) -> Emulator:

@@ -1,7 +1,6 @@
 """The command line: what is invalid, what is said, and what is not loaded for it."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +62,7 @@ def usage(run: Finished) -> str:
     [
         pytest.param(("--nonsense",), "rotator: unrecognized arguments: --nonsense", id="unknown option"),
         pytest.param(("--dry",), "rotator: unrecognized arguments: --dry", id="option cut short"),
-        pytest.param(("rotate",), "rotator: argument COMMAND: invalid choice: 'rotate'", id="unknown command"),
+        pytest.param(("revoke",), "rotator: argument COMMAND: invalid choice: 'revoke'", id="unknown command"),
         pytest.param(
             ("--once", "--dry-run"),
             "rotator: argument --dry-run: not allowed with argument --once",
@@ -80,7 +79,7 @@ def usage(run: Finished) -> str:
         ),
         pytest.param(
             ("--output", "json"),
-            "rotator: --output needs --once, --dry-run, status, token or simulate",
+            "rotator: --output needs --once, --dry-run, status, token, rotate or simulate",
             id="report of a daemon",
         ),
         pytest.param(
@@ -141,8 +140,8 @@ def test_cli_help_names_every_command_option_and_exit_code(bench: Bench) -> None
     ]
     words += ["--version", "status", "config", "emulator", "demo", "exit codes:"]
     assert [word for word in words if word not in run.out] == []
-    codes = run.out.partition("exit codes:\n")[2].splitlines()[:6]
-    assert [line.split()[0] for line in codes] == ["0", "1", "2", "3", "64", "78"]
+    codes = run.out.partition("exit codes:\n")[2].splitlines()[:7]
+    assert [line.split()[0] for line in codes] == ["0", "1", "2", "3", "4", "64", "78"]
 
 
 def test_cli_configuration_by_option_goes_before_the_variable(bench: Bench, tmp_path: Path) -> None:
@@ -208,25 +207,6 @@ def test_cli_help_of_a_command(bench: Bench) -> None:
         assert bench.run("help", *words).out == bench.run(*words, "--help").out
     assert bench.run("version").out == bench.run("--version").out
     assert usage(bench.run("help", "nonsense")).startswith("rotator: argument COMMAND: invalid choice: 'nonsense'")
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_cli_completion(bench: Bench, shell: str) -> None:
-    """The script names commands, options and their values; the shell takes it, if there is one."""
-    run = bench.run("completion", shell)
-    assert (run.code, run.err) == (0, "")
-    words = ("status", "detailed-exitcode", "tenant", "table", "json", "emulator", "seed")
-    assert [word for word in words if word not in run.out] == []
-    if program := shutil.which(shell):
-        subprocess.run([program, "-n"], input=run.out, text=True, check=True, timeout=20)
-
-
-def test_cli_completion_completes(bench: Bench) -> None:
-    """In bash, `rotator sta` becomes `rotator status`."""
-    script = bench.run("completion", "bash").out
-    asked = 'COMP_WORDS=(rotator sta); COMP_CWORD=1; _shtab_rotator; echo "${COMPREPLY[@]}"'
-    done = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout == "status\n"
 
 
 def test_cli_config_schema(bench: Bench) -> None:

@@ -479,3 +479,42 @@ def test_once_with_one_directory_under_two_names(bench: Bench) -> None:
         assert rows[name]["error"]["kind"] == "conflict"
         assert f"tenant {other} is the same directory" in rows[name]["error"]["message"]
     assert [seen.tenant for seen in bench.asked(GENERATE)] == ["fabrikam.onmicrosoft.com"]
+
+
+def test_dry_run_with_one_directory_under_two_names(bench: Bench) -> None:
+    """The first look at the second entry says so, although nothing is due."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    (contoso,) = bench.content["tenants"]
+    bench.content["tenants"].append({**contoso, "name": "again", "tenant_id": bench.emulator.tenants[0].id})
+    bench.content["concurrency"] = 1
+    bench.write()
+    run = bench.run("--dry-run", "--output", "json")
+    rows = {row["tenant"]: row for row in run.rows}
+    assert run.code == 1
+    assert rows["again"]["error"]["kind"] == "conflict"
+    assert "tenant contoso is the same directory" in rows["again"]["error"]["message"]
+
+
+def test_once_creates_the_keyset_that_is_missing(bench: Bench) -> None:
+    """A dry run only says that it would; `--once` creates the keyset and its first key, and the next run holds."""
+    missing = Keyset(id="B2C_1A_New", is_there=False, wanted={"create": True})
+    bench.begin(Tenant(keysets=(fresh(), missing)))
+    dry = bench.run("--dry-run", "--output", "json", "--detailed-exitcode")
+    assert (dry.code, dry.rows[1]["outcome"], dry.rows[1]["reason"]) == (2, "planned", "missing")
+    assert not bench.asked(Operation.CREATE_KEYSET)
+    first, second = (bench.run("--once", "--output", "json") for _ in range(2))
+    assert (first.code, first.rows[1]["outcome"], first.rows[1]["reason"]) == (0, "rotated", "no_valid_key")
+    assert [line["keyset"] for line in first.events("keyset.created")] == ["B2C_1A_New"]
+    assert (second.code, second.rows[1]["outcome"]) == (0, "held")
+    assert (len(bench.asked(Operation.CREATE_KEYSET)), len(bench.keys("B2C_1A_New"))) == (1, 1)
+
+
+def test_once_leaves_a_deleted_keyset_to_people(bench: Bench) -> None:
+    """Where the tenant has the backup of a keyset, it is not created, and the row says why."""
+    deleted = Keyset(id="B2C_1A_Deleted", wanted={"create": True})
+    bench.begin(Tenant(keysets=(deleted,)))
+    bench.emulator.tenants[0].delete("B2C_1A_Deleted")
+    run = bench.run("--once", "--output", "json")
+    assert (run.code, run.row["reason"]) == (1, "not_found")
+    assert "recreated" in run.row["error"]["message"]
+    assert not bench.asked(Operation.CREATE_KEYSET)

@@ -97,7 +97,7 @@ class SimulatedTenant(MemoryKeysets):
 
     def write(self, keyset: Keyset) -> None:
         super().write(keyset)
-        self._versions[keyset.id].append((self._sim_clock.monotonic(), keyset))
+        self._versions.setdefault(keyset.id, []).append((self._sim_clock.monotonic(), keyset))
 
     def make(self, key: Key) -> Key:
         return self.altered(key)
