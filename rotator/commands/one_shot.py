@@ -68,14 +68,10 @@ class OneShot:
         logs.log_crashes(self.program.log)
         self.settings: Settings = self.program.settings
         self.began: datetime = self.program.clock.now()
-        tenants = self.program.tenants(self.settings)
+        max_others = MAX_INVENTORY if has_others else 0
         self._tenants = tuple(
-            replace(
-                each,
-                max_others=MAX_INVENTORY if has_others else 0,
-                policies=tuple(revise(policy, self.began) for policy in each.policies),
-            )
-            for each in tenants
+            replace(each, max_others=max_others, policies=tuple(revise(policy, self.began) for policy in each.policies))
+            for each in self.program.tenants(self.settings)
         )
         self._inventories: dict[TenantId, Inventory] = {}
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
