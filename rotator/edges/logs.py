@@ -29,6 +29,7 @@ MIN_LENGTH = 8  # characters; a shorter value would be found inside words
 MAX_RECENT = 1000
 MAX_MESSAGE = 500  # characters of `message` in a log line
 PIECE = 4  # characters; at most (MIN_LENGTH + 1) / 2, so that a value has as many pieces as are indexed
+CHUNK = 16_384 * PIECE  # characters that are split into pieces at once, so that a long text takes little memory
 _PIECES = re.compile(rf"[\s\S]{{{PIECE}}}")
 _SHAPES = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}(?:(?:\.[A-Za-z0-9_-]*){2,4}|\.[A-Za-z0-9_-]{8,})"  # a JWT (token, assertion), 5 parts: JWE
@@ -111,10 +112,16 @@ class Redactor:
         """*text* with `REDACTED` in place of each secret; secrets that overlap are replaced as one."""
         if len(text) < MIN_LENGTH:
             return text
-        if not self._index.keys().isdisjoint(_PIECES.findall(text)):
+        if self._may_have_values(text):
             text = self._without_values(text)
         has_shape = "eyJ" in text or "-----BEGIN" in text  # much faster than the expression, which finds nothing else
         return _SHAPES.sub(REDACTED, text) if has_shape else text
+
+    def _may_have_values(self, text: str) -> bool:
+        """True if a piece of a value is in *text*: a quick look, after which most texts need no other."""
+        known = self._index.keys()
+        begins = range(0, len(text), CHUNK)
+        return not all(known.isdisjoint(_PIECES.findall(text, begin, begin + CHUNK)) for begin in begins)
 
     def _without_values(self, text: str) -> str:
         parts, done = [], 0

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -26,7 +27,7 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
 from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import REDACTED, Redactor, logger
+from rotator.edges.logs import CHUNK, REDACTED, Redactor, logger
 from rotator.edges.settings import PolicySettings
 from rotator.views.page import environment
 
@@ -303,6 +304,25 @@ def test_redact_finds_a_value_at_any_place(length: int) -> None:
         assert redactor.redact(value + value) == REDACTED * 2
         assert redactor.redact(value[:-1]) == value[:-1]
         assert redactor.redact(value[1:]) == value[1:]
+
+
+def test_redact_finds_a_value_in_a_long_text() -> None:
+    """A long text is looked at in chunks; a value may begin in one and end in the next."""
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    for before in (*range(CHUNK - len(SECRET) - 1, CHUNK + 5), 3 * CHUNK - 1):
+        assert redactor.redact(f"{'x' * before}{SECRET}y") == f"{'x' * before}{REDACTED}y"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file")])
+def test_line_that_cannot_be_written_is_lost(redactor: Redactor, error: Exception) -> None:
+    """A stream whose reader has ended, or that is closed, does not stop the program, and the next line is written."""
+    stream, tried = io.StringIO(), mock.Mock(side_effect=[error, None])
+    with mock.patch.object(stream, "write", tried):
+        log = logger("info", "json", redactor, stream)
+        log.info("lost.line")
+        log.info("next.line")
+    assert [json.loads(call.args[0])["event"] for call in tried.call_args_list] == ["lost.line", "next.line"]
 
 
 def test_redact_what_overlaps_as_one() -> None:
