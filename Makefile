@@ -15,10 +15,10 @@ WORKERS ?= 4
 QUICK   := tests/core tests/shell
 FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 STORMS  := tests/fault_storm
-PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
+PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring tests/accessibility tests/surroundings
 TESTS   ?= $(FAST)
-UNIT_PROGRAMS  := chromium faketime fish zsh
-PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
+UNIT_PROGRAMS  := chromium fish zsh
+PROOF_PROGRAMS := chromium curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
 .PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures screens test-image clean
@@ -75,6 +75,7 @@ coverage: $(VENV)/.dev            ## the tests, and the branches that they cover
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
 	@tests/programs.sh --check $(PROOF_PROGRAMS)
 	$(VENV)/bin/python -m pytest -n 0 -o timeout=400 $(STORMS)
+	HYPOTHESIS_PROFILE=prove $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 -m hypothesis $(FAST)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 

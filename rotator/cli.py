@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config" | "discover":
             return _configure(root, path, options)
-        case "simulate":
-            return _simulate(root, path, options)
+        case "rotate" | "simulate":
+            return (_rotate if options.command == "rotate" else _simulate)(root, path, options)
         case _ if options.command in ("status", "token") or options.once or options.dry_run:
             return _inspect(path, options)
         case _:
@@ -53,10 +53,10 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
         root.error(f"--once and --dry-run cannot be combined with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate")):
-        root.error("--output needs --once, --dry-run, status, token or simulate")
+    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate", "rotate")):
+        root.error("--output needs --once, --dry-run, status, token, rotate or simulate")
     for name in ("tenant", "keyset"):
-        if name == "tenant" and options.command == "discover":
+        if options.command == "rotate" or (name == "tenant" and options.command == "discover"):
             continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
@@ -81,18 +81,20 @@ def _configure(root: Parser, path: Path, options: argparse.Namespace) -> int:
 def _discover(root: Parser, path: Path, options: argparse.Namespace) -> int:
     """Discover the tenant in the options, or those of the configuration."""
     from rotator.commands import discover  # noqa: PLC0415 - as above
+    from rotator.edges.sign_in_settings import policy_name  # noqa: PLC0415
 
+    policies = _parsed(root, "--policy", options.policy, policy_name)
     credential = {name.replace("-", "_"): vars(options)[name.replace("-", "_")] for name in CREDENTIALS}
     given = {name: value for name, value in credential.items() if value is not None}
     if not (options.tenant_id or options.client_id or options.cloud or given):
-        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())))
+        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())), policies)
     if "tenant" in options or "config" in options:
         root.error("discover needs a configuration, or --tenant-id with a credential, but not both")
     if not (options.tenant_id and options.client_id and len(given) == 1):
         names = ", ".join(f"--{name}" for name in CREDENTIALS)
         root.error(f"discover without a configuration needs --tenant-id, --client-id and one of {names}")
     credential_settings = {"client_id": options.client_id, **given}
-    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings)
+    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings, policies)
 
 
 def _inspect(path: Path, options: argparse.Namespace) -> int:
@@ -115,6 +117,22 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
     look = inspect.Look(is_brief=options.brief, only_problems=options.problems, has_others=options.all)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
+
+
+def _rotate(root: Parser, path: Path, options: argparse.Namespace) -> int:
+    from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
+    from rotator.commands.rotate import rotate  # noqa: PLC0415
+    from rotator.commands.selection import Selection  # noqa: PLC0415
+
+    chosen = Selection(tenants=(options.tenant,), keysets=(options.keyset,))
+    call = Call(path=path, as_json=getattr(options, "output", "table") == "json", selection=chosen)
+    if options.now and options.compromised:
+        root.error("--compromised does what --now does, and more: give one of them")
+    if options.now or options.compromised:
+        from rotator.commands.emergency import replace_now  # noqa: PLC0415
+
+        return replace_now(call, options.compromised, is_agreed=options.yes, only_plan=options.only_plan)
+    return rotate(call, is_agreed=options.yes, only_plan=options.only_plan)
 
 
 def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:

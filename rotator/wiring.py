@@ -57,6 +57,7 @@ class Program:
     tell:      hands an event to every consumer
     writing:   the gates of every write
     transport: creates the transport of the requests to a tenant
+    keysets:   creates the client of Graph for a tenant; that of an emergency can do more
     memory:    limits the memory for large answers, over all tenants
     """
 
@@ -71,6 +72,7 @@ class Program:
     transport: TransportFactory = proxied_transport
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+    keysets: Callable[..., GraphKeysets] = GraphKeysets
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -115,30 +117,32 @@ class Program:
             memory=self.memory,
             has_ca_file=settings.ca_file is not None,
         )
-        tokens = Tokens(
+        tokens = self._tokens(tenant, http, lambda directory: directories.note(name, directory))
+        keysets = self.keysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
+        return Tenant(
+            name=name,
+            id=tenant_id,
+            policies=settings.policies(tenant),
+            keysets=OneDirectory(RedactedKeysets(keysets, self.redactor.redact), directories, name),
+            writing=also(directories, self.writing),
+            sign_in=None if sign_in is None else RedactedSignIn(sign_in, self.redactor.redact),
+            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+        )
+
+    def _tokens(self, tenant: TenantSettings, http: Http, on_directory: Callable[[str], None]) -> Tokens:
+        name, tell = tenant.name, self.tell
+        return Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
             credential=credential_of(tenant.credential),
-            clock=clock,
+            clock=self.clock,
             on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
-            on_directory=lambda directory: directories.note(name, directory),
-        )
-        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
-        policies = settings.policies(tenant)
-        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
-        writing = also(directories, self.writing)
-        return Tenant(
-            name=name,
-            id=tenant_id,
-            policies=policies,
-            keysets=OneDirectory(RedactedKeysets(keysets, self.redactor.redact), directories, name),
-            writing=writing,
-            sign_in=None if sign_in is None else RedactedSignIn(sign_in, self.redactor.redact),
-            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+            on_directory=on_directory,
         )
 
     def _sign_in(
@@ -183,6 +187,7 @@ def wire(
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
     transport: TransportFactory = proxied_transport,
+    keysets: Callable[..., GraphKeysets] = GraphKeysets,
 ) -> Program:
     """
     Read the configuration and create a `Program`; no thread is started, and no request is made.
@@ -193,6 +198,7 @@ def wire(
         JSON, and outcomes are not logged, since the table shows them
     stream:    gets the log lines
     transport: creates the transport of requests from a TLS context
+    keysets:   creates the client of Graph for a tenant
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -220,6 +226,7 @@ def wire(
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),
         transport=transport,
+        keysets=keysets,
     )
 
 

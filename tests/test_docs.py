@@ -19,9 +19,9 @@ from rotator.core.assessment import NoteKind
 from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import Looked, SweepFinished
+from rotator.core.findings import FindingKind
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Exit, Held, Observation, OutcomeName
-from rotator.core.proof import FindingKind
 from rotator.core.proof_events import Probed
 from rotator.core.publication import Evidence, Probe
 from rotator.core.reasons import MEANINGS, Reason, Refusal

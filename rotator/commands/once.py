@@ -25,7 +25,7 @@ def once(call: Call) -> int:
         heed_signals(run.stop)
         outcomes = run.sweep()
         if not run.settings.dry_run:
-            _settle(run, outcomes)
+            settle(run, outcomes)
             outcomes = run.finish()
         if call.as_json:
             print_json(run.program, document(outcomes, run.began, dry_run=run.settings.dry_run))
@@ -36,7 +36,8 @@ def once(call: Call) -> int:
         return exit_code(outcomes, detailed=False)
 
 
-def _settle(run: OneShot, outcomes: list[Outcome]) -> None:
+def settle(run: OneShot, outcomes: Sequence[Outcome]) -> None:
+    """Log that what is planned is asked for after a second look."""
     planned = sum(isinstance(outcome, Planned) for outcome in outcomes)
     if planned:
         seconds = run.settings.settle.total_seconds()

@@ -6,6 +6,7 @@ If stderr is a terminal, it shows what the command waits for.
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from rotator.core.events import Event, InventoryTaken, Looked
 from rotator.core.inventory import MAX_INVENTORY, Inventory
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Held, Observation, Outcome, Planned
+from rotator.core.policy import RotationPolicy
 from rotator.core.proof_events import Probed
 from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
@@ -41,12 +43,20 @@ class Call:
 class OneShot:
     """One pass over all keysets."""
 
-    def __init__(self, call: Call, *, dry_run: bool = False, has_others: bool = False) -> None:
+    def __init__(
+        self,
+        call: Call,
+        *,
+        dry_run: bool = False,
+        has_others: bool = False,
+        revise: Callable[[RotationPolicy, datetime], RotationPolicy] = lambda policy, _: policy,
+    ) -> None:
         """
         Read the configuration; no request is made.
 
         dry_run:    never write, even if the configuration allows it
         has_others: also observe keysets that are not configured
+        revise:     changes the policy of each keyset; the second argument is the instant of the start
 
         Raises:
             ConfigError: the configuration is invalid.
@@ -59,7 +69,14 @@ class OneShot:
         self.settings: Settings = self.program.settings
         self.began: datetime = self.program.clock.now()
         tenants = self.program.tenants(self.settings)
-        self._tenants = tuple(replace(each, max_others=MAX_INVENTORY if has_others else 0) for each in tenants)
+        self._tenants = tuple(
+            replace(
+                each,
+                max_others=MAX_INVENTORY if has_others else 0,
+                policies=tuple(revise(policy, self.began) for policy in each.policies),
+            )
+            for each in tenants
+        )
         self._inventories: dict[TenantId, Inventory] = {}
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)

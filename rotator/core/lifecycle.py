@@ -105,7 +105,7 @@ def not_generated(
     if stage.minimum_lead is None and _was_too_soon(planned, failure):
         again = replace(stage, minimum_lead=KNOWN_MINIMUM_LEAD, not_before=at, refused=came_of_it)
         return Step(progress=replace(progress, stage=again))
-    pause = _pause(failure, stage.attempts + 1, jitter)
+    pause = request_pause(failure, stage.attempts + 1, jitter)
     if pause is None:
         return tell(progress, Idle(), came_of_it, at, timing)
     again = replace(stage, attempts=stage.attempts + 1, not_before=at + pause, refused=came_of_it)
@@ -155,7 +155,7 @@ def _was_too_soon(planned: Planned, failure: Failure) -> bool:
     return late and soon and failure.kind is FailureKind.BAD_REQUEST and failure.status == HTTPStatus.BAD_REQUEST
 
 
-def _pause(failure: Failure, attempt: int, jitter: Callable[[], float]) -> float | None:
+def request_pause(failure: Failure, attempt: int, jitter: Callable[[], float]) -> float | None:
     """Seconds until the next request, after the *attempt*-th that changed nothing; None if there is no next one."""
     if failure.kind is FailureKind.AUTH and failure.status == HTTPStatus.UNAUTHORIZED and attempt == 1:
         return 0.0  # the token was refused and dropped: the next request gets a new one

@@ -141,6 +141,7 @@ class Exit(IntEnum):
     FAILED = 1
     DUE = 2
     AT_RISK = 3
+    NOT_DISABLED = 4  # of `rotate --compromised` alone
     USAGE = 64
     CONFIG = 78
 

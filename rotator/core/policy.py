@@ -13,10 +13,13 @@ from enum import StrEnum
 
 from rotator.core.calendar import LAST_ASKED, Calendar
 from rotator.core.hold import PolicyHold
-from rotator.core.keyset import Key
+from rotator.core.keyset import NEVER, Key
 from rotator.core.text import format_instant, format_span
 
 ZERO = timedelta()
+
+MAX_REQUEST_TIME = timedelta(hours=1)
+"""The time that a rotation ahead of time has for its two looks and its request, beside the lead."""
 
 KNOWN_MINIMUM_LEAD = timedelta(hours=3, minutes=2)
 """
@@ -50,7 +53,9 @@ class RotationPolicy:
     expires:           an expiry that the keyset does not show, such as that of an identity provider's secret
     calendar:          when a key may take over; None: at any time
     hold:              until when nothing is generated; None: no hold
-    create:            create the keyset where the tenant never had it
+    create:            create the keyset if the tenant never had it
+    replace_since:     when a person requested a rotation ahead of time: the key that was in use then is
+        replaced as soon as the lead allows; None if there was no such request
 
     Raises:
         PolicyError: the spans conflict, or a generated key
@@ -72,6 +77,7 @@ class RotationPolicy:
     calendar: Calendar | None = None
     hold: PolicyHold | None = None
     create: bool = False
+    replace_since: datetime | None = None
 
     def __post_init__(self) -> None:
         """Check the policy; see Raises above."""
@@ -116,6 +122,17 @@ class RotationPolicy:
     def misses_window(self, activation: datetime) -> bool:
         """True if the calendar is closed at *activation*."""
         return self.calendar is not None and activation <= LAST_ASKED and not self.calendar.is_open(activation)
+
+    def replaced_at(self, key: Key) -> datetime:
+        """
+        When a rotation that somebody asked for ahead of time lets the successor of *key* take over.
+
+        `NEVER` where nobody has asked, or the key was not in use before: what takes over from it is the usual
+        plan. Beside the lead there is `MAX_REQUEST_TIME`, so that a request which is tried again keeps the lead.
+        """
+        if self.replace_since is None or key.activates >= self.replace_since:
+            return NEVER
+        return self.replace_since + self.publication_lead + min(self.renewal_window, MAX_REQUEST_TIME)
 
     @property
     def ahead(self) -> timedelta:

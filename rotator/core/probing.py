@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from rotator.core.findings import SIGNING_GRACE, is_long_unlisted
 from rotator.core.keyset import Keyset
-from rotator.core.proof import SIGNING_GRACE, is_long_unlisted
 from rotator.core.publication import Evidence
 
 TOKEN_INTERVAL = timedelta(days=1)

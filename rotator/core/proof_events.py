@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from rotator.core.findings import Finding
 from rotator.core.keyset import Keyset
 from rotator.core.policy import RotationPolicy
-from rotator.core.proof import Finding, KeysetProof, prove
+from rotator.core.proof import KeysetProof, prove
 from rotator.core.publication import Evidence, Probe
 from rotator.core.tenant import TenantId
 

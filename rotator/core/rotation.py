@@ -205,8 +205,12 @@ def _is_of_unknown_age(policy: RotationPolicy, key: Key, now: datetime) -> bool:
 
 
 def _turn_end(policy: RotationPolicy, head: Key) -> datetime:
-    """When the successor of dated *head* activates: after `rotate_every` (not for certificates), or earlier."""
-    overlapping = overlapping_until(policy, head)
+    """
+    When the successor of dated *head* activates: after `rotate_every` (not for certificates), or earlier.
+
+    A person may have requested that it is replaced ahead of time.
+    """
+    overlapping = min(overlapping_until(policy, head), policy.replaced_at(head))
     if head.nbf is None or head.has_certificate:
         return overlapping
     return min(head.nbf + policy.rotate_every, overlapping)

@@ -2,24 +2,21 @@
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
 It lists, reads and creates keysets, and generates and enables keys. It cannot replace or delete anything.
-Reads are retried if that may help. A write is sent once; the caller decides whether to
-send it again.
+Reads are retried if that may help. A write is sent once; the caller decides whether to send it again
+(`graph_requests`).
 
 Sources: Graph's pages on trustFrameworkKeySet (list, create, get, generateKey) and
 trustFrameworkKey_v2 (update).
 """
 
-import json
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Protocol, TypeVar
 from urllib.parse import quote
 
-from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
+from rotator.core.errors import Effect, FailureKind, RequestError
 from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
 from rotator.core.policy import KeySpec
-from rotator.core.retry import Retry
 from rotator.edges.answers import (
     Json,
     is_text,
@@ -29,50 +26,11 @@ from rotator.edges.answers import (
     unreadable,
     unwrapped,
 )
-from rotator.edges.http import Answer, Http
+from rotator.edges.graph_requests import Clock, GraphRequests, TokenSource
+from rotator.edges.http import Http
 from rotator.edges.listing import MAX_PAGES, Listing, kids_of, next_page
-from rotator.edges.refusals import refused
 
 LIST_TIMEOUT = 300.0  # seconds for all pages together
-READS = Retry(
-    first=1.0,
-    longest=30.0,
-    kinds=frozenset({FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE}),
-    max_attempts=4,
-    max_timeouts=2,
-    max_retry_after=30.0,
-)
-"""The retries of a read. If the service asks for a longer wait, a later sweep reads the keyset."""
-
-T = TypeVar("T")
-
-
-class TokenSource(Protocol):
-    """Access tokens for one tenant."""
-
-    def get(self) -> str:
-        """A token that is valid now; raises `RequestError`."""
-        ...
-
-    def reject(self, token: str) -> None:
-        """Drop *token*, which the service refused."""
-        ...
-
-    def outdate(self, token: str) -> bool:
-        """Drop *token*, which lacks a permission, if a new one may have it; True if it was dropped."""
-        ...
-
-
-class Clock(Protocol):
-    """The clock, as far as this module needs it."""
-
-    def monotonic(self) -> float:
-        """Seconds that never decrease."""
-        ...
-
-    def sleep(self, seconds: float) -> bool:
-        """Wait for *seconds*; False if the wait ended early."""
-        ...
 
 
 class GraphKeysets:
@@ -96,11 +54,9 @@ class GraphKeysets:
         on_retry: called with the reason before a request is sent again
         """
         self._keysets = f"{root.rstrip('/')}/beta/trustFramework/keySets"
-        self._http = http
         self._tokens = tokens
         self._clock = clock
-        self._jitter = jitter
-        self._on_retry = on_retry
+        self._requests = GraphRequests(http, tokens, clock=clock, jitter=jitter, on_retry=on_retry)
 
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         """
@@ -137,7 +93,7 @@ class GraphKeysets:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
                 raise unreadable("the list of keysets repeats a page or has too many pages (@odata.nextLink)")
             seen.add(url)
-            url = self._read("list_keysets", url, partial(_page, take, url))
+            url = self._requests.read("list_keysets", url, partial(_page, take, url))
 
     def fetch(self, keyset_id: str) -> Keyset:
         """
@@ -147,7 +103,7 @@ class GraphKeysets:
             RequestError: it could not be read.
 
         """
-        return self._read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
+        return self._requests.read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
 
     def prepare(self) -> None:
         """Get a token for a write, so that the write itself does not wait for one."""
@@ -161,7 +117,7 @@ class GraphKeysets:
             RequestError: its `effect` says whether the keyset may be there all the same.
 
         """
-        self._once("create_keyset", "POST", self._keysets, {"id": keyset_id})
+        self._requests.send("create_keyset", "POST", self._keysets, {"id": keyset_id})
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """
@@ -174,7 +130,7 @@ class GraphKeysets:
             RequestError: its `effect` says whether the key may exist nevertheless.
 
         """
-        answer = self._once("generate_key", "POST", self._url(keyset_id, "generateKey"), render_spec(spec))
+        answer = self._requests.send("generate_key", "POST", self._url(keyset_id, "generateKey"), render_spec(spec))
         try:
             raw = unwrapped(parse_object(answer))
         except RequestError as error:
@@ -190,7 +146,7 @@ class GraphKeysets:
             RequestError: the service did not confirm it.
 
         """
-        self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
+        self._requests.send("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
 
     def active_kid(self, keyset_id: str) -> str | None:
         """
@@ -201,7 +157,7 @@ class GraphKeysets:
 
         """
         try:
-            answer = self._once("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
+            answer = self._requests.send("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
         except RequestError as error:
             # Without a valid key the service answers with one of these statuses; it is not documented with which.
             if error.failure.kind in (FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST):
@@ -216,61 +172,6 @@ class GraphKeysets:
         if not {"", ".", ".."}.isdisjoint(path):
             raise unreadable("a name in the keyset is empty or a dot, so it cannot be part of a URL; nothing was sent")
         return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
-
-    def _read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
-        """GET with the retries of `READS`."""
-        attempt = 0
-        while True:
-            error = self._read_once(operation, url, parse)
-            if not isinstance(error, RequestError):
-                return error
-            attempt += 1
-            # An untrusted certificate is of kind `network`, but a retry does not help.
-            is_final = error.failure.code == UNTRUSTED
-            pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
-            if pause is None or not self._clock.sleep(pause):
-                raise error
-            self._on_retry(error.failure.kind)
-
-    def _read_once(self, operation: str, url: str, parse: Callable[[Json], T]) -> T | RequestError:
-        """The parsed answer, or the error; the error has no traceback, which would keep the answer in memory."""
-        try:
-            with self._http.large_answers():
-                answer = self._once(operation, "GET", url, None)
-                with self._http.parsing(answer):
-                    return parse(parse_object(answer))
-        except RequestError as error:
-            return RequestError(error.failure, error.effect)
-
-    def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
-        """
-        Send one request. If the token is refused, it is dropped, and a read is sent once more.
-
-        A token that lacks a permission is dropped too, since a new one has permissions that were granted later.
-        A write is not sent again: a new token takes time, and then the caller must check again whether to write.
-        """
-        token = self._tokens.get()
-        answer = self._send(operation, method, url, body, token)
-        if self._dropped(answer, operation, token) and method == "GET":
-            answer = self._send(operation, method, url, body, self._tokens.get())
-        if answer.status in (200, 201, 204):
-            return answer
-        raise refused(answer, operation)
-
-    def _dropped(self, answer: Answer, operation: str, token: str) -> bool:
-        """Drop *token* where the service refuses it and may accept the next one; True if it was dropped."""
-        if answer.status == 401:
-            self._tokens.reject(token)
-            return True
-        is_refused = answer.status >= 400 and refused(answer, operation).failure.kind is FailureKind.FORBIDDEN
-        return is_refused and self._tokens.outdate(token)
-
-    def _send(self, operation: str, method: str, url: str, body: Json | None, token: str) -> Answer:
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        if body is None:
-            return self._http.send(operation, method, url, headers=headers)
-        headers["Content-Type"] = "application/json"
-        return self._http.send(operation, method, url, headers=headers, content=json.dumps(body).encode())
 
 
 def _page(take: Callable[[Json], None], url: str, page: Json) -> str:

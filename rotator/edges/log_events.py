@@ -22,10 +22,10 @@ from rotator.core.events import (
     RequestFinished,
     SweepFinished,
 )
+from rotator.core.findings import INFORMATION
 from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, Released
 from rotator.core.outcome import Failed, Held, Observation, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec
-from rotator.core.proof import INFORMATION
 from rotator.core.proof_events import FindingChanged, KeyPublished, KeySigning, Probed
 from rotator.core.reasons import NEEDS_A_PERSON
 from rotator.core.text import format_instant, format_span

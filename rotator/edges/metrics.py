@@ -25,23 +25,19 @@ from prometheus_client.exposition import choose_encoder
 from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import (
-    ConfigRejected,
-    ConfigReloaded,
     CredentialRead,
     Event,
-    JobFailed,
-    JobMissed,
     KeysetChanged,
     Looked,
     RequestFinished,
     RequestRetried,
-    SweepFinished,
     TokenRequested,
 )
-from rotator.core.lease import Acquired, LeaseRequestFailed, Renewed
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
 from rotator.core.status import Name
-from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments, SweepOutcome
+from rotator.edges.exposition_formats import understood
+from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments
+from rotator.edges.process_metrics import ProcessMetrics
 from rotator.edges.proof_metrics import ProofMetrics
 from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
@@ -50,11 +46,7 @@ Registry = CollectorRegistry
 """The registry of the daemon's metrics."""
 
 STALE = 2.5  # check intervals after which a keyset counts as not seen
-FORMATS = {"application/openmetrics-text": ("", "0.0.1", "1.0.0"), "text/plain": ("", "0.0.4", "1.0.0")}
-"""The versions of each format that an Accept header may name; a request for anything else gets `text/plain`."""
 END = b"# EOF\n"  # of an exposition in OpenMetrics
-SWEEP = "sweep"
-"""The job whose failures are counted as sweeps."""
 
 
 class Metrics:
@@ -72,6 +64,7 @@ class Metrics:
         self._stale = timedelta.max
         self.registry = registry
         self._instruments = Instruments(registry)
+        self.process = ProcessMetrics(self._instruments, clock)
         self._proof = ProofMetrics(registry, PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -82,8 +75,7 @@ class Metrics:
         self._instruments.dry_run.set(dry_run)
         self._stale = check_interval * STALE
         self.follow_store()
-        self._instruments.reload_successful.set(1)
-        self._instruments.reload_success.set(self._clock().timestamp())
+        self.process.accepted()
 
     def follow_store(self) -> None:
         """Create the counters of keysets that are new in the status store, and remove those of keysets that left it."""
@@ -144,8 +136,6 @@ class Metrics:
                 self._looked(outcome)
             case KeysetChanged():
                 self._changed(event)
-            case SweepFinished():
-                self._swept(event)
             case RequestFinished():
                 self._request(event)
             case RequestRetried(kind=kind):
@@ -157,47 +147,8 @@ class Metrics:
                     self._expiries[tenant] = expires
                     self._show_expiry(tenant)
             case _:
-                self._process(event)
-
-    def rejected(self) -> None:
-        """Count a reload that an unexpected exception ended."""
-        self._instruments.reload_successful.set(0)
-        self._instruments.reloads.labels("rejected").inc()
-
-    def _process(self, event: Event) -> None:
-        """Update the metrics of the process."""
-        has = self._instruments
-        match event:
-            case JobFailed(job=job):
-                has.failures.labels(FailureKind.INTERNAL).inc()
-                if job == SWEEP:
-                    has.sweeps.labels(SweepOutcome.RAISED).inc()
-            case JobMissed(job=job) if job == SWEEP:
-                has.sweeps.labels(SweepOutcome.MISSED).inc()
-            case ConfigReloaded() | ConfigRejected():
-                is_accepted = isinstance(event, ConfigReloaded)
-                has.reload_successful.set(is_accepted)
-                has.reloads.labels("accepted" if is_accepted else "rejected").inc()
-            case _:
-                self._election(event)
-
-    def _election(self, event: Event) -> None:
-        has = self._instruments
-        match event:
-            case Acquired():
-                has.transitions.inc()
-                has.last_renew.set(self._clock().timestamp())
-            case Renewed():
-                has.last_renew.set(self._clock().timestamp())
-            case LeaseRequestFailed():
-                has.renew_failures.inc()
-            case _:
+                self.process.on_event(event)
                 self._proof.on_event(event)
-
-    def forget_sweeps(self) -> None:
-        """Remove the series of the last sweep: this process does not lead any more, so they are out of date."""
-        self._instruments.last_sweep.clear()
-        self._instruments.last_success.clear()
 
     def _looked(self, outcome: Outcome) -> None:
         """Count the outcome of a look, unless its keyset is not configured any more."""
@@ -222,16 +173,6 @@ class Metrics:
                 for change in event.changes:
                     self._instruments.changes.labels(event.tenant, event.keyset, change.kind.value).inc()
 
-    def _swept(self, event: SweepFinished) -> None:
-        has = self._instruments
-        is_failed = event.late > 0 or any(isinstance(outcome, Failed) for outcome in event.outcomes)
-        now = self._clock().timestamp()
-        has.sweep_seconds.observe(event.seconds)
-        has.last_sweep.set(now)
-        has.sweeps.labels(SweepOutcome.FAILED if is_failed else SweepOutcome.SUCCEEDED).inc()
-        if not is_failed:
-            has.last_success.set(now)
-
     def _request(self, event: RequestFinished) -> None:
         """Count a request, unless its tenant is not configured any more."""
         has, exchange = self._instruments, event.exchange
@@ -255,7 +196,7 @@ class Metrics:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
-        encode, content_type = choose_encoder(_understood(accept))
+        encode, content_type = choose_encoder(understood(accept))
         page = encode(self.registry)
         begin = page.removesuffix(END)
         return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
@@ -263,18 +204,3 @@ class Metrics:
     def _keysets(self) -> bytes:
         entries, now = self._store.statuses(), self._clock()
         return "".join(keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())).encode()
-
-
-def _understood(accept: str) -> str:
-    """
-    The media types of *accept* that rotator can produce.
-
-    prometheus-client raises for a version that is not valid, and copies the version into the content type.
-    """
-    kept = []
-    for each in accept.split(","):
-        media_type, *parameters = (part.strip() for part in each.split(";"))
-        version = next((part.removeprefix("version=") for part in parameters if part.startswith("version=")), "")
-        if version in FORMATS.get(media_type, ()):
-            kept.append(";".join((media_type, *parameters)))
-    return ",".join(kept)

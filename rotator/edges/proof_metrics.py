@@ -47,18 +47,12 @@ class ProofMetrics:
             ("tenant",),
             registry=registry,
         )
+        publication = "Seconds from the generation of a key until every policy lists it."
         self._publication = Histogram(
-            f"{prefix}publication_delay_seconds",
-            "Seconds from the generation of a key until every policy lists it.",
-            buckets=DELAYS,
-            registry=registry,
+            f"{prefix}publication_delay_seconds", publication, buckets=DELAYS, registry=registry
         )
-        self._activation = Histogram(
-            f"{prefix}activation_delay_seconds",
-            "Seconds from the nbf of a key until it is confirmed to be in use.",
-            buckets=DELAYS,
-            registry=registry,
-        )
+        activation = "Seconds from the nbf of a key until it is confirmed to be in use."
+        self._activation = Histogram(f"{prefix}activation_delay_seconds", activation, buckets=DELAYS, registry=registry)
 
     def follow(self, tenants: frozenset[str]) -> None:
         """Create the series of *tenants*, and remove those of other tenants."""

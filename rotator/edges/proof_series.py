@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from rotator.core.proof import KeysetProof, Method, Slot
+from rotator.core.key_in_use import Method
+from rotator.core.proof import KeysetProof, Slot
 from rotator.core.publication import Evidence
 from rotator.core.status import KeysetStatus, Name
 from rotator.edges.exposition import Labels, escaped, gauge, keyset_labels

@@ -84,54 +84,44 @@ def keyset_series(
     """
     labels = {name: keyset_labels(name) for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
+    others = _others(inventories, now, stale)
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
     ]
 
-    others = [
+    def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
+        return gauge(f"{prefix}keyset_{name}", text, samples)
+
+    info = "What is configured, or only observed (mode inventory), in labels; always 1."
+    yield from family("info", info, [*_info(known), *_others_info(others)])
+    for name, (text, read) in _INSTANTS.items():
+        samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
+        yield from family(f"{name}_timestamp_seconds", text, samples)
+    undated = "1 if the key in use has no expiry, and nothing replaces it; otherwise 0."
+    yield from family("undated", undated, _undated(fresh, others, now))
+    expires = "Unix time in seconds of the configured expiry (setting expires)."
+    yield from family("expires_timestamp_seconds", expires, _expires(known))
+    yield from family("keys", "Number of keys of a keyset, by state.", _keys(fresh, now))
+    found = proofs(entries, now)
+    notes = (*_notes(fresh), *_findings(labels, found))
+    yield from family("notes", "Number of notes and findings about the keyset or its keys, by name of the note.", notes)
+    outcome = "The effective outcome of the last look and its reason, in labels; always 1."
+    yield from family("outcome", outcome, _outcomes(known))
+    hold_until = "Unix time in seconds at which the hold ends; absent if there is none, or it has ended."
+    yield from family("hold_until_timestamp_seconds", hold_until, _holds(known, now))
+    yield from _calendars(prefix, entries.values(), now)
+    yield from family("consecutive_failures", "Number of looks that failed in a row.", _failures(known))
+    yield from proof_series(prefix, entries, found, now)
+
+
+def _others(inventories: Sequence[Inventory], now: datetime, stale: timedelta) -> list[_Other]:
+    return [
         (keyset_labels((each.tenant, of.id)), of.keyset, each.now)
         for each in inventories
         if now - each.now <= stale
         for of in each.keysets
         if of.keyset is not None
     ]
-
-    def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-        return gauge(f"{prefix}keyset_{name}", text, samples)
-
-    yield from family(
-        "info",
-        "What is configured, or only observed (mode inventory), in labels; always 1.",
-        [*_info(known), *_others_info(others)],
-    )
-    for name, (text, read) in _INSTANTS.items():
-        samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
-        yield from family(f"{name}_timestamp_seconds", text, samples)
-    yield from family(
-        "undated",
-        "1 if the key in use has no expiry, and nothing replaces it; otherwise 0.",
-        _undated(fresh, others, now),
-    )
-    yield from family(
-        "expires_timestamp_seconds", "Unix time in seconds of the configured expiry (setting expires).", _expires(known)
-    )
-    yield from family("keys", "Number of keys of a keyset, by state.", _keys(fresh, now))
-    found = proofs(entries, now)
-    notes = (*_notes(fresh), *_findings(labels, found))
-    yield from family("notes", "Number of notes and findings about the keyset or its keys, by name of the note.", notes)
-    yield from family(
-        "outcome",
-        "The effective outcome of the last look and its reason, in labels; always 1.",
-        _outcomes(known),
-    )
-    yield from family(
-        "hold_until_timestamp_seconds",
-        "Unix time in seconds at which the hold ends; absent if there is none, or it has ended.",
-        _holds(known, now),
-    )
-    yield from _calendars(prefix, entries.values(), now)
-    yield from family("consecutive_failures", "Number of looks that failed in a row.", _failures(known))
-    yield from proof_series(prefix, entries, found, now)
 
 
 def _info(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:

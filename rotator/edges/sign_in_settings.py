@@ -16,7 +16,14 @@ B2C_LOGIN = {"global": "b2clogin.com", "china": "b2clogin.cn"}
 _POLICY = re.compile(r"B2C_1A?_[A-Za-z0-9_.-]{1,200}", re.IGNORECASE)
 
 
-def _policy(value: str) -> str:
+def policy_name(value: str) -> str:
+    """
+    *value*, if it is the name of a policy.
+
+    Raises:
+        ValueError: it is not.
+
+    """
     if not _POLICY.fullmatch(value):
         raise PydanticCustomError("policy", "must be the name of a policy, such as B2C_1A_signup_signin")
     return value
@@ -34,7 +41,7 @@ class SignInSettings(Section):
     url: Root | None = Field(
         default=None, description="the sign-in host; not given: https://NAME.b2clogin.com for NAME.onmicrosoft.com"
     )
-    policies: tuple[Annotated[str, AfterValidator(_policy)], ...] = Field(
+    policies: tuple[Annotated[str, AfterValidator(policy_name)], ...] = Field(
         min_length=1, max_length=100, description="the policies whose keys are looked at; case does not matter"
     )
     probe_interval: SomeSpan = Field(

@@ -12,16 +12,19 @@ requests into the inbox and never wait for the main thread:
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.core.errors import ConfigError
-from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, JobMissed, SweepFinished
+from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, SweepFinished
 from rotator.core.lease import Acquired, Lost, Released
-from rotator.edges.metrics import SWEEP, Metrics, Registry
-from rotator.edges.scheduler import JobProblem, Scheduler
+from rotator.edges.metrics import Metrics, Registry
+from rotator.edges.process_metrics import SWEEP
+from rotator.edges.scheduler import Scheduler
 from rotator.edges.settings import Settings
 from rotator.service.health import LookProgress
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked
+from rotator.service.job_problems import report
 from rotator.service.pages import Pages, Shown
 from rotator.service.probes import prober
 from rotator.service.process_store import ProcessStore
@@ -63,7 +66,7 @@ class Daemon:
         self.metrics = Metrics(Registry(), self._store, program.clock.now)
         self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
         self._candidate = self._stand() if is_elected else None
-        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
+        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=partial(report, program.tell))
         self._progress = LookProgress()
         self._prober = prober(program, self._scheduler, self._store, pools)
         consumers = (self._store, self._process, self.metrics, self._prober, self._progress)
@@ -111,8 +114,6 @@ class Daemon:
         """True while a visit to any tenant is in progress."""
         return self._loop.is_visiting()
 
-    # --- from start to stop
-
     def start(self) -> None:
         """Start to sweep, or to follow, and to watch the files of the configuration."""
         self.sweep_now()
@@ -159,11 +160,9 @@ class Daemon:
             case Released():
                 # Nothing is left behind that looks like news.
                 self.metrics.follow_store()
-                self.metrics.forget_sweeps()
+                self.metrics.process.forget_sweeps()
             case StopAsked():
                 pass
-
-    # --- the configuration
 
     def _reload(self) -> None:
         """Read the configuration again: if it is valid it replaces the old one as a whole, else nothing changes."""
@@ -174,7 +173,7 @@ class Daemon:
         except ConfigError as error:
             self._program.tell(ConfigRejected(error=error))
         except Exception as error:  # noqa: BLE001 - a bug in the reader must not end the daemon
-            self.metrics.rejected()
+            self.metrics.process.rejected()
             self._program.tell(JobFailed(job="reload", error=error))
         else:
             self._origin = origin
@@ -194,8 +193,6 @@ class Daemon:
         if is_new:
             self._progress.begin()
             self.sweep_now()
-
-    # --- the lead
 
     def _stand(self) -> "Candidate":
         from rotator.service.leader import Candidate  # noqa: PLC0415 - only imported if leader election is on
@@ -236,8 +233,6 @@ class Daemon:
         self._store.configure(tenants)
         self._prober.configure(tenants, self.settings.check_interval)
 
-    # --- what happens
-
     def _on_event(self, event: Event) -> None:
         """Put events of the election into the inbox; called in the elector's thread."""
         if isinstance(event, Acquired | Lost | Released):
@@ -247,9 +242,3 @@ class Daemon:
         if self._shown.is_active:  # otherwise the lead was lost meanwhile, and the pages are cleared already
             self._shown = replace(self._shown, swept=self._program.clock.now())
             self._program.tell(event)
-
-    def _on_job_problem(self, job: str, problem: JobProblem, error: BaseException | None) -> None:
-        if problem is JobProblem.RAISED and error is not None:
-            self._program.tell(JobFailed(job=job, error=error))
-        elif job == SWEEP:  # for every other job, the run in progress does the work of the missed one
-            self._program.tell(JobMissed(job=job))

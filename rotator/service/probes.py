@@ -14,6 +14,6 @@ def prober(program: Program, scheduler: Scheduler, store: StatusStore, pools: Po
         scheduler=scheduler,
         tell=program.tell,
         jitter=program.jitter,
-        statuses=store.statuses,
+        status=store.status,
         pools=pools,
     )

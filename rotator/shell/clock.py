@@ -27,7 +27,7 @@ class Clock(Protocol):
         """Wait for *seconds*; False if the wait ended early because the program has to stop."""
         ...
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         """Wait for *seconds*, even after a request to stop: for work that must be finished."""
         ...
 
@@ -62,7 +62,7 @@ class SystemClock:
         """Wait for *seconds*; False if `stop` was called before or meanwhile."""
         return not self._stop.wait(seconds)
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         """Wait for *seconds*, even if `stop` is called."""
         if seconds > 0:
             time.sleep(seconds)

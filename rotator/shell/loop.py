@@ -159,7 +159,7 @@ class Loop:
             if (now := self._clock.monotonic()) >= until:
                 break
             next_look = min(agenda.confirm_at(now) for agenda in asked)
-            self._clock.linger(max(min(STOP_PAUSE, until - now, next_look - now), 0.0))
+            self._clock.sleep_uninterrupted(max(min(STOP_PAUSE, until - now, next_look - now), 0.0))
         for agenda in agendas:
             self._visit_of(agenda, self._snapshot).give_up()
 

@@ -10,7 +10,7 @@ and is only held while a reference is read or replaced.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from rotator.core.probing import is_token_due, probe_pause
 from rotator.core.proof import KeysetProof
 from rotator.core.proof_events import Probed, Watched, proof_events
 from rotator.core.publication import Evidence, Probe, observe, without
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.status import KeysetStatus
 from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
@@ -56,20 +56,20 @@ class Prober:
         scheduler: Scheduler,
         tell: Callable[[Event], None],
         jitter: Callable[[], float],
-        statuses: Callable[[], Mapping[Name, KeysetStatus]],
+        status: Callable[[TenantId, str], KeysetStatus | None],
         pools: Callable[[int, str], Executor],
     ) -> None:
         """
         Start without tenants; see `configure`.
 
-        jitter:   draws from [0, 1)
-        statuses: returns the status of every keyset
+        jitter: draws from [0, 1)
+        status: returns the status of a keyset; None if it is not configured
         """
         self._clock = clock
         self._scheduler = scheduler
         self._tell = tell
         self._jitter = jitter
-        self._statuses = statuses
+        self._status = status
         self._pool = pools(THREADS, "probe")
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, _Tenant] = {}
@@ -190,9 +190,9 @@ class Prober:
 
     def _keysets(self, tenant: Tenant) -> dict[str, Watched]:
         """The tenant's keysets as last read."""
-        statuses, found = self._statuses(), {}
+        found = {}
         for policy in tenant.policies:
-            status = statuses.get((tenant.name, policy.keyset_id))
+            status = self._status(tenant.id, policy.keyset_id)
             observation = None if status is None else status.observation
             if observation is not None and observation.keyset is not None:
                 found[policy.keyset_id] = Watched(

@@ -37,7 +37,7 @@ class JumpingClock:
             self._elapsed = until
         return not self._stopping
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         self._elapsed += seconds
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ The last look may be an hour old. Its decision is made again here for now, so th
 that has expired since then, or a look that is too old, is shown correctly.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
 from rotator.core.retry import next_look
 from rotator.core.rotation import Decision, decide
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.status import KeysetStatus
 from rotator.views.certificates import certificate_text
 from rotator.views.condition import Condition, Level
 from rotator.views.conditions import all_clear, conditions
@@ -228,26 +228,6 @@ def assess(entry: KeysetStatus, now: datetime, stale: timedelta, *, dry_run: boo
 
 
 _LEVELS = tuple(Level)
-
-
-def urgency(assessment: KeysetAssessment) -> tuple[int, bool, timedelta]:
-    """A sort key: by level, then keysets without a valid key, then by the remaining cover; unknown cover is last."""
-    left = assessment.cover_left
-    level = _LEVELS.index(assessment.level)
-    return level, not assessment.has_no_valid_key, timedelta.max if left is None else left
-
-
-def in_trouble(assessments: Mapping[Name, KeysetAssessment]) -> list[list[Name]]:
-    """
-    The keysets in trouble, the most urgent first.
-
-    Keysets of one tenant that have the same most serious conditions are one group.
-    """
-    groups: dict[tuple[str, tuple[Condition, ...]], list[Name]] = {}
-    bad = [name for name, assessment in assessments.items() if assessment.level.is_trouble]
-    for name in sorted(bad, key=lambda name: urgency(assessments[name])):
-        groups.setdefault((name[0], assessments[name].most_serious), []).append(name)
-    return list(groups.values())
 
 
 def _last_valid(keyset: Keyset | None, now: datetime) -> str:

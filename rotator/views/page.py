@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ from markupsafe import Markup
 
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
-from rotator.views.assessment import KeysetAssessment, assess, in_trouble
+from rotator.views.assessment import KeysetAssessment, assess
 from rotator.views.condition import Condition, Level
 from rotator.views.drift import changes_told
 from rotator.views.glossary import TERMS
@@ -34,6 +34,7 @@ from rotator.views.selection import PAGE, Query, Selection, count_states, select
 from rotator.views.style import HATCHINGS, ICONS, STYLE, SWATCHES
 from rotator.views.svg import render
 from rotator.views.timeline import Timeline, draw
+from rotator.views.urgency import in_trouble
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -128,12 +129,6 @@ def page(
     selection = select(assessments, query)
     troubles = in_trouble({name: assessments[name] for name in selection.shown})
 
-    def timeline(assessment: KeysetAssessment) -> Timeline | None:
-        keyset, is_written = assessment.keyset, assessment.is_written and not process.dry_run
-        if keyset is None or not keyset.keys:
-            return None
-        return draw(assessment.entry.policy, keyset, now, is_written=is_written, evidence=assessment.entry.evidence)
-
     return (
         environment()
         .get_template("page.html")
@@ -153,11 +148,19 @@ def page(
             troubles=troubles,
             assessments=assessments,
             tenants=_tenants(assessments, selection),
-            timeline=timeline,
+            timeline=partial(_timeline, now, dry_run=process.dry_run),
             render=render,
             inventory=inventory,
         )
     )
+
+
+def _timeline(now: datetime, assessment: KeysetAssessment, *, dry_run: bool) -> Timeline | None:
+    """The timeline of a keyset; None without keys."""
+    if (keyset := assessment.keyset) is None or not keyset.keys:
+        return None
+    is_written, entry = assessment.is_written and not dry_run, assessment.entry
+    return draw(entry.policy, keyset, now, is_written=is_written, evidence=entry.evidence)
 
 
 def _worst(levels: Iterable[Level]) -> Level:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from rotator.core.proof import Finding, FindingKind, KeysetProof, Method, Slot
+from rotator.core.findings import Finding, FindingKind
+from rotator.core.key_in_use import Method
+from rotator.core.proof import KeysetProof, Slot
 from rotator.core.proof_events import Probed
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import rounded

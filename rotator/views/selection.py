@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode
 
 from rotator.core.status import Name
-from rotator.views.assessment import KeysetAssessment, urgency
+from rotator.views.assessment import KeysetAssessment
 from rotator.views.condition import Level
+from rotator.views.urgency import urgency
 
 PAGE = 40  # keysets on one page
 MAX_TEXT = 200  # characters of one value of the filter

@@ -21,13 +21,14 @@ from rotator.core.outcome import Outcome
 from rotator.core.proof_events import Probed
 from rotator.core.status import Name
 from rotator.core.text import format_instant, printable
-from rotator.views.assessment import Fact, KeysetAssessment, in_trouble
+from rotator.views.assessment import Fact, KeysetAssessment
 from rotator.views.columns import shortened, wrapped
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import about, full_name
 from rotator.views.proof import probe_failures
 from rotator.views.standing import assessed, problems, standing, totals
 from rotator.views.timeline import Band, Bar, Timeline, draw, ticks
+from rotator.views.urgency import in_trouble
 
 LEGEND = (
     "= active   - valid   + : planned (active, valid)   | now",

@@ -78,6 +78,16 @@ def _tenant(**credential: Any) -> Json:
         pytest.param({"config": {"check_interval": "0s"}}, "'0s' does not match pattern", id="no time at all"),
         pytest.param({"config": _keyset("Foo")}, "/keysets/0/id': 'Foo' does not match pattern", id="half a keyset"),
         pytest.param({"config": _keyset("B2C_1A_X.bak")}, "at '/config/tenants/0/keysets/0/id'", id="a backup"),
+        pytest.param(
+            {"config": _first(observe_others="yes")},
+            "at '/config/tenants/0/observe_others': got string, want boolean",
+            id="others, in a word",
+        ),
+        pytest.param(
+            {"config": _first(keysets=[{"id": "B2C_1A_X", "use": "sig", "expires": 2027}])},
+            "at '/config/tenants/0/keysets/0/expires'",
+            id="an end that is no day",
+        ),
         pytest.param({"config": _domain("a b")}, "/tenant_id': 'a b' does not match pattern", id="no domain"),
         pytest.param({"config": _domain("common")}, "at '/config/tenants/0/tenant_id'", id="anybody's domain"),
         pytest.param(

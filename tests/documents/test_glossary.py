@@ -17,11 +17,11 @@ from documents.pages import ROOT, read, rows
 from views.cases import NOW, PROCESS, many
 
 from rotator.commands import discovered
+from rotator.core.findings import FindingKind
 from rotator.core.history import Promise
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import OutcomeName
 from rotator.core.policy import Mode
-from rotator.core.proof import FindingKind
 from rotator.views import conditions, phrases, proof, simulation, status, style, table
 from rotator.views.condition import Level
 from rotator.views.glossary import TERMS as OF_PAGE

@@ -62,7 +62,7 @@ def usage(run: Finished) -> str:
     [
         pytest.param(("--nonsense",), "rotator: unrecognized arguments: --nonsense", id="unknown option"),
         pytest.param(("--dry",), "rotator: unrecognized arguments: --dry", id="option cut short"),
-        pytest.param(("rotate",), "rotator: argument COMMAND: invalid choice: 'rotate'", id="unknown command"),
+        pytest.param(("revoke",), "rotator: argument COMMAND: invalid choice: 'revoke'", id="unknown command"),
         pytest.param(
             ("--once", "--dry-run"),
             "rotator: argument --dry-run: not allowed with argument --once",
@@ -79,7 +79,7 @@ def usage(run: Finished) -> str:
         ),
         pytest.param(
             ("--output", "json"),
-            "rotator: --output needs --once, --dry-run, status, token or simulate",
+            "rotator: --output needs --once, --dry-run, status, token, rotate or simulate",
             id="report of a daemon",
         ),
         pytest.param(
@@ -140,8 +140,8 @@ def test_cli_help_names_every_command_option_and_exit_code(bench: Bench) -> None
     ]
     words += ["--version", "status", "config", "emulator", "demo", "exit codes:"]
     assert [word for word in words if word not in run.out] == []
-    codes = run.out.partition("exit codes:\n")[2].splitlines()[:6]
-    assert [line.split()[0] for line in codes] == ["0", "1", "2", "3", "64", "78"]
+    codes = run.out.partition("exit codes:\n")[2].splitlines()[:7]
+    assert [line.split()[0] for line in codes] == ["0", "1", "2", "3", "4", "64", "78"]
 
 
 def test_cli_configuration_by_option_goes_before_the_variable(bench: Bench, tmp_path: Path) -> None:

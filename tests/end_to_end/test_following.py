@@ -264,7 +264,7 @@ def test_metrics_of_a_former_leader(replica: Replica) -> None:
     assert "b2c_rotator_last_sweep_timestamp_seconds 1" in before
     store.configure(())
     found.follow_store()
-    found.forget_sweeps()
+    found.process.forget_sweeps()
     after = text(found)
     assert "keyset=" not in after
     assert "\nb2c_rotator_last_s" not in after

@@ -54,7 +54,7 @@ class Clock(SystemClock):
         self.passed += seconds
         return not self.is_stopping
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         self.passed += seconds
 
 
@@ -214,9 +214,10 @@ def test_not_published(begin: Callable[..., World]) -> None:
     """A tenant that listed the next key before, and does not a day before it takes over."""
     world = begin()
     world.run(2 * HOUR)
-    world.emulator.switch(jwks_future=False)
     nbf = world.tenant.keyset(SIG).keys[-1].nbf or 0
-    world.run(nbf - NOW - world.clock.passed - 25 * HOUR)
+    world.run(nbf - NOW - world.clock.passed - 30 * HOUR)
+    world.emulator.switch(jwks_future=False)
+    world.run(5 * HOUR)
     assert set() == world.notes()
     world.run(3 * HOUR)
     assert {"not_published"} == world.notes()

@@ -84,7 +84,7 @@ LAYERS = {
     "msal": "msal:ConfidentialClientApplication.acquire_token_for_client",
     "tokens": "rotator.edges.tokens:Tokens.get",
     "http": "rotator.edges.http:Http.send",
-    "graph": "rotator.edges.graph:GraphKeysets._send",
+    "graph": "rotator.edges.graph_requests:GraphRequests.send",
     "page": "rotator.edges.listing:parse_page",
     "keyset": "rotator.edges.graph:parse_keyset",
     "decide": "rotator.core.look:decide",
@@ -98,7 +98,7 @@ AT_THE_END = {"exit": "rotator.commands.once:exit_code"}
 
 IN_A_DAEMON = {
     "sweep": "rotator.shell.loop:Loop.sweep",
-    "outcome": "rotator.edges.metrics:Metrics._looked",
+    "outcome": "rotator.edges.metrics:Metrics.on_event",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }
 """Where else an exception is forced in a daemon."""

@@ -31,8 +31,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from rotator import cli
 from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
+from rotator.core.findings import FindingKind
 from rotator.core.keyset import KeyState
-from rotator.core.proof import FindingKind, Slot
+from rotator.core.proof import Slot
 from rotator.core.reasons import Reason, Refusal
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation

@@ -30,7 +30,7 @@ CONSTANT = {
     "publication_delay_seconds",  # these two move in tests/end_to_end/test_proof.py
     "activation_delay_seconds",
 }
-"""Metrics that stay the same until the process ends; lines are dropped in `tests/end_to_end/test_stuck.py`."""
+"""Metrics that stay the same until the process ends; lines are dropped in `tests/surroundings/test_stuck.py`."""
 
 EXPECTED_CODE = "200"
 """Of the statuses that are there from the start this one must come; the others are whatever Graph may answer."""

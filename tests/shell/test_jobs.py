@@ -58,7 +58,7 @@ def test_recurring_job_leaves_out_what_it_missed() -> None:
     def run() -> None:
         began.append(times.clock.monotonic())
         if len(began) == 2:
-            times.clock.linger(25)
+            times.clock.sleep_uninterrupted(25)
 
     times.queue.every("a", 10 * SECOND, run)
     times.queue.run_until(50.0)

@@ -164,7 +164,7 @@ def test_sweep_tells_how_long_it_took() -> None:
     """A sweep takes from its own beginning to its end."""
     daemon = Daemon(due())
     daemon.clock.sleep(100.0)
-    daemon.service.trouble = lambda _: daemon.clock.linger(5.0)
+    daemon.service.trouble = lambda _: daemon.clock.sleep_uninterrupted(5.0)
     daemon.loop.sweep()
     assert [swept.seconds for swept in daemon.swept] == [5.0]
 

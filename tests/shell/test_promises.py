@@ -234,7 +234,7 @@ def _many() -> list[Keyset]:
 def test_many_keysets_of_one_tenant_in_half_a_minute() -> None:
     """Twenty keysets that are due at once, with answers of half a second, have their keys soon, and by few requests."""
     daemon = Daemon(*_many())
-    daemon.service.trouble = lambda _: daemon.clock.linger(0.5)
+    daemon.service.trouble = lambda _: daemon.clock.sleep_uninterrupted(0.5)
     ends = list[float]()
     hear = daemon.hear
 

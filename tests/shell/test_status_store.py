@@ -158,6 +158,21 @@ def test_configure_knows_a_tenant_by_another_name() -> None:
     assert known.statuses()["renamed", "B2C_1A_X"].outcome == held(policy())
 
 
+def test_status_is_found_by_identity() -> None:
+    """The directory and the keyset name it, whatever the configuration calls the tenant; another directory has none."""
+    known = store(tenant(policy()))
+    known.on_event(looked(held(policy())))
+    known.configure([tenant(policy(), name="renamed", directory="contoso"), tenant(policy(), directory="elsewhere")])
+    found = known.status(tenant_id("contoso"), "B2C_1A_X")
+    assert found is not None
+    assert found.outcome == held(policy())
+    same_name = known.status(tenant_id("elsewhere"), "B2C_1A_X")
+    assert same_name is not None
+    assert same_name.outcome is None
+    assert known.status(tenant_id("gone"), "B2C_1A_X") is None
+    assert known.status(tenant_id("contoso"), "B2C_1A_Y") is None
+
+
 def test_outcome_of_a_keyset_that_left_is_forgotten() -> None:
     """The outcome of a look that began before its keyset left the configuration leaves nothing behind."""
     known = store(tenant(policy("B2C_1A_X")))

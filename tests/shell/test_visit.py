@@ -102,7 +102,7 @@ class Bench:
             now = self.clock.monotonic()
             if now >= until:
                 break
-            self.clock.linger(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
+            self.clock.sleep_uninterrupted(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
         visit.give_up()
 
     @property
@@ -839,3 +839,21 @@ def test_reconcile_stopped_with_the_key_in_sight() -> None:
     bench.service.generate = stopping  # type: ignore[method-assign]
     assert isinstance(bench.reconcile(), Rotated)
     assert keyset(OURS, new()) == bench.keyset
+
+
+def test_keyset_that_is_recreated_between_two_looks_gets_no_key() -> None:
+    """The second look begins anew, so that nothing is written to a keyset that somebody has just replaced."""
+    bench = Bench(OURS)
+    told: list[Outcome] = []
+    visit = bench.visit(told)
+    assert isinstance(visit.look()[0], Planned)
+    told.clear()
+    bench.service.write(keyset(replace(OURS, kid="theirs")))
+    bench.clock.sleep(SETTLE)
+    visit.act()
+    assert [type(each) for each in told] == [Planned]
+    assert bench.service.asked("generate") == 0
+    assert bench.agenda.act_at(TIMING) == 2 * SETTLE
+    bench.clock.sleep(SETTLE)
+    visit.act()
+    assert bench.service.asked("generate") == 1

@@ -36,7 +36,7 @@ class Clock:
     def sleep(self, seconds: float) -> bool:
         raise AssertionError(seconds)
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         raise AssertionError(seconds)
 
 

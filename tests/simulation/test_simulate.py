@@ -94,7 +94,7 @@ def test_simulation_and_every_sweep_make_the_same_keys(outages: tuple[Outage, ..
     assert found.generated > 5
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=settings().max_examples // 20)
 @given(
     ages=st.tuples(*[st.integers(0, 100 * 24 * 60).map(lambda minutes: minutes * 60 * SECOND)] * 3),
     out=st.integers(0, 200 * 24).map(lambda hours: hours * HOUR),

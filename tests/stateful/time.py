@@ -80,7 +80,7 @@ class SimClock(SystemClock):
         """Raises: Killed, where the process died meanwhile."""
         return self._advance(seconds, heed_stop=True)
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         """Raises: Killed, where the process died meanwhile."""
         self._advance(seconds, heed_stop=False)
 

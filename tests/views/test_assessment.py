@@ -5,7 +5,8 @@ from views.cases import HOUR, NOW, entry, failed, key, looked_at, policy, refuse
 
 from rotator.core.policy import Mode
 from rotator.core.status import KeysetStatus
-from rotator.views.assessment import Fact, KeysetAssessment, assess, in_trouble
+from rotator.views.assessment import Fact, KeysetAssessment, assess
+from rotator.views.urgency import in_trouble
 
 FINE = looked_at(key("a", -10, 81))
 DUE = looked_at(key("a", -80, 11))
