@@ -28,10 +28,11 @@ from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http, Transport, TransportFactory
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import Logger, LogStream, Redactor
+from rotator.edges.logs import Logger, LogStream
 from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
 from rotator.edges.redacted import RedactedKeysets, RedactedSignIn
+from rotator.edges.redaction import Redactor
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn

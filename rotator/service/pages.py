@@ -15,8 +15,8 @@ from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.core.proof_events import Probed
 from rotator.core.status import proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
-from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
+from rotator.edges.redaction import Redactor
 from rotator.edges.settings import PREFIX, Settings
 from rotator.edges.web import Page, Request, Server
 from rotator.service.health import LookProgress, is_exhausted

@@ -27,7 +27,8 @@ from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
 from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import CHUNK, REDACTED, Redactor, logger
+from rotator.edges.logs import logger
+from rotator.edges.redaction import CHUNK, REDACTED, Redactor
 from rotator.edges.settings import PolicySettings
 from rotator.views.page import environment
 
@@ -220,7 +221,8 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     """A bug that ends the program, or a thread of it, is one line like every other, with nothing secret."""
     script = (
         "import sys, threading\n"
-        "from rotator.edges.logs import Redactor, log_crashes, logger\n"
+        "from rotator.edges.logs import log_crashes, logger\n"
+        "from rotator.edges.redaction import Redactor\n"
         "redactor = Redactor()\n"
         f"redactor.register({SECRET!r}, permanent=True)\n"
         "log_crashes(logger('info', 'json', redactor))\n"
@@ -243,7 +245,8 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
 
 WARN = f"""
 import sys, warnings
-from rotator.edges.logs import Redactor, logger
+from rotator.edges.logs import logger
+from rotator.edges.redaction import Redactor
 redactor = Redactor()
 redactor.register({SECRET!r}, permanent=True)
 logger("info", "json", redactor, sys.stderr)

@@ -10,8 +10,8 @@ from waiting import wait_for
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import Looked
 from rotator.core.outcome import Failed, Observation
-from rotator.edges.logs import Redactor
 from rotator.edges.metrics import Metrics, Registry
+from rotator.edges.redaction import Redactor
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Request
 from rotator.service.health import LookProgress
