@@ -21,7 +21,7 @@ UNIT_PROGRAMS  := chromium fish zsh
 PROOF_PROGRAMS := chromium curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
+.PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures screens test-image clean
 
 help:                             ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -88,6 +88,9 @@ manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart
 
 pictures: $(VENV)/.dev            ## the pictures of the README, from the output of the program (needs Chromium)
 	PYTHONPATH=tests $(VENV)/bin/python tests/documents/pictures.py
+
+screens: $(VENV)/.dev            ## each page at two widths, in light and dark, as PNG in build/screens (needs Chromium)
+	PYTHONPATH=tests $(VENV)/bin/python tests/views/screens.py
 
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py

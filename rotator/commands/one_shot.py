@@ -77,6 +77,8 @@ class OneShot:
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)
         self._budget = ProbeBudget(self.program.clock.monotonic)
+        self._probed: tuple[Probed, ...] = ()
+        self._probed_at: datetime | None = None
         self._progress = Progress(line.show, self.program.clock.now)
         self.program.stream.add(self._on_event)
         if line.isatty():
@@ -115,19 +117,25 @@ class OneShot:
         return self._outcomes()
 
     def probe(self) -> tuple[Probed, ...]:
-        """Probe the sign-in side of each tenant that has one, after a sweep; a failure is part of the result."""
+        """
+        Probe the sign-in side of each tenant that has one, after a sweep; a failure is part of the result.
+
+        If it is called again before the shortest `probe_interval` has passed, the result is that of the last probe.
+        """
         tenants = [tenant for tenant in self._tenants if tenant.sign_in is not None]
-        if not tenants:
-            return ()
+        interval = min((tenant.sign_in.probe_interval for tenant in tenants if tenant.sign_in), default=timedelta())
+        if not tenants or (self._probed_at is not None and self.began - self._probed_at < interval):
+            return self._probed
         keysets: dict[TenantId, dict[str, Keyset]] = {}
         for (tenant_id, keyset_id), outcome in self._latest.items():
             if outcome.observation.keyset is not None:
                 keysets.setdefault(tenant_id, {})[keyset_id] = outcome.observation.keyset
         self._progress.wait("probes of the sign-in side", self.began)
         with thread_pool(min(self.settings.concurrency, len(tenants)), "probe") as pool:
-            found = probe_once(tenants, keysets, now=self.began, pool=pool, budget=self._budget)
+            self._probed = probe_once(tenants, keysets, now=self.began, pool=pool, budget=self._budget)
+        self._probed_at = self.began
         self._progress.end()
-        return found
+        return self._probed
 
     def inventories(self) -> list[Inventory]:
         """The keysets that are not configured, for each tenant with `observe_others` that was listed."""

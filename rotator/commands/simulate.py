@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -137,19 +137,20 @@ def _beginning(call: Call, settings: Settings, other: Settings | None, start: da
 
 def _listed(tenant: Tenant) -> tuple[Keyset, ...]:
     """
-    The configured keysets of *tenant* as they are now, read with one request.
+    The configured keysets of *tenant* as they are now, read with one request; without those that rotator will create.
 
     Raises:
         RequestError: they cannot be read.
 
     """
-    wanted: Sequence[str] = [policy.keyset_id for policy in tenant.policies]
-    found = tenant.keysets.list_keysets(wanted).wanted
-    for name in wanted:
+    listed = tenant.keysets.list_keysets([policy.keyset_id for policy in tenant.policies])
+    found = listed.wanted
+    for policy in tenant.policies:
+        name = policy.keyset_id
         each = found.get(name)
         if isinstance(each, RequestError):
             raise each
-        if each is None:
+        if each is None and not (policy.create and not listed.has_backup(name)):
             message = f"{tenant.name} has no keyset {name}; check its id, tenant_id and cloud"
             raise RequestError(Failure(kind=FailureKind.NOT_FOUND, message=message), Effect.NONE)
     return tuple(replace(each, id=name) for name, each in found.items() if isinstance(each, Keyset))

@@ -175,11 +175,14 @@ class SignIn:
 def _refusal(operation: str, answer: Answer) -> Failure:
     match answer.status:
         case HTTPStatus.TOO_MANY_REQUESTS:
-            kind, what = FailureKind.THROTTLED, "too many requests; rotator probes again later"
+            kind, what = FailureKind.THROTTLED, "too many requests; the next probe shows whether that is over"
         case HTTPStatus.NOT_FOUND | HTTPStatus.BAD_REQUEST:
             kind, what = FailureKind.NOT_FOUND, "there is no such policy; check policies, tenant_id and url"
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            kind, what = FailureKind.SERVICE, "the sign-in host has a problem; rotator probes again later"
+            kind, what = (
+                FailureKind.SERVICE,
+                "the sign-in host has a problem; the next probe shows whether that is over",
+            )
         case _:
             kind, what = FailureKind.UNREADABLE, "not a documented answer; check url, and any proxy in between"
     return Failure(

@@ -277,7 +277,7 @@ def test_discover_reads_policies_without_a_configuration(bench: Bench) -> None:
         (("--tenant", "contoso", "--client-id", "x"), "not both"),
         (("--tenant-id", "common", "--client-id", "x", "--client-secret-file", "f"), "tenants[0].tenant_id"),
         (("--output", "json"), "unrecognized arguments"),
-        (("--policy", "signin"), "--policy signin: must be the name of a policy"),
+        (("--policy", "signin"), "--policy: must be the name of a policy"),
         (
             ("--tenant-id", "contoso.com", "--client-id", "x", "--client-secret-file", "f", "--policy", "B2C_1A_x"),
             "--policy: the sign-in host of contoso is not known",

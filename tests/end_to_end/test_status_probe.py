@@ -1,11 +1,16 @@
 """`status` probes each sign-in side once, shows what it found, and never changes its exit code for it."""
 
+import sys
+import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from end_to_end.harness import DAY, Bench, Keyset, Tenant, fresh, key
 
+from rotator.commands.one_shot import Call, OneShot
+from rotator.commands.selection import Selection
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import KeySeed
@@ -68,6 +73,24 @@ def test_probe_that_fails(bench: Bench, tenant: Tenant) -> None:
     (probe,) = run.document["probes"]
     assert (run.code, probe["error"]["kind"], probe["error"]["status"]) == (0, "service", 503)
     assert [(row["proof"], {*_published(row).values()}) for row in run.rows] == [("none", {None})] * 2
+
+
+def test_probes_of_a_watch_are_an_interval_apart(bench: Bench, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows within `probe_interval` shows the last probe again, and costs no request to the sign-in host."""
+    for module in (sys, threading):
+        monkeypatch.setattr(module, "excepthook", module.excepthook)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    emulator = bench.begin(tenant)
+    run = OneShot(Call(path=bench.config, as_json=True, selection=Selection(tenants=(), keysets=())), dry_run=True)
+    run.sweep()
+    first = run.probe()
+    requests = len(emulator.seen(Operation.JWKS))
+    run.began += timedelta(minutes=9)
+    assert run.probe() == first
+    assert len(emulator.seen(Operation.JWKS)) == requests > 0
+    run.began += timedelta(minutes=1)
+    run.probe()
+    assert len(emulator.seen(Operation.JWKS)) == 2 * requests
 
 
 def test_only_status_probes(bench: Bench, tenant: Tenant) -> None:
