@@ -53,7 +53,7 @@ class Clock:
         self.at += timedelta(seconds=seconds)
         return not self.is_stopping
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         self.sleep(seconds)
 
 
