@@ -2,19 +2,15 @@
 The command line as argparse parsers: commands, options and their help texts.
 
 The help, the man page and the shell completions are generated from it. It must be fast to import,
-so it imports no other module of rotator.
+so it imports nothing of rotator but the types of options.
 """
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from rotator import __version__
+from rotator.argument_types import MAX_YEARS, Parser, port, years
 
-USAGE = 64  # EX_USAGE of sysexits.h; argparse's 2 means here that a rotation is due
-MAX_PORT = 65535
-MAX_YEARS = 30
-MAX_MESSAGE = 240  # characters of a complaint
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHELLS = ("bash", "zsh", "fish")
@@ -37,15 +33,6 @@ exit codes:
   78  the configuration is invalid
 If several apply, the first of 64, 78, 1, 3, 2, 0 is returned.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line with a hint, and exits with `USAGE`."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print *message*, without control characters and at most `MAX_MESSAGE` characters of it, and exit."""
-        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in message[:MAX_MESSAGE])
-        self.exit(USAGE, f"{self.prog}: {shown}\nTry '{self.prog} --help'.\n")
 
 
 def parser() -> Parser:
@@ -199,7 +186,7 @@ def _discover_options(to: argparse.ArgumentParser) -> None:
 
 def _simulate_options(to: argparse.ArgumentParser) -> None:
     _config_option(to)
-    to.add_argument("--years", type=_years, default=3.0, help=f"up to {MAX_YEARS} (default 3)")
+    to.add_argument("--years", type=years, default=3.0, help=f"up to {MAX_YEARS} (default 3)")
     begin = to.add_mutually_exclusive_group()
     begin.add_argument("--live", action="store_true", help="begin with the keysets as they are, by one list per tenant")
     begin.add_argument(
@@ -235,17 +222,6 @@ def _simulate_options(to: argparse.ArgumentParser) -> None:
     )
 
 
-def _years(text: str) -> float:
-    try:
-        years = float(text)
-    except ValueError:
-        years = 0.0
-    if not 0 < years <= MAX_YEARS:
-        msg = f"{text!r} is not a valid number of years (more than 0, up to {MAX_YEARS})"
-        raise argparse.ArgumentTypeError(msg)
-    return years
-
-
 def _config_command(to: argparse.ArgumentParser) -> None:
     verbs = to.add_subparsers(dest="verb", metavar="check|schema|init", required=True, parser_class=Parser)
     check = verbs.add_parser("check", help="check the configuration and the files that it names", allow_abbrev=False)
@@ -257,7 +233,7 @@ def _config_command(to: argparse.ArgumentParser) -> None:
 
 def _emulator_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--host", default="127.0.0.1", help="where to listen; loopback only (default %(default)s)")
-    to.add_argument("--port", type=_port, default=8443, help="0: any free port (default %(default)s)")
+    to.add_argument("--port", type=port, default=8443, help="0: any free port (default %(default)s)")
     to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants at the start (default: a demo tenant)")
     to.add_argument("--state", type=Path, metavar="FILE", help="keep the state in this file across restarts")
     to.add_argument(
@@ -266,10 +242,3 @@ def _emulator_options(to: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where to write the CA file and the configuration (default: a new directory)",
     )
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PORT):
-        msg = f"{text!r} is not a valid port (0-65535)"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, Parser, parser
+from rotator.argument_types import Parser
+from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, parser
 
 __all__ = ["entry", "main", "parser"]
 

@@ -32,7 +32,7 @@ from rotator.edges.logs import Logger, LogStream
 from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
 from rotator.edges.redacted import RedactedKeysets, RedactedSignIn
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 from rotator.edges.settings import Settings, TenantSettings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn

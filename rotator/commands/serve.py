@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from rotator import __version__
@@ -41,12 +42,7 @@ def daemon(path: Path) -> int:
 
     lines = LogWriter(sys.stderr)
 
-    def end_now(code: int) -> None:
-        try:
-            lines.drain(LAST_LINES_TIMEOUT)
-        finally:
-            os._exit(code)
-
+    end_now = partial(_end_now, lines)
     made, is_terminal = _Made(), terminal.is_stderr()
     try:
         with exit_on_error():
@@ -60,7 +56,7 @@ def daemon(path: Path) -> int:
             process = Process(program, service, end_now=end_now)
             end_where_exhausted(program, end_now)
         if is_terminal:
-            print("\n".join(banner(path, program.settings)), end="\n\n", file=sys.stderr)
+            _print_banner(path, program.settings)
         try:
             code = process.run()
         except Exception as error:
@@ -73,6 +69,17 @@ def daemon(path: Path) -> int:
     if is_terminal:
         print(f"stopped; {made.text()}", file=sys.stderr)
     return code
+
+
+def _end_now(lines: LogWriter, code: int) -> None:
+    try:
+        lines.drain(LAST_LINES_TIMEOUT)
+    finally:
+        os._exit(code)
+
+
+def _print_banner(path: Path, settings: Settings) -> None:
+    print("\n".join(banner(path, settings)), end="\n\n", file=sys.stderr)
 
 
 class _Made:

@@ -18,7 +18,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from rotator.core.text import printable
-from rotator.edges.redaction import Event, Redactor
+from rotator.edges.redactor import Event, Redactor
 
 MAX_MESSAGE = 500  # characters of `message` in a log line
 _FOREIGN = ("httpx", "httpcore", "apscheduler", "msal", "urllib3")

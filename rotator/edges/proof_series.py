@@ -56,11 +56,8 @@ def proof_series(
         _confirmed(known),
     )
     evidence = {name[0]: entry.evidence for name, entry in entries.items() if entry.evidence is not None}
-    yield from family(
-        "policy_jwks_last_success_timestamp_seconds",
-        "Unix time in seconds at which the JWKS of a policy was last read.",
-        _read(evidence),
-    )
+    last_success = "Unix time in seconds at which the JWKS of a policy was last read."
+    yield from family("policy_jwks_last_success_timestamp_seconds", last_success, _read(evidence))
     yield from family(
         "policy_token_lifetime_seconds", "Seconds for which a token of the policy is valid.", _lifetimes(evidence)
     )

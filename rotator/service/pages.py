@@ -16,7 +16,7 @@ from rotator.core.proof_events import Probed
 from rotator.core.status import proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.metrics import STALE, Metrics
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 from rotator.edges.settings import PREFIX, Settings
 from rotator.edges.web import Page, Request, Server
 from rotator.service.health import LookProgress, is_exhausted

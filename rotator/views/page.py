@@ -6,8 +6,7 @@ do. Then follow the timelines of all keysets, a year ahead, collapsed by tenant.
 into several pages, and can be filtered. Keysets are assessed when the page is requested; the page says how
 old the looks are.
 
-The markup is in templates. All values are escaped, except the drawings, which have the type
-`Markup`.
+The markup is in templates. All values are escaped, except the drawings, which have the type `Markup`.
 """
 
 import re
@@ -159,8 +158,8 @@ def _timeline(now: datetime, assessment: KeysetAssessment, *, dry_run: bool) -> 
     """The timeline of a keyset; None without keys."""
     if (keyset := assessment.keyset) is None or not keyset.keys:
         return None
-    is_written, entry = assessment.is_written and not dry_run, assessment.entry
-    return draw(entry.policy, keyset, now, is_written=is_written, evidence=entry.evidence)
+    entry = assessment.entry
+    return draw(entry.policy, keyset, now, is_written=assessment.is_written and not dry_run, evidence=entry.evidence)
 
 
 def _worst(levels: Iterable[Level]) -> Level:

@@ -29,7 +29,7 @@ from rotator.core.rotation import decide
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
 from rotator.edges.logs import logger
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 from rotator.edges.settings import PolicySettings
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.model.switches import Switches

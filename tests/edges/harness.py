@@ -12,7 +12,7 @@ from rotator.core.exchange import Exchange
 from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
 from rotator.edges.http import Http
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport

@@ -28,7 +28,7 @@ from rotator.core.rotation import Rotate, decide
 from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import logger
-from rotator.edges.redaction import CHUNK, REDACTED, Redactor
+from rotator.edges.redactor import CHUNK, REDACTED, Redactor
 from rotator.edges.settings import PolicySettings
 from rotator.views.page import environment
 
@@ -222,7 +222,7 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     script = (
         "import sys, threading\n"
         "from rotator.edges.logs import log_crashes, logger\n"
-        "from rotator.edges.redaction import Redactor\n"
+        "from rotator.edges.redactor import Redactor\n"
         "redactor = Redactor()\n"
         f"redactor.register({SECRET!r}, permanent=True)\n"
         "log_crashes(logger('info', 'json', redactor))\n"
@@ -246,7 +246,7 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
 WARN = f"""
 import sys, warnings
 from rotator.edges.logs import logger
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 redactor = Redactor()
 redactor.register({SECRET!r}, permanent=True)
 logger("info", "json", redactor, sys.stderr)
@@ -315,6 +315,14 @@ def test_redact_finds_a_value_in_a_long_text() -> None:
     redactor.register(SECRET, permanent=True)
     for before in (*range(CHUNK - len(SECRET) - 1, CHUNK + 5), 3 * CHUNK - 1):
         assert redactor.redact(f"{'x' * before}{SECRET}y") == f"{'x' * before}{REDACTED}y"
+
+
+def test_redact_gives_back_the_text_without_a_value() -> None:
+    """It is the same object, also if it has a piece of a value: callers see by that that nothing was redacted."""
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    for text in (f"    {SECRET[-4:]}", "nothing of it is here"):
+        assert redactor.redact(text) is text
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file")])

@@ -13,7 +13,7 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
 from rotator.core.publication import Probe, PublishedKey, Token
 from rotator.edges.redacted import RedactedKeysets, RedactedSignIn, redacted
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 
 SECRET = "wR0~nG-secret-that-opens-nothing.zZ9"
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

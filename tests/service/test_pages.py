@@ -11,7 +11,7 @@ from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import Looked
 from rotator.core.outcome import Failed, Observation
 from rotator.edges.metrics import Metrics, Registry
-from rotator.edges.redaction import Redactor
+from rotator.edges.redactor import Redactor
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Request
 from rotator.service.health import LookProgress

@@ -1,8 +1,4 @@
-"""
-Redacts secrets in text: known values, and what looks like a token or a private key.
-
-It is the last step before a line is logged, and before a report or a page is given out.
-"""
+"""Replaces secrets in text: log lines, pages, reports."""
 
 import json
 import re
@@ -27,7 +23,6 @@ _SHAPES = re.compile(
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"})  # as templates escape
 
 Event = MutableMapping[str, Any]
-"""The values of a log line by name, as structlog passes them on."""
 
 
 class Redactor:
