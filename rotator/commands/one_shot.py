@@ -40,6 +40,14 @@ class Call:
     selection: Selection
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Probes:
+    """The last probes, and when the sweep before them began; None before the first."""
+
+    at: datetime | None = None
+    found: tuple[Probed, ...] = ()
+
+
 class OneShot:
     """One pass over all keysets."""
 
@@ -77,8 +85,7 @@ class OneShot:
         self._latest: dict[tuple[TenantId, str], Outcome] = {}
         self._queue = JobQueue(self.program.clock)
         self._budget = ProbeBudget(self.program.clock.monotonic)
-        self._probed: tuple[Probed, ...] = ()
-        self._probed_at: datetime | None = None
+        self._probes = _Probes()
         self._progress = Progress(line.show, self.program.clock.now)
         self.program.stream.add(self._on_event)
         if line.isatty():
@@ -124,18 +131,18 @@ class OneShot:
         """
         tenants = [tenant for tenant in self._tenants if tenant.sign_in is not None]
         interval = min((tenant.sign_in.probe_interval for tenant in tenants if tenant.sign_in), default=timedelta())
-        if not tenants or (self._probed_at is not None and self.began - self._probed_at < interval):
-            return self._probed
+        if not tenants or (self._probes.at is not None and self.began - self._probes.at < interval):
+            return self._probes.found
         keysets: dict[TenantId, dict[str, Keyset]] = {}
         for (tenant_id, keyset_id), outcome in self._latest.items():
             if outcome.observation.keyset is not None:
                 keysets.setdefault(tenant_id, {})[keyset_id] = outcome.observation.keyset
         self._progress.wait("probes of the sign-in side", self.began)
         with thread_pool(min(self.settings.concurrency, len(tenants)), "probe") as pool:
-            self._probed = probe_once(tenants, keysets, now=self.began, pool=pool, budget=self._budget)
-        self._probed_at = self.began
+            found = probe_once(tenants, keysets, now=self.began, pool=pool, budget=self._budget)
+        self._probes = _Probes(at=self.began, found=found)
         self._progress.end()
-        return self._probed
+        return found
 
     def inventories(self) -> list[Inventory]:
         """The keysets that are not configured, for each tenant with `observe_others` that was listed."""

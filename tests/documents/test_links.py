@@ -29,7 +29,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def _named_files(page: Path) -> list[str]:
     """The files of the repository that a page names in code style: with a folder that is a generated one."""
-    folders = {path.name for base in (ROOT, ROOT / "rotator") for path in base.iterdir() if path.is_dir()}
+    folders = {path.name for base in (ROOT, ROOT / "rotator") for path in base.iterdir() if path.is_dir()} - {"build"}
     names = re.findall(r"`([\w.-]+/[\w./-]*|\w+\.py)`", prose(page))
     return [name for name in names if name.endswith(".py") or name.partition("/")[0] in folders]
 

@@ -27,7 +27,7 @@ from rotator.core.rotation import Rotate, decide
 from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import logger
-from rotator.edges.redactor import REDACTED, Redactor
+from rotator.edges.redactor import CHUNK, REDACTED, Redactor
 from rotator.edges.settings import PolicySettings
 from rotator.views.page import environment
 
@@ -306,6 +306,33 @@ def test_redact_finds_a_value_at_any_place(length: int) -> None:
         assert redactor.redact(value + value) == REDACTED * 2
         assert redactor.redact(value[:-1]) == value[:-1]
         assert redactor.redact(value[1:]) == value[1:]
+
+
+def test_redact_finds_a_value_in_a_long_text() -> None:
+    """A long text is looked at in chunks; a value may begin in one and end in the next."""
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    for before in (*range(CHUNK - len(SECRET) - 1, CHUNK + 5), 3 * CHUNK - 1):
+        assert redactor.redact(f"{'x' * before}{SECRET}y") == f"{'x' * before}{REDACTED}y"
+
+
+def test_redact_gives_back_the_text_without_a_value() -> None:
+    """It is the same object, also if it has a piece of a value: callers see by that that nothing was redacted."""
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    for text in (f"    {SECRET[-4:]}", "nothing of it is here"):
+        assert redactor.redact(text) is text
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file")])
+def test_line_that_cannot_be_written_is_lost(redactor: Redactor, error: Exception) -> None:
+    """A stream whose reader has ended, or that is closed, does not stop the program, and the next line is written."""
+    stream, tried = io.StringIO(), mock.Mock(side_effect=[error, None])
+    with mock.patch.object(stream, "write", tried):
+        log = logger("info", "json", redactor, stream)
+        log.info("lost.line")
+        log.info("next.line")
+    assert [json.loads(call.args[0])["event"] for call in tried.call_args_list] == ["lost.line", "next.line"]
 
 
 def test_redact_what_overlaps_as_one() -> None:
