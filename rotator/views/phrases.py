@@ -111,6 +111,8 @@ def which_key(note: Note) -> str:
 def describe(outcome: Outcome) -> Iterator[str]:
     """The texts of an outcome besides its reason: the key, and why it failed."""
     match outcome:
+        case Planned(observation=observation, reason=Reason.MISSING, spec=spec):
+            yield f"the keyset is to be created, and then its first key: {_key(observation.policy, spec)}"
         case Planned(observation=observation, spec=spec):
             yield f"to be generated: {_key(observation.policy, spec)}"
         case Rotated(observation=observation, spec=spec, kid=kid, remark=remark):
