@@ -78,6 +78,7 @@ def test_exit_values() -> None:
         "FAILED": 1,
         "DUE": 2,
         "AT_RISK": 3,
+        "NOT_DISABLED": 4,
         "USAGE": 64,
         "CONFIG": 78,
     }

@@ -302,7 +302,7 @@ def test_tenant_id_has_one_spelling(tmp_path: Path) -> None:
         ("http.host", ""),
         ("leader_election.service_account_directory", "a\0b"),
         ("settle", "9" * 5000 + "s"),
-        ("settle", 10**4299),
+        ("settle", 10**90),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -317,6 +317,11 @@ def test_value_that_no_system_call_takes(tmp_path: Path, path: str, value: objec
     (problem,) = problems(tmp_path, content)
     assert problem.startswith(path.replace(".0", "[0]") + ": ")
     assert len(problem) < 200
+
+
+def test_number_of_too_many_digits(tmp_path: Path) -> None:
+    """A number that Python refuses to print is refused where it stands in the file."""
+    assert problems(tmp_path, minimal(settle=10**4299)) == ["line 1, column 9: not a valid int"]
 
 
 def test_span_of_any_length(tmp_path: Path) -> None:
