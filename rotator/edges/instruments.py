@@ -20,8 +20,9 @@ PREFIX = "b2c_rotator_"
 ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "create_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
-CODES = ("200", "401", "403", "429", "500", "503", "error")
-"""The usual codes of answers; `error`: no answer. Their series exist from the start with the value 0."""
+CREATED = "create_keyset"  # answered with 201; the other operations with 200
+FAILED_CODES = ("401", "403", "429", "500", "503", "error")
+"""The usual codes of failures; `error`: no answer. Their series exist from the start with the value 0."""
 
 
 class SweepOutcome(StrEnum):
@@ -110,7 +111,7 @@ class Instruments:
             "operation",
         )
         for operation in OPERATIONS:
-            for code in CODES:
+            for code in ("201" if operation == CREATED else "200", *FAILED_CODES):
                 self.requests.labels(operation, code)
             self.request_seconds.labels(operation)
         self.requests.labels("enable_key", "204")

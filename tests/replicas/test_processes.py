@@ -461,7 +461,7 @@ def test_election_without_a_cluster(bench: Bench) -> None:
     bench.begin(Tenant(keysets=(due(),)), leader_election={"enabled": True}, request_timeout="10s")
     run = bench.run(env={"KUBERNETES_SERVICE_HOST": ""})
     assert run.code == 78
-    assert "leader_election.enabled: needs KUBERNETES_SERVICE_HOST" in run.err
+    assert "leader_election.enabled: needs the variable KUBERNETES_SERVICE_HOST" in run.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
