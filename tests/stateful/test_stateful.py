@@ -581,19 +581,19 @@ def _few_authorities(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 400)
+@pytest.mark.timeout(0 if EXAMPLES else 600)
 @pytest.mark.parametrize("part", range(4))
 def test_promises_whatever_happens(part: int) -> None:
     """I1 to I9 hold after every job and every step."""
     machine = type(f"Machine{part}", (Machine,), {})
-    _run(machine if EXAMPLES else seed(part)(machine), 15)
+    _run(machine if EXAMPLES else seed(part)(machine), 10)
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 400)
+@pytest.mark.timeout(0 if EXAMPLES else 600)
 def test_promises_over_https(monkeypatch: pytest.MonkeyPatch) -> None:
     """So they do where every request goes over TLS and a socket."""
     shared = Shared()
     with shared.emulator:
         monkeypatch.setenv("SSL_CERT_FILE", str(shared.emulator.ca_file))
         machine = type("OverHttps", (Machine,), {"make_site": staticmethod(shared.site)})
-        _run(machine if EXAMPLES else seed(4)(machine), 6)
+        _run(machine if EXAMPLES else seed(4)(machine), 4)
