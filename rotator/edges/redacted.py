@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from rotator.core.errors import RequestError
@@ -47,10 +48,18 @@ def _redacted(value: Any, redact: Redact) -> Any:  # noqa: ANN401 - of any type
         return _of_collection(value, redact)
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    names = [each.name for each in fields(value) if not (isinstance(value, Keyset) and each.name == "id")]
-    before = {name: getattr(value, name) for name in names}
-    after = {name: new for name, old in before.items() if (new := _redacted(old, redact)) is not old}
+    after = {}
+    for name in _names(type(value)):
+        old = getattr(value, name)
+        if (new := _redacted(old, redact)) is not old:
+            after[name] = new
     return replace(value, **after) if after else value
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """The names of the members of a frozen value that are redacted; it is asked at each look, for each key."""
+    return tuple(each.name for each in fields(kind) if not (issubclass(kind, Keyset) and each.name == "id"))
 
 
 def _of_collection(value: Any, redact: Redact) -> Any:  # noqa: ANN401 - of any type
