@@ -111,3 +111,8 @@ def _is_trouble(outcome: Outcome | None) -> bool:
 def proofs(entries: Mapping[Name, KeysetStatus], now: datetime) -> dict[Name, KeysetProof]:
     """The result of the probes for each keyset; keysets of tenants that are not probed are absent."""
     return {name: proof for name, entry in entries.items() if (proof := entry.proof(now)) is not None}
+
+
+def outcomes(entries: Mapping[Name, KeysetStatus]) -> list[Outcome]:
+    """The last outcome of each keyset that had a look."""
+    return [entry.outcome for entry in entries.values() if entry.outcome is not None]

@@ -13,7 +13,7 @@ from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.core.proof_events import Probed
-from rotator.core.status import proofs
+from rotator.core.status import outcomes, proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.metrics import STALE, Metrics
 from rotator.edges.redactor import Redactor
@@ -162,9 +162,8 @@ class Pages:
 
     def _status_json(self) -> Page:
         statuses, now = self._store.statuses(), self._now()
-        outcomes = [status.outcome for status in statuses.values() if status.outcome is not None]
         dry_run = self._shown().settings.dry_run
-        found = document(outcomes, now, dry_run=dry_run, proofs=proofs(statuses, now))
+        found = document(outcomes(statuses), now, dry_run=dry_run, proofs=proofs(statuses, now))
         inventories = self._store.inventories()
         if inventories:
             found["inventory"] = inventory_json(inventories, now)

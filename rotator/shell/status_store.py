@@ -103,10 +103,6 @@ class StatusStore:
                 if each in self._inventories
             ]
 
-    def outcomes(self) -> list[Outcome]:
-        """The last outcome of each keyset that had a look."""
-        return [status.outcome for status in self.statuses().values() if status.outcome is not None]
-
 
 def _content(outcome: Outcome | None) -> object:
     """An outcome without its instant, to compare it with another one."""

@@ -20,6 +20,7 @@ from rotator.core.outcome import Failed, Planned, Rotated
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.stages import Called, Progress
+from rotator.core.status import outcomes as last_outcomes
 from rotator.shell.agenda import Agenda
 from rotator.shell.gates import RunawayGate, SkewGate, guarded, led
 from rotator.shell.loop import thread_pool
@@ -216,12 +217,12 @@ def test_name_of_another_directory_inherits_nothing() -> None:
     before = Tenant(name="contoso", id=old.tenant_id, policies=(policy(),), keysets=nothing, writing=guarded(()))
     store = StatusStore(lambda _: None, [before])
     store.on_event(looked(planned(old)))
-    assert [type(outcome) for outcome in store.outcomes()] == [Planned]
+    assert [type(outcome) for outcome in last_outcomes(store.statuses())] == [Planned]
     store.configure([replace(before, id=new.tenant_id)])
     store.on_event(looked(rotated("late", old)))
-    assert store.outcomes() == []
+    assert last_outcomes(store.statuses()) == []
     store.on_event(looked(planned(new)))
-    assert [outcome.observation.tenant_id for outcome in store.outcomes()] == [new.tenant_id]
+    assert [outcome.observation.tenant_id for outcome in last_outcomes(store.statuses())] == [new.tenant_id]
 
 
 # --- many keysets of one tenant
