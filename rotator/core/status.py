@@ -61,10 +61,13 @@ class KeysetStatus:
         keyset = self.observation.keyset
         return prove(self.policy, keyset, self.evidence, now, seen=self.observation.now)
 
-    def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
+    def updated(
+        self, outcome: Outcome, *, is_preliminary: bool, failures: int, drift: tuple[Change, ...]
+    ) -> "KeysetStatus":
         """
         The status after *outcome*.
 
+        drift:          what `changed_by` says of it
         is_preliminary: the second look, which may write, is still to come; the effective outcome stays
         """
         stays = is_preliminary and _is_trouble(self.effective_outcome)
@@ -76,7 +79,7 @@ class KeysetStatus:
             failures=failures,
             failing_since=(self.failing_since or outcome.observation.now) if failures else None,
             asked=_asked(outcome) or self.asked,
-            changes=(*self.changes, *self.changed_by(outcome))[-MAX_CHANGES:],
+            changes=(*self.changes, *drift)[-MAX_CHANGES:],
         )
 
     def changed_by(self, outcome: Outcome) -> tuple[Change, ...]:

@@ -68,9 +68,10 @@ class StatusStore:
             if before is None:
                 return
             name = self._names[tenant_id]
-            after = before.updated(outcome, is_preliminary=event.is_preliminary, failures=event.failures)
+            drift = before.changed_by(outcome)
+            after = before.updated(outcome, is_preliminary=event.is_preliminary, failures=event.failures, drift=drift)
             self._statuses[identity] = after
-        if drift := before.changed_by(outcome):
+        if drift:
             self._tell(KeysetChanged(tenant=name, keyset=keyset_id, changes=drift))
         if _content(before.outcome) != _content(outcome):
             self._tell(Changed(tenant=name, before=before, after=after))

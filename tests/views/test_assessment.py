@@ -48,8 +48,8 @@ def test_time_left_in_words(found: KeysetStatus, told: str) -> None:
 def test_failure_stands_while_a_plan_is_open() -> None:
     """A look that only calls for a key does not turn trouble into something that is merely due."""
     found = KeysetStatus(policy=policy())
-    found = found.updated(refused(DUE, "no"), is_preliminary=False, failures=1)
-    found = found.updated(DUE, is_preliminary=True, failures=1)
+    found = found.updated(refused(DUE, "no"), is_preliminary=False, failures=1, drift=())
+    found = found.updated(DUE, is_preliminary=True, failures=1, drift=())
     assert assessed(found).label == "failed"
 
 

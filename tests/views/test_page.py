@@ -387,9 +387,9 @@ def test_page_says_when_the_second_look_is(dry_run: bool, told: int) -> None:  #
 def test_page_says_since_when_it_fails_while_a_plan_is_open() -> None:
     """A look that only calls for a key ends no failure."""
     found = KeysetStatus(policy=policy())
-    found = found.updated(failed("no"), is_preliminary=False, failures=1)
+    found = found.updated(failed("no"), is_preliminary=False, failures=1, drift=())
     later = looked_at(key("a", -80, 11))
-    text = page(one(found.updated(later, is_preliminary=True, failures=1)), NOW + HOUR, PROCESS)
+    text = page(one(found.updated(later, is_preliminary=True, failures=1, drift=())), NOW + HOUR, PROCESS)
     assert "failing since</dt><dd>1h ago" in text
     assert "next look<" not in text
 
