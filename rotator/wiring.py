@@ -26,6 +26,7 @@ from rotator.edges.answer_memory import AnswerMemory
 from rotator.edges.config import Sources
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
+from rotator.edges.graph_requests import GraphRequests
 from rotator.edges.http import Http, Transport, TransportFactory
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import Logger, LogStream
@@ -119,7 +120,8 @@ class Program:
             has_ca_file=settings.ca_file is not None,
         )
         tokens = self._tokens(tenant, http, lambda directory: directories.note(name, directory))
-        keysets = self.keysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        requests = GraphRequests(http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        keysets = self.keysets(tenant.roots.graph, requests, clock=clock)
         sign_in = self._sign_in(tenant, carrier, keysets, timeout)
         return Tenant(
             name=name,

@@ -26,8 +26,7 @@ from rotator.edges.answers import (
     unreadable,
     unwrapped,
 )
-from rotator.edges.graph_requests import Clock, GraphRequests, TokenSource
-from rotator.edges.http import Http
+from rotator.edges.graph_requests import Clock, GraphRequests
 from rotator.edges.listing import MAX_PAGES, Listing, kids_of, next_page
 
 LIST_TIMEOUT = 300.0  # seconds for all pages together
@@ -36,27 +35,11 @@ LIST_TIMEOUT = 300.0  # seconds for all pages together
 class GraphKeysets:
     """The keysets of one tenant."""
 
-    def __init__(
-        self,
-        root: str,
-        http: Http,
-        tokens: TokenSource,
-        *,
-        clock: Clock,
-        jitter: Callable[[], float],
-        on_retry: Callable[[FailureKind], None],
-    ) -> None:
-        """
-        No request is made yet.
-
-        root:     the base URL of Graph, https and without a path
-        jitter:   draws from [0, 1)
-        on_retry: called with the reason before a request is sent again
-        """
+    def __init__(self, root: str, requests: GraphRequests, *, clock: Clock) -> None:
+        """No request is made yet. *root*: the base URL of Graph, https and without a path."""
         self._keysets = f"{root.rstrip('/')}/beta/trustFramework/keySets"
-        self._tokens = tokens
+        self._requests = requests
         self._clock = clock
-        self._requests = GraphRequests(http, tokens, clock=clock, jitter=jitter, on_retry=on_retry)
 
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         """
@@ -107,7 +90,7 @@ class GraphKeysets:
 
     def prepare(self) -> None:
         """Get a token for a write, so that the write itself does not wait for one."""
-        self._tokens.get()
+        self._requests.prepare()
 
     def create(self, keyset_id: str) -> None:
         """

@@ -79,6 +79,10 @@ class GraphRequests:
         self._jitter = jitter
         self._on_retry = on_retry
 
+    def prepare(self) -> None:
+        """Get a token, so that the next request does not wait for one; raises `RequestError`."""
+        self._tokens.get()
+
     def read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
         """
         GET *url*, with the retries of `READS`, and parse the answer.

@@ -11,6 +11,7 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
+from rotator.edges.graph_requests import GraphRequests
 from rotator.edges.http import Http
 from rotator.edges.redactor import Redactor
 from rotator.edges.tls import trust
@@ -117,14 +118,10 @@ class Line:
 
     def graph(self, *, tokens: Tokens | None = None) -> GraphKeysets:
         """Keysets of the tenant."""
-        return GraphKeysets(
-            self.emulator.url,
-            self.http(),
-            tokens or self.tokens(),
-            clock=self.clock,
-            jitter=lambda: 0.5,
-            on_retry=self.retries.append,
+        requests = GraphRequests(
+            self.http(), tokens or self.tokens(), clock=self.clock, jitter=lambda: 0.5, on_retry=self.retries.append
         )
+        return GraphKeysets(self.emulator.url, requests, clock=self.clock)
 
     def _on_secret(self, value: str, *, permanent: bool) -> None:
         self.redactor.register(value, permanent=permanent)
