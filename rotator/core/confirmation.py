@@ -19,6 +19,9 @@ from rotator.core.stages import Asked, Enable, Idle, Progress, Step, Timing, tel
 LOOKS = Retry(first=1.0, longest=30.0)
 """The pauses between two looks for a key, in seconds."""
 
+MIN_ENABLINGS = 2
+"""How often enabling a key is tried at least, however slow the service is: one answer may be lost or wrong."""
+
 
 def look_for_key(progress: Progress, stage: Asked, look: Look, at: float, timing: Timing) -> Step:
     """
@@ -51,13 +54,13 @@ def look_for_key(progress: Progress, stage: Asked, look: Look, at: float, timing
 
 
 def _enable(progress: Progress, stage: Asked, key: Key, at: float, timing: Timing) -> Step:
-    """Enable the key after each look that shows it disabled; after the last look only if that was never tried."""
+    """Enable the key after each look that shows it disabled; after the last look until that was tried twice."""
     trouble = f"key {key.kid} is there, but disabled"
     is_over = stage.until is not None and at >= stage.until
-    if key.kid is None or (is_over and stage.was_enabled):
+    if key.kid is None or (is_over and stage.enablings >= MIN_ENABLINGS):
         known = stage.trouble if stage.trouble.startswith(trouble) else trouble  # with why enabling it failed
         return _keep_looking(progress, replace(stage, trouble=known), at, timing)
-    stage = replace(stage, trouble=trouble, was_enabled=stage.was_enabled or is_over)
+    stage = replace(stage, trouble=trouble, enablings=stage.enablings + 1)
     return Step(progress=replace(progress, stage=stage), action=Enable(key.kid))
 
 

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 
-from rotator.core.confirmation import look_for_key, not_seen
+from rotator.core.confirmation import MIN_ENABLINGS, look_for_key, not_seen
 from rotator.core.errors import Effect, Failure, FailureKind, RequestError
 from rotator.core.look import Look, failed
 from rotator.core.outcome import Failed, Held, Outcome, Planned
@@ -129,8 +129,8 @@ def enabled(progress: Progress, error: Exception | None, at: float) -> Progress:
     if error is not None:
         message = error.failure.message if isinstance(error, RequestError) else type(error).__name__
         return replace(progress, stage=replace(stage, trouble=f"{stage.trouble}, and enabling it failed ({message})"))
-    next_look = stage.next_look if stage.was_enabled else at
-    return replace(progress, stage=replace(stage, was_enabled=True, next_look=next_look))
+    next_look = at if stage.enablings <= MIN_ENABLINGS else stage.next_look
+    return replace(progress, stage=replace(stage, next_look=next_look))
 
 
 def given_up(progress: Progress, at: float, timing: Timing) -> Step:

@@ -70,7 +70,7 @@ class Asked:
     next_look:   when to look for it again
     until:       when to give up; None before the first look
     looks:       how many looks there were
-    was_enabled: rotator enabled the key
+    enablings:   how many times rotator tried to enable the key
     trouble:     what the last look showed instead of the key
     """
 
@@ -81,7 +81,7 @@ class Asked:
     next_look: float
     until: float | None = None
     looks: int = 0
-    was_enabled: bool = False
+    enablings: int = 0
     trouble: str = "the keyset does not show it"
 
 

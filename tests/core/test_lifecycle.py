@@ -246,6 +246,19 @@ def _error(kind: FailureKind, effect: Effect = Effect.NONE) -> RequestError:
     return RequestError(Failure(kind=kind, message="it failed"), effect)
 
 
+@pytest.mark.parametrize("answer", [None, _error(FailureKind.SERVICE)], ids=["answered, but not done", "refused"])
+def test_a_slow_service_gets_a_second_request_to_enable(answer: RequestError | None) -> None:
+    """The key is enabled after two looks at least, even if the first request takes all the time to look for it."""
+    first = advance(Progress(policy=POLICY, stage=replace(ASKED, until=None)), shown(0, enabled=False), 0, TIMING)
+    late = 2 * SETTLE
+    second = advance(enabled(first.progress, answer, late), shown(late, enabled=False), late, TIMING)
+    assert second.action == first.action == Enable("made")
+    third = advance(enabled(second.progress, None, late), shown(late, enabled=False), late, TIMING)
+    assert third.action is None
+    assert isinstance(third.outcome, Failed)
+    assert third.outcome.failure.message.endswith("key made is there, but disabled")
+
+
 def _not_done(error: Exception) -> Callable[[Progress, Planned, float], Step]:
     return lambda progress, planned, at: not_generated(progress, planned, error, at, TIMING, lambda: 0.0)
 
