@@ -15,13 +15,13 @@ WORKERS ?= 4
 QUICK   := tests/core tests/shell
 FAST    := $(QUICK) tests/commands tests/service tests/simulation tests/edges tests/views tests/emulator tests/end_to_end tests/kubernetes tests/simulated_replicas tests/documents tests/test_docs.py
 STORMS  := tests/fault_storm
-PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring
+PROOFS  := tests/stateful tests/kill tests/replicas tests/faults tests/demo tests/monitoring tests/accessibility tests/surroundings tests/emergency
 TESTS   ?= $(FAST)
-UNIT_PROGRAMS  := chromium faketime
-PROOF_PROGRAMS := curl faketime prometheus prometheus-alertmanager
+UNIT_PROGRAMS  := chromium fish zsh
+PROOF_PROGRAMS := chromium curl faketime prometheus prometheus-alertmanager
 IMAGE_PROGRAMS := buildah mmdebstrap podman runc
 
-.PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures test-image clean
+.PHONY: help install demo man quick test check unit test-newest coverage prove programs bench lock manifests pictures screens test-image clean
 
 help:                             ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -75,6 +75,7 @@ coverage: $(VENV)/.dev            ## the tests, and the branches that they cover
 prove: $(VENV)/.dev $(VENV)-deploy/.done ## the long proofs of what it promises, and the chart
 	@tests/programs.sh --check $(PROOF_PROGRAMS)
 	$(VENV)/bin/python -m pytest -n 0 -o timeout=400 $(STORMS)
+	HYPOTHESIS_PROFILE=prove $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 -m hypothesis $(FAST)
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -o timeout=400 $(PROOFS)
 	$(VENV)-deploy/bin/python -m pytest -n $(WORKERS) tests/deploy
 
@@ -88,9 +89,13 @@ manifests: $(VENV)-deploy/.done   ## render deploy/kubernetes from the chart
 pictures: $(VENV)/.dev            ## the pictures of the README, from the output of the program (needs Chromium)
 	PYTHONPATH=tests $(VENV)/bin/python tests/documents/pictures.py
 
+screens: $(VENV)/.dev            ## each page at two widths, in light and dark, as PNG in build/screens (needs Chromium)
+	PYTHONPATH=tests $(VENV)/bin/python tests/views/screens.py
+
 bench: $(VENV)/.dev               ## start time, memory, and a large sweep, measured
 	$(VENV)/bin/python tests/benchmarks/measure.py
 	$(VENV)/bin/python tests/benchmarks/simulation.py
+	PYTHONPATH=tests $(VENV)/bin/python tests/benchmarks/page_load.py
 	$(VENV)/bin/python tests/benchmarks/growth.py
 
 lock:                             ## pin what the program needs at run time, with hashes

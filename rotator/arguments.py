@@ -1,19 +1,16 @@
 """
-The command line as parsers of argparse: what there is, and what is said about it.
+The command line as argparse parsers: commands, options and their help texts.
 
-The help, the man page and the shell completions are all made of it. It is built before
-anything heavy is imported, so it imports nothing of ours.
+The help, the man page and the shell completions are generated from it. It must be fast to import,
+so it imports nothing of rotator but the types of options.
 """
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from rotator import __version__
+from rotator.argument_types import EXIT_CODES, MAX_YEARS, Parser, number, port, years
 
-USAGE = 64  # and not argparse's 2, which here means that a rotation is due; see sysexits.h
-MAX_PORT = 65535
-MAX_YEARS = 30
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHARD = "ROTATOR_SHARD__"  # begins the variables that --shard and --total-shards stand for
@@ -24,35 +21,16 @@ CREDENTIALS = {
     "certificate-file": "the private key and its certificate, as PEM or PKCS#12",
     "federated-token-file": "a file with an assertion that another program renews",
 }
-"""The options of `discover` that say how to sign in: one of them is needed without a configuration."""
-
-_EPILOG = """\
-exit codes:
-  0   nothing is wrong (a rotation may be due)
-  1   a keyset could not be looked at, or a rotation failed
-  2   only with --detailed-exitcode: nothing is wrong, and a rotation is due
-  3   a keyset is overdue or has no valid key, and this run did not rotate it
-  64  the command line is invalid
-  78  the configuration is invalid
-Where several hold, the first of 64, 78, 1, 3, 2, 0 is returned.
-"""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line and a hint, and whose exit code is that of the interface."""
-
-    def error(self, message: str) -> NoReturn:
-        """Complain, and end the program."""
-        self.exit(USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+"""The options of `discover` for the credential. Without a configuration, one of them is required."""
 
 
 def parser() -> Parser:
-    """The whole command line."""
+    """The parser of the whole command line."""
     root = Parser(
         prog="rotator",
         description="Rotates the policy keysets of Azure AD B2C tenants ahead of their expiry.\n"
         "Without a command it runs as a daemon: a sweep at once, then every check_interval.",
-        epilog=_EPILOG,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -64,19 +42,32 @@ def parser() -> Parser:
     how = root.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="one sweep that generates what is due, then exit")
     how.add_argument("--dry-run", action="store_true", help="one sweep that only reads; print the plan, then exit")
-    root.add_argument("--detailed-exitcode", action="store_true", help="with --dry-run: 2 where a rotation is due")
-    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    root.add_argument(
+        "--detailed-exitcode", action="store_true", help="with --dry-run: exit with 2 if a rotation is due"
+    )
+    _commands(root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser))
+    return root
 
+
+def _commands(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add the parser of each command."""
     run = commands.add_parser("run", help="run as a daemon, the same as without a command", allow_abbrev=False)
     _config_option(run)
     _shard_options(run)
     _status_options(
-        commands.add_parser("status", help="what every keyset looks like, and what happens next", allow_abbrev=False)
+        commands.add_parser(
+            "status", help="print the status of every keyset, and its next rotation", allow_abbrev=False
+        )
     )
     _simulate_options(
-        commands.add_parser("simulate", help="what becomes of the keysets in the years to come", allow_abbrev=False)
+        commands.add_parser("simulate", help="simulate the rotations of the coming years", allow_abbrev=False)
     )
-    token = commands.add_parser("token", help="say which key made the token on stdin", allow_abbrev=False)
+    _rotate_options(
+        commands.add_parser("rotate", help="replace the key of one keyset ahead of time", allow_abbrev=False)
+    )
+    token = commands.add_parser(
+        "token", help="say which key signed or encrypted the token on stdin", allow_abbrev=False
+    )
     _config_option(token)
     _output_option(token)
     _config_command(
@@ -93,9 +84,8 @@ def parser() -> Parser:
         commands.add_parser("emulator", help="serve an emulated B2C tenant on loopback", allow_abbrev=False)
     )
     demo = commands.add_parser("demo", help="watch rotations happen on an emulated tenant", allow_abbrev=False)
-    demo.add_argument("--forever", action="store_true", help="go on until Ctrl-C")
+    demo.add_argument("--forever", action="store_true", help="continue until Ctrl-C")
     _about_itself(commands)
-    return root
 
 
 def _about_itself(commands: "argparse._SubParsersAction[Parser]") -> None:
@@ -103,9 +93,7 @@ def _about_itself(commands: "argparse._SubParsersAction[Parser]") -> None:
     explain.add_argument("words", nargs="*", metavar="COMMAND", help="such as status, or config check")
     commands.add_parser("version", help="print the version", allow_abbrev=False)
     completion = commands.add_parser("completion", help="print a script that completes commands", allow_abbrev=False)
-    completion.add_argument(
-        "shell", choices=SHELLS, metavar="bash|zsh|fish", help="the shell that is to run the script"
-    )
+    completion.add_argument("shell", choices=SHELLS, metavar="bash|zsh|fish", help="the shell that will run the script")
 
 
 def _config_option(to: argparse.ArgumentParser) -> None:
@@ -113,7 +101,7 @@ def _config_option(to: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,  # so that a command's own default does not undo what stands before it
+        default=argparse.SUPPRESS,  # so that the default of a command does not replace an option before the command
         help=f"the configuration (default ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
     )
 
@@ -123,14 +111,7 @@ def _shard_options(to: argparse.ArgumentParser) -> None:
         ("--shard", "INDEX", "the share of the tenants that this process has, from 0"),
         ("--total-shards", "TOTAL", "how many shares there are"),
     ):
-        to.add_argument(option, type=_number, metavar="N", dest=f"{SHARD}{name}", default=argparse.SUPPRESS, help=text)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        msg = f"{text!r} is not a number of up to four digits"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
+        to.add_argument(option, type=number, metavar="N", dest=f"{SHARD}{name}", default=argparse.SUPPRESS, help=text)
 
 
 def _output_option(to: argparse.ArgumentParser) -> None:
@@ -138,7 +119,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run, status and token: how the report looks (default table)",
+        help="with --once, --dry-run, status, token and rotate: the format of the report (default table)",
     )
 
 
@@ -165,6 +146,25 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--watch", action="store_true", help="look again every 30 seconds, until Ctrl-C")
 
 
+def _rotate_options(to: argparse.ArgumentParser) -> None:
+    _config_option(to)
+    _output_option(to)
+    to.add_argument("--tenant", required=True, metavar="NAME", help="the tenant, as the configuration calls it")
+    to.add_argument("--keyset", required=True, metavar="ID", help="the keyset whose key is replaced")
+    to.add_argument(
+        "--now", action="store_true", help="the new key takes over at once; calendars and holds do not bind"
+    )
+    to.add_argument(
+        "--compromised",
+        action="append",
+        default=[],
+        metavar="KID",
+        help="as --now, and disable this key once the new one signs; can be given several times",
+    )
+    to.add_argument("--yes", action="store_true", help="do not ask for the keyset's name")
+    to.add_argument("--dry-run", dest="only_plan", action="store_true", help="print the plan, and write nothing")
+
+
 def _discover_options(to: argparse.ArgumentParser) -> None:
     _config_option(to)
     to.add_argument(
@@ -174,6 +174,8 @@ def _discover_options(to: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="only this tenant of the configuration; can be given several times",
     )
+    text = "also read the JWKS of this policy, and print which keysets it lists; can be given several times"
+    to.add_argument("--policy", action="append", metavar="NAME", default=[], help=text)
     direct = to.add_argument_group("without a configuration")
     direct.add_argument("--tenant-id", metavar="ID", help="the GUID or a domain of the tenant")
     direct.add_argument("--client-id", metavar="ID", help="the application (client) id of the app registration")
@@ -184,7 +186,7 @@ def _discover_options(to: argparse.ArgumentParser) -> None:
 
 def _simulate_options(to: argparse.ArgumentParser) -> None:
     _config_option(to)
-    to.add_argument("--years", type=_years, default=3.0, help=f"up to {MAX_YEARS} (default 3)")
+    to.add_argument("--years", type=years, default=3.0, help=f"up to {MAX_YEARS} (default 3)")
     begin = to.add_mutually_exclusive_group()
     begin.add_argument("--live", action="store_true", help="begin with the keysets as they are, by one list per tenant")
     begin.add_argument(
@@ -199,7 +201,7 @@ def _simulate_options(to: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BEGIN+SPAN[:reads|writes|all]",
-        help="requests fail, such as 2027-03-01+5d:writes; can be given several times",
+        help="a time in which requests fail, such as 2027-03-01+5d:writes; can be given several times",
     )
     to.add_argument(
         "--set",
@@ -211,44 +213,32 @@ def _simulate_options(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--output", choices=("table", "json", "svg", "ics"), default=argparse.SUPPRESS, help="(default table)"
     )
-    to.add_argument("--check", action="store_true", help="exit with 3 where a promise breaks")
-    to.add_argument("--compare", type=Path, metavar="OTHER.yaml", help="print what differs with this configuration")
-
-
-def _years(text: str) -> float:
-    try:
-        years = float(text)
-    except ValueError:
-        years = 0.0
-    if not 0 < years <= MAX_YEARS:
-        msg = f"{text!r} is not a number of years (up to {MAX_YEARS})"
-        raise argparse.ArgumentTypeError(msg)
-    return years
+    to.add_argument("--check", action="store_true", help="exit with 3 if a promise is broken")
+    to.add_argument(
+        "--compare",
+        type=Path,
+        metavar="OTHER.yaml",
+        help="print the differences to the same simulation with this configuration",
+    )
 
 
 def _config_command(to: argparse.ArgumentParser) -> None:
     verbs = to.add_subparsers(dest="verb", metavar="check|schema|init", required=True, parser_class=Parser)
-    check = verbs.add_parser(
-        "check", help="say what is wrong with the configuration, and with the files that it names", allow_abbrev=False
-    )
+    check = verbs.add_parser("check", help="check the configuration and the files that it names", allow_abbrev=False)
     _config_option(check)
-    check.add_argument("--strict", action="store_true", help="exit with 78 where there is only a warning, too")
+    check.add_argument("--strict", action="store_true", help="exit with 78 if there are only warnings")
     verbs.add_parser("schema", help="print the JSON Schema of the configuration", allow_abbrev=False)
     verbs.add_parser("init", help="print a short configuration to start with", allow_abbrev=False)
 
 
 def _emulator_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--host", default="127.0.0.1", help="where to listen; loopback only (default %(default)s)")
-    to.add_argument("--port", type=_port, default=8443, help="0: any free port (default %(default)s)")
-    to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants to begin with (default: a demo tenant)")
-    to.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this file over restarts")
+    to.add_argument("--port", type=port, default=8443, help="0: any free port (default %(default)s)")
+    to.add_argument("--seed", type=Path, metavar="FILE", help="the tenants at the start (default: a demo tenant)")
+    to.add_argument("--state", type=Path, metavar="FILE", help="keep the state in this file across restarts")
     to.add_argument(
-        "--directory", type=Path, metavar="DIR", help="where CA file and configuration go (default: a new one)"
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="where to write the CA file and the configuration (default: a new directory)",
     )
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_PORT):
-        msg = f"{text!r} is not a valid port (0-65535)"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)

@@ -1,4 +1,4 @@
-"""The command line: which command a call means. Nothing heavy is imported before it is needed."""
+"""The entry point of the command line: it calls the command. Modules that are slow to import are imported when used."""
 
 import argparse
 import os
@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, SHARD, Parser, parser
+from rotator.argument_types import Parser
+from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, SHARD, parser
 
 __all__ = ["entry", "main", "parser"]
 
@@ -17,7 +18,7 @@ STDERR = 2  # the last of the standard streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that *arguments* give; its exit code."""
+    """Run the command in *arguments* and return its exit code."""
     root = parser()
     options = root.parse_args(arguments)
     _refuse_nonsense(root, options)
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _emulate(root, options)
         case "config" | "discover":
             return _configure(root, path, options)
-        case "simulate":
-            return _simulate(root, path, options)
+        case "rotate" | "simulate":
+            return (_rotate if options.command == "rotate" else _simulate)(root, path, options)
         case _ if options.command in ("status", "token") or options.once or options.dry_run:
             return _inspect(path, options)
         case _:
@@ -50,16 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
-    """End the program where options do not go with each other."""
+    """Exit with `USAGE` if options cannot be combined."""
     one_shot = options.once or options.dry_run
     if one_shot and options.command:
-        root.error(f"--once and --dry-run do not go with the command {options.command}")
+        root.error(f"--once and --dry-run cannot be combined with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate")):
-        root.error("--output needs --once, --dry-run, status, token or simulate")
+    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate", "rotate")):
+        root.error("--output needs --once, --dry-run, status, token, rotate or simulate")
     for name in ("tenant", "keyset"):
-        if name == "tenant" and options.command == "discover":
+        if options.command == "rotate" or (name == "tenant" and options.command == "discover"):
             continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
@@ -67,7 +68,7 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
     if not takes_shard and any(name.startswith(SHARD) for name in vars(options)):
         root.error("--shard and --total-shards need run, --once, --dry-run or status")
     if options.command == "status" and options.watch and "output" in options and options.output == "json":
-        root.error("--watch does not go with --output json, which is one document")
+        root.error("--watch cannot be combined with --output json, which is one document")
 
 
 def _configure(root: Parser, path: Path, options: argparse.Namespace) -> int:
@@ -85,20 +86,22 @@ def _configure(root: Parser, path: Path, options: argparse.Namespace) -> int:
 
 
 def _discover(root: Parser, path: Path, options: argparse.Namespace) -> int:
-    """Read a tenant that the options name, or those of the configuration."""
+    """Discover the tenant in the options, or those of the configuration."""
     from rotator.commands import discover  # noqa: PLC0415 - as above
+    from rotator.edges.sign_in_settings import policy_name  # noqa: PLC0415
 
+    policies = _parsed(root, "--policy", options.policy, policy_name)
     credential = {name.replace("-", "_"): vars(options)[name.replace("-", "_")] for name in CREDENTIALS}
     given = {name: value for name, value in credential.items() if value is not None}
     if not (options.tenant_id or options.client_id or options.cloud or given):
-        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())))
+        return discover.of_configuration(path, tuple(getattr(options, "tenant", ())), policies)
     if "tenant" in options or "config" in options:
-        root.error("discover takes a configuration, or --tenant-id with a credential, not both")
+        root.error("discover needs a configuration, or --tenant-id with a credential, but not both")
     if not (options.tenant_id and options.client_id and len(given) == 1):
         names = ", ".join(f"--{name}" for name in CREDENTIALS)
         root.error(f"discover without a configuration needs --tenant-id, --client-id and one of {names}")
     credential_settings = {"client_id": options.client_id, **given}
-    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings)
+    return discover.of_tenant(options.tenant_id, options.cloud or "global", credential_settings, policies)
 
 
 def _inspect(path: Path, options: argparse.Namespace) -> int:
@@ -121,6 +124,22 @@ def _inspect(path: Path, options: argparse.Namespace) -> int:
         return inspect.dry_run(call, detailed=options.detailed_exitcode)
     look = inspect.Look(is_brief=options.brief, only_problems=options.problems, has_others=options.all)
     return inspect.watch(call, look) if options.watch else inspect.status(call, look)
+
+
+def _rotate(root: Parser, path: Path, options: argparse.Namespace) -> int:
+    from rotator.commands.one_shot import Call  # noqa: PLC0415 - as above
+    from rotator.commands.rotate import rotate  # noqa: PLC0415
+    from rotator.commands.selection import Selection  # noqa: PLC0415
+
+    chosen = Selection(tenants=(options.tenant,), keysets=(options.keyset,))
+    call = Call(path=path, as_json=getattr(options, "output", "table") == "json", selection=chosen)
+    if options.now and options.compromised:
+        root.error("--compromised does what --now does, and more: give one of them")
+    if options.now or options.compromised:
+        from rotator.commands.emergency import replace_now  # noqa: PLC0415
+
+        return replace_now(call, options.compromised, is_agreed=options.yes, only_plan=options.only_plan)
+    return rotate(call, is_agreed=options.yes, only_plan=options.only_plan)
 
 
 def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:
@@ -147,13 +166,13 @@ def _simulate(root: Parser, path: Path, options: argparse.Namespace) -> int:
 
 
 def _parsed(root: Parser, option: str, texts: Sequence[str], parse: Callable[[str], _T]) -> tuple[_T, ...]:
-    """What an option that may come several times says; one that is not valid ends the program."""
+    """The parsed values of an option that can be given several times; exits if one is not valid."""
     found = []
     for text in texts:
         try:
             found.append(parse(text))
         except ValueError as error:
-            root.error(f"{option} {text}: {error}")
+            root.error(f"{option}: {error}")
     return tuple(found)
 
 
@@ -171,24 +190,41 @@ def _emulate(root: Parser, options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "rotator":
             raise
-        root.exit(1, f"rotator: {options.command} needs {error.name}: install rotator with its extra, emulator\n")
+        message = f"{options.command} needs the package {error.name}; install it: pip install 'rotator[emulator]'"
+        root.exit(1, f"rotator: {message}\n")
 
 
 def entry() -> NoReturn:
     """
     The console script.
 
-    Until a command has ways of its own, SIGTERM and SIGINT end it on the spot: nothing is under
-    way that would have to be finished. As process 1 it would not even hear of them otherwise.
+    SIGTERM and SIGINT end the process at once, until a command sets its own handlers: until then nothing
+    has to be finished. Without handlers, process 1 of a container would ignore these signals.
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _end)
     _open_standard_streams()
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # the reader of a command that would go on has ended
+        sys.exit(128 + signal.SIGPIPE)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is left in the buffer of stdout."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        from rotator.edges.stdout import give_up  # noqa: PLC0415 - as above
+
+        give_up(sys.stdout, error)
 
 
 def _end(number: int, _: object) -> NoReturn:
-    """End on the spot; a person at a terminal is told that this did no harm."""
+    """End the process at once; on a terminal, say that nothing was written."""
     if os.isatty(2):
         os.write(2, b"\r\033[Kstopped; nothing was written\n")
     os._exit(128 + number)
@@ -196,14 +232,14 @@ def _end(number: int, _: object) -> NoReturn:
 
 def _open_standard_streams() -> None:
     """
-    Give what was started with closed standard streams (`2>&-`) the null device in their place.
+    Open the null device for each standard stream that was closed at the start (`2>&-`).
 
-    Else the first files and connections would get their numbers, and what is logged would raise.
-    stdout stays None in Python: a report that nobody can read is a failure.
+    Otherwise the first files and connections would get the descriptors 0 to 2, and a log line would raise.
+    `sys.stdout` stays None: a report that cannot be written is a failure.
     """
     number = os.open(os.devnull, os.O_RDWR)
     while number <= STDERR:
         number = os.open(os.devnull, os.O_RDWR)
     os.close(number)
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends

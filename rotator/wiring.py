@@ -1,10 +1,10 @@
 """
-The composition root: the one place where the rooms are put together.
+The composition root: it creates the objects of all packages and connects them.
 
-All that is global to a process is made here, once, and handed down: clock, redaction, log,
-event stream, gates. What a test or a simulation replaces comes in as an argument: the clock,
-the transport of requests, and the stream of log lines. What belongs to a configuration (tenants,
-with their HTTP clients and tokens) is made anew by `Program.tenants` for each, and goes with it.
+Objects that the whole process shares are created here once and passed down: clock, redactor, log,
+event stream, gates. Tests and simulations can pass their own clock, transport and stream of log
+lines. `Program.tenants` creates the objects that belong to one configuration: the tenants, with
+their HTTP clients and tokens. A reload creates them again.
 """
 
 import os
@@ -27,37 +27,42 @@ from rotator.edges.answer_memory import AnswerMemory
 from rotator.edges.config import Sources
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.graph import GraphKeysets
+from rotator.edges.graph_requests import GraphRequests
 from rotator.edges.http import Http, Transport, TransportFactory
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import Logger, LogStream, Redactor
+from rotator.edges.logs import Logger, LogStream
 from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
-from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.redacted import RedactedKeysets, RedactedSignIn
+from rotator.edges.redactor import Redactor
+from rotator.edges.settings import Settings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn
+from rotator.edges.tenant_settings import TenantSettings
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
 from rotator.shell.clock import SystemClock
-from rotator.shell.directories import Directories
+from rotator.shell.directories import Directories, OneDirectory
 from rotator.shell.gates import RunawayGate, SkewGate, also, guarded, not_stopping
 from rotator.shell.stream import Stream
 from rotator.shell.tenant import Tenant, Writing
 
-STOP_TIMEOUT = 4.0  # seconds that a request may take that begins after the program was asked to stop
+STOP_TIMEOUT = 4.0  # seconds; the timeout of a request that begins after a request to stop
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """
-    What every command needs. It outlives configurations; `settings` are those of the start.
+    The objects that every command needs. A reload does not replace them; `settings` are those of the start.
 
-    redactor:  redacts everything that is printed or served, even where a service sends a secret back
-        to us as a name or an id
-    tell:      gives an event to every consumer
-    writing:   the gates that every write goes through
-    transport: makes what carries the requests; None: a pool of connections, as configured
-    memory:    what large answers may take at once, over all tenants
+    redactor:  redacts everything that is printed or served, since a service may return a secret as a
+        name or an id
+    tell:      hands an event to every consumer
+    writing:   the gates of every write
+    transport: creates the transport of the requests to a tenant; None: a pool of connections, as configured
+    keysets:   creates the client of Graph for a tenant; that of an emergency can do more
+    memory:    limits the memory for large answers, over all tenants
     """
 
     path: Path
@@ -71,18 +76,19 @@ class Program:
     transport: TransportFactory | None = None
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
+    keysets: Callable[..., GraphKeysets] = GraphKeysets
 
     @property
     def tell(self) -> Callable[[Event], None]:
-        """Gives an event to every consumer."""
+        """Hands an event to every consumer."""
         return self.stream.tell
 
     def tenants(self, settings: Settings) -> tuple[Tenant, ...]:
         """
-        The tenants of a configuration, with one TLS context and one pool of connections; nothing is asked of them yet.
+        Create the tenants of a configuration, with one TLS context and one pool of connections; no request is made.
 
         Raises:
-            ConfigError: `ca_file`, or a file of the environment in its place, cannot be used.
+            ConfigError: `ca_file`, or the file that an environment variable names instead, cannot be used.
 
         """
         try:
@@ -116,36 +122,39 @@ class Program:
             memory=self.memory,
             has_ca_file=settings.ca_file is not None,
         )
-        tokens = Tokens(
+        tokens = self._tokens(tenant, http, lambda directory: directories.note(name, directory))
+        requests = GraphRequests(http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
+        keysets = self.keysets(tenant.roots.graph, requests, clock=clock)
+        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
+        return Tenant(
+            name=name,
+            id=tenant_id,
+            policies=settings.policies(tenant),
+            keysets=OneDirectory(RedactedKeysets(keysets, self.redactor.redact), directories, name),
+            writing=also(directories, self.writing),
+            sign_in=None if sign_in is None else RedactedSignIn(sign_in, self.redactor.redact),
+            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+        )
+
+    def _tokens(self, tenant: TenantSettings, http: Http, on_directory: Callable[[str], None]) -> Tokens:
+        name, tell = tenant.name, self.tell
+        return Tokens(
             http,
             authority=f"{tenant.roots.login}/{tenant.tenant_id}",
             scope=f"{tenant.roots.graph}/.default",
             client_id=tenant.credential.client_id,
             credential=credential_of(tenant.credential),
-            clock=clock,
+            clock=self.clock,
             on_attempt=lambda granted: tell(TokenRequested(tenant=name, is_granted=granted)),
             on_secret=self.redactor.register,
             on_expiry=lambda expires: tell(CredentialRead(tenant=name, expires=expires)),
-            on_directory=lambda directory: directories.note(name, directory),
-        )
-        keysets = GraphKeysets(tenant.roots.graph, http, tokens, clock=clock, jitter=self.jitter, on_retry=on_retry)
-        policies = settings.policies(tenant)
-        sign_in = self._sign_in(tenant, carrier, keysets, timeout)
-        writing = also(directories, self.writing)
-        return Tenant(
-            name=name,
-            id=tenant_id,
-            policies=policies,
-            keysets=keysets,
-            writing=writing,
-            sign_in=sign_in,
-            max_others=MAX_INVENTORY if tenant.observe_others else 0,
+            on_directory=on_directory,
         )
 
     def _sign_in(
         self, tenant: TenantSettings, carrier: Transport, keysets: GraphKeysets, timeout: Callable[[], float]
     ) -> SignIn | None:
-        """The sign-in side of a tenant. It has a client of its own, so what its clock says stops no write."""
+        """The sign-in side of a tenant. It has its own client, so that its clock skew does not prevent writes."""
         settings, url = tenant.sign_in, tenant.sign_in_url
         if settings is None or url is None:
             return None
@@ -184,16 +193,18 @@ def wire(
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
     transport: TransportFactory | None = None,
+    keysets: Callable[..., GraphKeysets] = GraphKeysets,
 ) -> Program:
     """
-    Read the configuration and put everything together; nothing runs, and no request is made.
+    Read the configuration and create a `Program`; no thread is started, and no request is made.
 
-    text:      the configuration, where it is not in a file; *path* is what messages call it then
+    text:      the configuration, if it is not in a file; *path* is then only its name in messages
     revise:    changes each configuration that is read
-    for_table: a person reads the log beside a table: lines are readable unless the configuration wants
-        JSON, and outcomes are not logged, since the table has them
-    stream:    where log lines go
-    transport: makes what carries requests, of a TLS context; None: a pool of connections, as configured
+    for_table: the command prints a table: log lines are for people unless the configuration asks for
+        JSON, and outcomes are not logged, since the table shows them
+    stream:    gets the log lines
+    transport: creates the transport of requests from a TLS context; None: a pool of connections, as configured
+    keysets:   creates the client of Graph for a tenant
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -221,15 +232,16 @@ def wire(
         stream=events,
         writing=guarded((not_stopping(clock), skew, runaway)),
         transport=transport,
+        keysets=keysets,
     )
 
 
 def timing(settings: Settings) -> Timing:
-    """How often keysets are looked at, as configured."""
+    """The timing of looks, as configured."""
     return Timing(check_interval=settings.check_interval, settle=settings.settle, dry_run=settings.dry_run)
 
 
 def identity(tenant: TenantSettings) -> TenantId:
-    """Which tenant a configuration means."""
+    """The identity of a configured tenant."""
     roots = tenant.roots
     return TenantId(roots.graph.lower(), roots.login.lower(), tenant.tenant_id.lower())

@@ -9,9 +9,10 @@ from end_to_end.harness import Bench
 from hypothesis import settings
 from kubernetes.fake_api import Kubernetes
 
-settings.register_profile("ci", derandomize=True, deadline=None, database=None)
-settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.register_profile("test", derandomize=True, deadline=None, database=None, max_examples=80)
+settings.register_profile("quick", settings.get_profile("test"), max_examples=20)
+settings.register_profile("prove", settings.get_profile("test"), max_examples=400)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from core.builders import POLICY, T0, tenant_id
 from documents.pages import OF_OURS, ROOT, first_cells, read, section
+from prometheus_client import Metric as MetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 from simulation.simulator import SimulatedClock, SimulatedTenant
@@ -18,9 +19,9 @@ from rotator.core.assessment import NoteKind
 from rotator.core.drift import ChangeKind
 from rotator.core.errors import FailureKind
 from rotator.core.events import Looked, SweepFinished
+from rotator.core.findings import FindingKind
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Exit, Held, Observation, OutcomeName
-from rotator.core.proof import FindingKind
 from rotator.core.proof_events import Probed
 from rotator.core.publication import Evidence, Probe
 from rotator.core.reasons import MEANINGS, Reason, Refusal
@@ -30,8 +31,9 @@ from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.instruments import PREFIX
 from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.proof_series import proof_series
-from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import Settings
 from rotator.edges.sign_in_settings import SignInSettings
+from rotator.edges.tenant_settings import KeysetSettings, PolicySettings, TenantSettings
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
@@ -132,7 +134,7 @@ def test_documents_have_each_setting() -> None:
     assert sorted(settings) == sorted(rows)
     told = {name: default for name, default in settings.items() if default}
     assert {name: default for name, default in told.items() if default not in rows[name]} == {}
-    names = set(KeysetSettings.model_fields) - {"id", "use", "expires"}
+    names = set(KeysetSettings.model_fields) - {"id", "use", "expires", "create"}
     assert names == set(PolicySettings.model_fields)
 
 
@@ -167,15 +169,15 @@ def test_documents_have_each_member_of_sign_in() -> None:
 
 
 def test_shipped_configuration_writes_every_default_out() -> None:
-    """What config/rotator.yaml says is what holds where nothing is said."""
+    """What config/rotator.yaml says is what holds if nothing is said."""
     text = (ROOT / "config" / "rotator.yaml").read_text(encoding="utf-8")
     content = yaml.safe_load(text)
     tenants = content.pop("tenants")
     assert Settings(tenants=tenants) == Settings(tenants=tenants, **content)
 
 
-def test_documents_have_each_metric() -> None:
-    """Each metric of ours has its row on its page, and there is none besides."""
+def _families() -> dict[str, MetricFamily]:
+    """Each metric of ours, by its name without the prefix."""
     tenant = Tenant(
         name="contoso",
         id=tenant_id(),
@@ -197,11 +199,32 @@ def test_documents_have_each_metric() -> None:
     probed = KeysetStatus(policy=POLICY, observation=observation, evidence=Evidence())
     entries = {("contoso", POLICY.keyset_id): probed}
     proof = "".join(proof_series(PREFIX, entries, proofs(entries, T0), T0))
-    exposed = {
-        family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else "")
+    return {
+        family.name.removeprefix(PREFIX) + ("_total" if family.type == "counter" else ""): family
         for family in text_string_to_metric_families(metrics.render("")[0].decode() + proof)
         if family.name.startswith(PREFIX)
     }
+
+
+def test_help_of_each_metric_says_what_and_in_which_unit() -> None:
+    """The unit is in words: seconds, Unix time, a number, or 1 and 0."""
+    forms = {
+        r"counter .*": r"Number of .*\.",
+        r"\w+ .*_timestamp_seconds": r"Unix time in seconds .*\.",
+        r"\w+ .*_seconds": r"Seconds .*\.",
+        r"gauge .*": r"(?:Number of .*|1 if .*; (?:otherwise 0|0 if .*)|.*; always 1)\.",
+    }
+    wrong = {}
+    for name, family in _families().items():
+        form = next(form for kind, form in forms.items() if re.fullmatch(kind, f"{family.type} {name}"))
+        if not re.fullmatch(form, family.documentation):
+            wrong[name] = family.documentation
+    assert wrong == {}
+
+
+def test_documents_have_each_metric() -> None:
+    """Each metric of ours has its row on its page, and there is none besides."""
+    exposed = _families()
     told = {name.partition("{")[0] for name in first_cells(section("docs/metrics-and-alerts.md", "Metrics"))}
     assert sorted(exposed) == sorted(told)
 

@@ -1,4 +1,4 @@
-"""The command `config`: what is wrong with a configuration, its schema, a file to start with; loads what it needs."""
+"""The command `config`: checks a configuration, prints its JSON Schema, or prints a configuration to start with."""
 
 import contextlib
 import json
@@ -22,9 +22,9 @@ from rotator.views.phrases import count
 
 def check(path: Path, *, strict: bool) -> int:
     """
-    Say whether the configuration is valid, and what is to be said of the files that it names.
+    Print whether the configuration is valid, and warnings about it and the files that it names; the exit code.
 
-    strict: a warning counts as a fault
+    strict: a warning counts as an error
     """
     with exit_on_error():
         loaded = config.read(path)
@@ -34,8 +34,8 @@ def check(path: Path, *, strict: bool) -> int:
         print(replace(warning, message=f"{warning.message} (warning)").located(str(path)), file=sys.stderr)
     tenants = settings.tenants
     keysets = sum(len(tenant.keysets) for tenant in tenants)
-    verdict = f"valid, {count(len(found), 'warning')}" if found else "nothing is wrong"
-    say(f"{path}: {verdict}; {count(len(tenants), 'tenant')}, {count(keysets)}")
+    verdict = f"valid, {count(len(found), 'warning')}" if found else "valid"
+    say(f"{path}: {verdict} ({count(len(tenants), 'tenant')}, {count(keysets)})")
     policies = (policy for tenant in tenants for policy in settings.policies(tenant))
     for line in calendar_report(build_calendars(settings.calendars).values(), policies, now):
         say(line)
@@ -56,7 +56,7 @@ def print_schema() -> int:
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
-    """A configuration that is invalid ends the program with a line for each fault, a selection of nothing with one."""
+    """Exit with a line on stderr for each problem of the configuration, or for a wrong selection."""
     try:
         yield
     except ConfigError as error:

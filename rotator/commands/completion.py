@@ -16,15 +16,15 @@ def completion(shell: str) -> int:
     root = parser()
     for action in _actions(root):
         if action.type is Path:
-            # This is how shtab takes it; it has no other way to be told.
+            # shtab reads this attribute; it has no other interface for it.
             vars(action)["complete"] = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE
     say(shtab.complete(root, shell=shell))
     return Exit.OK
 
 
 def _actions(of: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Every option and argument, also those of the commands."""
-    for action in of._actions:  # noqa: SLF001 - argparse has no public way, and shtab goes the same
+    """Every option and argument, including those of the commands."""
+    for action in of._actions:  # noqa: SLF001 - argparse has no public interface; shtab does the same
         yield action
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - as above
             for command in action.choices.values():

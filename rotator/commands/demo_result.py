@@ -1,4 +1,4 @@
-"""The end of the demo: a table of the keys that were generated, and the proof that nobody was locked out."""
+"""The end of the demo: a table of the generated keys, and a check that each keyset always had a valid key."""
 
 import math
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from rotator.emulator.model.switches import TieBreak
 from rotator.emulator.model.tenants import Tenant
 
 LENGTH = 30.0
-"""Seconds for which the demo goes on."""
+"""Seconds that the demo lasts."""
 
 
 def conclude(tenant: Tenant, began: float, ended: float) -> int:
-    """Print what was generated and whether somebody was locked out; instants in epoch seconds. 1 if somebody was."""
+    """Print the generated keys and the gaps; returns 1 if there was a gap, else 0. Instants are epoch seconds."""
     print(
         f"{'KEYSET':11}  {'KID':8}  {'GENERATED':>9}  {'TAKES OVER':>10}  {'EXPIRES':>7}  {'LEAD':>5}  {'OVERLAP':>7}"
     )
@@ -34,9 +34,9 @@ def conclude(tenant: Tenant, began: float, ended: float) -> int:
 
 
 def _row(keyset: Keyset, born: KeyAdded, began: float) -> str:
-    """When a key came, and for how long; seconds since the beginning."""
+    """A row of the table; times are seconds since the start."""
     nbf, exp = float(born.key.nbf or 0), float(born.key.exp or 0)
-    taken = max(nbf, born.instant)  # a key that is late begins in the past, and takes over when it is there
+    taken = max(nbf, born.instant)  # a key whose nbf is in the past takes over when it is generated
     before = active_key((key for key in keyset.keys if key.nbf is None or key.nbf < nbf), nbf - 0.5, TieBreak.NEWEST)
     overlap = "-" if before is None else "no end" if before.exp is None else _span(before.exp - nbf)
     return (
@@ -50,16 +50,16 @@ def _span(seconds: float) -> str:
 
 
 def _gaps(tenant: Tenant, keyset: Keyset, began: float, ended: float) -> Iterator[str]:
-    """The times without a valid key, but for a keyset that had none to begin with."""
+    """The times without a valid key, except for a keyset that had no key at the start."""
     births = [event.instant for event in keyset.events if isinstance(event, KeyAdded)]
     if not births:
         if ended - began < LENGTH:
-            print(f"{short(keyset.id)} had no key to begin with, and has none yet.")
+            print(f"{short(keyset.id)} had no key at the start, and has none yet.")
         else:
             yield f"{short(keyset.id)} never had a key"
         return
     first = max(began, min(births))
     if first > began:
-        print(f"{short(keyset.id)} had no key to begin with; it has one since {first - began:.1f}s.")
+        print(f"{short(keyset.id)} had no key at the start; it has one since {first - began:.1f}s.")
     for gap in tenant.gaps(keyset.id, math.ceil(first), ended):
         yield f"{short(keyset.id)} had no valid key from {gap.start - began:.1f}s to {gap.end - began:.1f}s"

@@ -1,7 +1,7 @@
 """
-The lines of the demo: a legend, and then what happens, in the order in which it happened.
+The lines of the demo: a legend, and then the events in the order of their time.
 
-Every time is in seconds since the start, by one clock: that of the machine, which the emulator uses as well.
+All times are seconds since the start, by the clock of the machine, which the emulator uses too.
 """
 
 import json
@@ -16,23 +16,25 @@ from rotator.emulator.model.tenants import Tenant
 
 _GREEN, _YELLOW, _CYAN, _RED = "32", "33", "36", "31"  # parameters of SGR, ECMA-48
 _LEGEND = """\
-Rotations of five keysets, with keys that live for 12 s instead of 91 days.
+Rotations of five keysets, with keys that are valid for 12 s instead of 91 days.
 All times are in seconds since the start.
 
-  Signing     its key ends in a few seconds
+  Signing     its key expires in a few seconds
   Encryption  the same; its key encrypts
-  HandMade    a person has made a key for a year
-  Undated     its key has neither beginning nor end
+  HandMade    a person created a key for a year
+  Undated     its key has neither nbf nor exp
   Empty       has no key: nobody can sign in through policies that use it
 
   due         rotator calls for a key, and looks again before it requests one
-  generated   the key is published, but not used yet (publication lead)
+  generated   the keyset has the key, but does not use it yet (publication lead)
+  published   a probe has seen the key where relying parties look for it
   takes over  B2C uses the key; the one before it stays valid (overlap)
+  signs       a token or Graph shows that B2C signs, or encrypts, with the key
 """
 
 
 class _Line(NamedTuple):
-    """What is to be shown: when it happened, what comes first of what happened at once, and the text."""
+    """A line to print: its time, its rank among lines of the same time, and its text."""
 
     seconds: float
     rank: int
@@ -41,17 +43,17 @@ class _Line(NamedTuple):
 
 
 def legend() -> str:
-    """What the lines mean."""
+    """The legend of the lines."""
     return _LEGEND
 
 
 def short(keyset_id: str) -> str:
-    """A name for a keyset of the demo tenant that fits into a column."""
+    """A short name for a keyset of the demo tenant."""
     return keyset_id.removeprefix("B2C_1A_").removeprefix("Token").removesuffix("KeyContainer")
 
 
 class Show:
-    """Lines with the seconds since the beginning in front."""
+    """Prints lines that begin with the seconds since the start."""
 
     def __init__(self, tenant: Tenant, *, is_coloured: bool) -> None:
         self.began = time.time()
@@ -65,7 +67,7 @@ class Show:
         self._active = {keyset.id: tenant.active(keyset.id) for keyset in tenant.all_keysets()}
 
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return time.time() - self.began
 
     def line(self, text: str, colour: str = "") -> None:
@@ -73,14 +75,14 @@ class Show:
         self._print(_Line(self.elapsed(), 0, text, colour))
 
     def follow(self, log: IO[str]) -> None:
-        """Take the lines of the daemon's log, until it ends; `update` shows them."""
+        """Read the lines of the daemon's log until it ends; `update` prints them."""
         for line in log:
             self._log.put((self.elapsed(), line))
 
     def update(self) -> None:
-        """Print what has happened since the last call, in order."""
+        """Print the events since the last call, in the order of their time."""
         active = {keyset_id: self._tenant.active(keyset_id) for keyset_id in self._active}
-        # What has taken over by now was generated before, so this reads the keys that were generated second.
+        # Takeovers are read first: then every key that took over is among the generated ones, which are read second.
         happened = [*self._keys(), *self._takeovers(active), *self._logged()]
         for line in sorted(happened, key=lambda line: line[:2]):
             self._print(line)
@@ -128,21 +130,30 @@ class Show:
                 yield _Line(seconds, 0, f"{name} due ({event['reason']}): a key is to begin at {wanted:.1f}s", _YELLOW)
             case "keyset.rotated":
                 self._due.discard(keyset_id)
+            case "key.published":
+                yield _Line(seconds, 0, f"{name} {event['kid'][:8]} published: relying parties can see it", _CYAN)
+            case "key.signing":
+                yield _Line(seconds, 0, f"{name} {event['kid'][:8]} {self._in_use(keyset_id)}", _GREEN)
             case "keyset.failed":
                 yield _Line(seconds, 0, f"{name} FAILED: {event['message']}", _RED)
             case _:
                 pass
 
     def _is_known(self, keyset_id: str, nbf: str) -> bool:
-        """Whether a key was said to be due before, as each look says until it is there, or is there by now."""
+        """True if a line has said already that the key is due (each look repeats it), or if the key exists."""
         known = keyset_id in self._due
         self._due.add(keyset_id)
         begins = datetime.fromisoformat(nbf).timestamp()
         keys = self._tenant.keyset(keyset_id).keys
         return known or any(key.nbf is not None and key.nbf >= begins for key in keys)
 
+    def _in_use(self, keyset_id: str) -> str:
+        """What B2C does with the active key of the keyset."""
+        encrypts = any(key.use == "enc" for key in self._tenant.keyset(keyset_id).keys)
+        return f"{'encrypts' if encrypts else 'signs'}: confirmed by a probe"
+
     def _print(self, line: _Line) -> None:
-        self._last = max(self._last, line.seconds)  # what is heard of late is not shown as if it were earlier
+        self._last = max(self._last, line.seconds)  # an event that is read late does not get an earlier time
         text = f"\x1b[{line.colour}m{line.text}\x1b[0m" if self._is_coloured and line.colour else line.text
         print(f"{self._last:5.1f}s  {text}", flush=True)
 

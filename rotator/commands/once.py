@@ -1,4 +1,4 @@
-"""The command `--once`: one sweep that generates what is due, then exits."""
+"""The command `--once`: one sweep that generates the keys that are due."""
 
 import sys
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from rotator.views.table import table
 
 def once(call: Call) -> int:
     """
-    Look at every keyset, ask for what is due `settle` later, and print what came of it; the exit code.
+    Look at every keyset, request the keys that are due `settle` later, print the outcomes; returns the exit code.
 
-    A stop that is asked for meanwhile lets a write finish that has begun, and begins none.
+    After a request to stop, a write in progress is finished, and no further one begins.
     """
     with exit_on_error():
         run = OneShot(call)
         heed_signals(run.stop)
         outcomes = run.sweep()
         if not run.settings.dry_run:
-            _settle(run, outcomes)
+            settle(run, outcomes)
             outcomes = run.finish()
         if call.as_json:
             print_json(run.program, document(outcomes, run.began, dry_run=run.settings.dry_run))
@@ -36,7 +36,8 @@ def once(call: Call) -> int:
         return exit_code(outcomes, detailed=False)
 
 
-def _settle(run: OneShot, outcomes: list[Outcome]) -> None:
+def settle(run: OneShot, outcomes: Sequence[Outcome]) -> None:
+    """Log that what is planned is asked for after a second look."""
     planned = sum(isinstance(outcome, Planned) for outcome in outcomes)
     if planned:
         seconds = run.settings.settle.total_seconds()
@@ -44,7 +45,7 @@ def _settle(run: OneShot, outcomes: list[Outcome]) -> None:
 
 
 def written(outcomes: Sequence[Outcome]) -> str:
-    """Whether anything was written by a run that was stopped."""
+    """One line about what a run wrote before it was stopped."""
     rotated = sum(isinstance(outcome, Rotated) for outcome in outcomes)
     unsure = sum(isinstance(outcome, Failed) and outcome.spec is not None for outcome in outcomes)
     found = []

@@ -1,4 +1,4 @@
-"""What a command is waiting for, in a line: which tenants are being asked, and when the next look is."""
+"""The progress line of a command: which tenants have not answered, and when the next look is."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -6,21 +6,21 @@ from datetime import datetime, timedelta
 
 from rotator.core.events import Event, Looked, RequestFinished
 
-MAX_NAMED = 3  # tenants that are named at once
-TICK = 1.0  # seconds between two pictures of a countdown
+MAX_NAMED = 3  # tenants in the line
+TICK = 1.0  # seconds between two updates of the line
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 class Progress:
     """
-    Consumes events of several threads, and shows a line for them.
+    Shows the progress as one line. It consumes events, from several threads.
 
     show: replaces the line; "" removes it
-    now:  the clock
+    now:  returns the current instant
     """
 
     def __init__(self, show: Callable[[str], None], now: Callable[[], datetime]) -> None:
-        """Nothing is waited for."""
+        """Start without a line."""
         self._show = show
         self._now = now
         self._lock = threading.Lock()
@@ -29,26 +29,26 @@ class Progress:
         self._next: tuple[str, datetime] | None = None
 
     def ask(self, tenants: Iterable[str]) -> None:
-        """The tenants are being asked."""
+        """Show that requests to *tenants* are in progress."""
         with self._lock:
             self._tries = dict.fromkeys(tenants, 1)
             self._total, self._next = len(self._tries), None
         self.tick()
 
     def wait(self, what: str, until: datetime) -> None:
-        """*what* happens at *until*, and nothing before."""
+        """Show that *what* follows at *until*."""
         with self._lock:
             self._next = what, until
         self.tick()
 
     def end(self) -> None:
-        """Nothing is waited for any more."""
+        """Remove the line."""
         with self._lock:
             self._tries, self._next = {}, None
         self.tick()
 
     def on_event(self, event: Event) -> None:
-        """Take note of who has answered, and of who is asked again."""
+        """Count the tenants that have answered, and the retries."""
         with self._lock:
             match event:
                 case Looked(outcome=outcome):
@@ -60,11 +60,11 @@ class Progress:
         self.tick()
 
     def tick(self) -> None:
-        """Show the line as it is now."""
+        """Update the line."""
         self._show(self.text())
 
     def text(self) -> str:
-        """The line; empty where nothing is waited for."""
+        """The line; empty if nothing is waited for."""
         with self._lock:
             tries, waits = dict(self._tries), self._next
         if waits is not None:
@@ -79,7 +79,7 @@ class Progress:
         return f"asking {', '.join(names[:MAX_NAMED])}{more}; {answered}"
 
     def run(self, ended: threading.Event) -> None:
-        """Show the line again and again until *ended*; in a thread of its own."""
+        """Update the line every `TICK` until *ended* is set; runs in its own thread."""
         while not ended.wait(TICK):
             self.tick()
 

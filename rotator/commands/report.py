@@ -1,4 +1,4 @@
-"""Printing what came of a pass over all keysets, as a table or as one JSON document."""
+"""Prints the outcomes of a pass over all keysets, as a table or as one JSON document."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ Render = Callable[[Sequence[Outcome], datetime, int], str]
 """Renders outcomes as text: outcomes, the instant of the pass, and the columns that lines may have."""
 
 
-def print_table(program: Program, render: Render, outcomes: Sequence[Outcome], now: datetime) -> None:
-    """Print *outcomes* as *render* writes them, redacted."""
-    say(program.redactor.redact(render(outcomes, now, width())))
+def print_table(program: Program, render: Render, outcomes: Sequence[Outcome], now: datetime) -> bool:
+    """Print *outcomes* as *render* writes them, redacted; False if the reader has ended."""
+    return say(program.redactor.redact(render(outcomes, now, width())))
 
 
 def print_json(program: Program, document: Json) -> None:

@@ -1,18 +1,19 @@
-"""Which tenants and keysets of a configuration a command is about."""
+"""The selection of tenants and keysets by `--tenant` and `--keyset`."""
 
 from dataclasses import dataclass
 
-from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import TenantSettings
 
 
 class SelectionError(Exception):
-    """What was selected is not in the configuration; the message names what there is."""
+    """A selected tenant or keyset is not in the configuration; the message lists those that are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """
-    The names of tenants and the ids of keysets, as configured; each empty where all are meant.
+    The names of tenants and the ids of keysets, as configured; an empty tuple selects all.
 
     Ids are compared without regard to case, as Microsoft Graph does.
     """
@@ -22,10 +23,10 @@ class Selection:
 
     def of(self, settings: Settings) -> Settings:
         """
-        *settings* with nothing else in it.
+        *settings* with the selected tenants and keysets only.
 
         Raises:
-            SelectionError: a tenant is not in it, or a keyset is in none of the selected tenants.
+            SelectionError: a tenant is not configured, or a keyset is in none of the selected tenants.
 
         """
         if not (self.tenants or self.keysets):
@@ -42,7 +43,7 @@ class Selection:
         return tenant.model_copy(update={"keysets": keysets})
 
 
-MAX_NAMED = 5  # names of what there is instead
+MAX_NAMED = 5  # configured names in the message
 
 
 def _check(option: str, wanted: tuple[str, ...], known: list[str]) -> None:

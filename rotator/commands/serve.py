@@ -1,8 +1,9 @@
-"""The daemon: sweep after sweep, until SIGTERM or SIGINT; on a terminal it says first what it is and does."""
+"""The command `run`: the daemon, until SIGTERM or SIGINT. On a terminal it first prints a banner."""
 
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from rotator import __version__
@@ -19,31 +20,29 @@ from rotator.edges.settings import Settings
 from rotator.views.phrases import count
 from rotator.wiring import wire
 
-LAST_LINES_TIMEOUT = 1.0  # seconds for the log where the process must end at once
+LAST_LINES_TIMEOUT = 1.0  # seconds to write the waiting log lines if the process must end at once
 LOOPBACK = "127.0.0.1"
 _ANY = ("0.0.0.0", "::", "")  # noqa: S104 - compared with
 
 MULTIPROCESS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """
-Where one of these is set when prometheus_client is imported, it keeps metrics in files that several processes share.
+If one of these is set when prometheus_client is imported, it keeps metrics in files that several processes share.
 
-The daemon is one process, and removes the series of keysets that have left, which such files do not allow.
+The daemon is one process, and it removes the series of keysets that are not configured any more, which files prevent.
 """
 
 
 def daemon(path: Path) -> int:
-    """Run until a stop is asked for; the exit code."""
+    """Run until a request to stop; returns the exit code."""
     raise_descriptor_limit()
     ignored = [name for name in MULTIPROCESS if os.environ.pop(name, None) is not None]
     from rotator.service.daemon import Daemon  # noqa: PLC0415 - imports prometheus_client, which reads the variables
+    from rotator.service.exhaustion import end_where_exhausted  # noqa: PLC0415 - as above
     from rotator.service.process import Process  # noqa: PLC0415 - as above
 
     lines = LogWriter(sys.stderr)
 
-    def end_now(code: int) -> None:
-        lines.drain(LAST_LINES_TIMEOUT)
-        os._exit(code)
-
+    end_now = partial(_end_now, lines)
     made, is_terminal = _Made(), terminal.is_stderr()
     try:
         with exit_on_error():
@@ -55,8 +54,9 @@ def daemon(path: Path) -> int:
             service = Daemon(program)
             service.metrics.set_dropped_lines(lambda: lines.dropped)
             process = Process(program, service, end_now=end_now)
+            end_where_exhausted(program, end_now)
         if is_terminal:
-            print("\n".join(banner(path, program.settings)), end="\n\n", file=sys.stderr)
+            _print_banner(path, program.settings)
         try:
             code = process.run()
         except Exception as error:
@@ -69,6 +69,17 @@ def daemon(path: Path) -> int:
     if is_terminal:
         print(f"stopped; {made.text()}", file=sys.stderr)
     return code
+
+
+def _end_now(lines: LogWriter, code: int) -> None:
+    try:
+        lines.drain(LAST_LINES_TIMEOUT)
+    finally:
+        os._exit(code)
+
+
+def _print_banner(path: Path, settings: Settings) -> None:
+    print("\n".join(banner(path, settings)), end="\n\n", file=sys.stderr)
 
 
 class _Made:
@@ -91,9 +102,9 @@ def unchanged(settings: Settings) -> Settings:
 
 def on_loopback(settings: Settings) -> Settings:
     """
-    *settings* with `http.host` on loopback where it was not set: nobody else needs the page of a trial.
+    *settings* with `http.host` on loopback if it is not set: during a trial only this machine needs the page.
 
-    In a pod with a terminal the default stays, since Kubernetes probes the page from outside.
+    In a pod with a terminal the default is kept, because Kubernetes probes from outside of the container.
     """
     if "host" in settings.http.model_fields_set or os.environ.get("KUBERNETES_SERVICE_HOST"):
         return settings
@@ -101,7 +112,7 @@ def on_loopback(settings: Settings) -> Settings:
 
 
 def banner(path: Path, settings: Settings) -> Iterator[str]:
-    """What it does, which configuration, whether it may write, where its page is, and how to stop it; a line each."""
+    """The lines of the banner: what runs, its configuration, whether it writes, its page, and how to stop it."""
     keysets = [policy for tenant in settings.tenants for policy in settings.policies(tenant)]
     observed = sum(policy.mode is Mode.OBSERVE for policy in keysets)
     yield f"rotator {__version__} runs as a daemon until it is stopped."
@@ -112,8 +123,8 @@ def banner(path: Path, settings: Settings) -> Iterator[str]:
     yield f"  configuration  {path}"
     yield f"  writes         {_may_write(settings, len(keysets), observed)}"
     yield f"  page           {_page(settings)}"
-    yield "  stop           Ctrl-C; what it has begun is finished first"
-    yield "  instead        rotator --dry-run prints the plan once; rotator --help has the rest"
+    yield "  stop           Ctrl-C; it finishes writes in progress first"
+    yield "  see also       rotator --dry-run prints the plan once; rotator --help lists the commands"
 
 
 def _may_write(settings: Settings, keysets: int, observed: int) -> str:

@@ -1,8 +1,8 @@
-"""The command `simulate`: what becomes of the configured keysets in the years to come."""
+"""The command `simulate`: the rotations of the configured keysets in the coming years."""
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from rotator.core.history import Outage, Simulated
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Exit
 from rotator.core.tenant import TenantId
-from rotator.edges import config
+from rotator.edges import config, logs
 from rotator.edges.config_changes import Change
 from rotator.edges.seed_file import read_seed
 from rotator.edges.settings import Settings
@@ -35,13 +35,13 @@ Found = Mapping[TenantId, tuple[Keyset, ...]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """
-    What is to be simulated, and how the report looks.
+    The options of a simulation.
 
     live:    begin with the keysets as they are now, by one list request for each tenant
     seed:    begin with the keysets of this file; None, and not *live*: with empty ones
-    changes: to the configuration in *path*, and not to that in *compare*
-    compare: another configuration; only what differs is printed
-    check:   exit with 3 where a promise breaks
+    changes: applied to the configuration in *path*, not to that in *compare*
+    compare: another configuration; only the differences are printed
+    check:   exit with 3 if a promise is broken
     output:  table, json, svg or ics
     """
 
@@ -57,7 +57,7 @@ class Call:
 
 
 def run(call: Call, now: datetime | None = None) -> int:
-    """Simulate, and print what was asked for; the exit code. *now*: when it begins; None: by the machine's clock."""
+    """Simulate and print the report; returns the exit code. *now*: the start; None: the current instant."""
     start = now or datetime.now(UTC).replace(microsecond=0)
     with exit_on_error():
         settings = config.read(call.path, now=start, changes=call.changes).settings
@@ -76,11 +76,11 @@ def run(call: Call, now: datetime | None = None) -> int:
 
 
 def _verdict(simulated: Simulated) -> int:
-    """3 where a promise breaks; the first one is said on stderr."""
+    """3 if a promise is broken, which is printed to stderr; else 0."""
     first = next(iter(simulated.breaches()), None)
     if first is None:
         return Exit.OK
-    print(f"rotator: a promise breaks first at {describe(first)}", file=sys.stderr)
+    print(f"rotator: simulate: a promise is broken; first at {describe(first)}", file=sys.stderr)
     return Exit.AT_RISK
 
 
@@ -96,7 +96,7 @@ def _simulate(call: Call, settings: Settings, found: Found, start: datetime, lin
     ]
     return simulate(
         tenants,
-        replace(timing(settings), dry_run=False),  # the question is what it would do
+        replace(timing(settings), dry_run=False),  # a simulation shows writes even with dry_run
         start=start,
         end=start + timedelta(seconds=int(call.years * YEAR.total_seconds())),
         outages=call.outages,
@@ -121,7 +121,7 @@ def _report(call: Call, simulated: Simulated, compared: Simulated | None) -> str
 
 
 def _beginning(call: Call, settings: Settings, other: Settings | None, start: datetime) -> Found:
-    """The keysets that the simulation begins with, of the tenants of both configurations."""
+    """The keysets at the start of the simulation, for the tenants of both configurations."""
     both = [*settings.tenants, *(() if other is None else other.tenants)]
     if call.seed is not None:
         seeded = read_seed(call.seed, start)
@@ -129,6 +129,7 @@ def _beginning(call: Call, settings: Settings, other: Settings | None, start: da
     if not call.live:
         return {}
     program = wire(call.path, for_table=True)
+    logs.log_crashes(program.log)
     tenants = program.tenants(settings)
     with ThreadPoolExecutor(settings.concurrency) as pool:
         return dict(zip((each.id for each in tenants), pool.map(_listed, tenants), strict=True))
@@ -136,19 +137,20 @@ def _beginning(call: Call, settings: Settings, other: Settings | None, start: da
 
 def _listed(tenant: Tenant) -> tuple[Keyset, ...]:
     """
-    The configured keysets of *tenant* as they are now, by one request.
+    The configured keysets of *tenant* as they are now, read with one request; without those that rotator will create.
 
     Raises:
         RequestError: they cannot be read.
 
     """
-    wanted: Sequence[str] = [policy.keyset_id for policy in tenant.policies]
-    found = tenant.keysets.list_keysets(wanted).wanted
-    for name in wanted:
+    listed = tenant.keysets.list_keysets([policy.keyset_id for policy in tenant.policies])
+    found = listed.wanted
+    for policy in tenant.policies:
+        name = policy.keyset_id
         each = found.get(name)
         if isinstance(each, RequestError):
             raise each
-        if each is None:
+        if each is None and not (policy.create and not listed.has_backup(name)):
             message = f"{tenant.name} has no keyset {name}; check its id, tenant_id and cloud"
             raise RequestError(Failure(kind=FailureKind.NOT_FOUND, message=message), Effect.NONE)
     return tuple(replace(each, id=name) for name, each in found.items() if isinstance(each, Keyset))

@@ -1,4 +1,4 @@
-"""What is different where a person sits at a terminal: a line that says what is waited for."""
+"""The terminal: its width, and a status line."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ _CLEAR = "\r\033[K"
 
 
 def width() -> int:
-    """The columns that a report may have: $COLUMNS, else those of the terminal, else `DEFAULT_WIDTH`."""
+    """The width of a report in columns: $COLUMNS, else that of the terminal, else `DEFAULT_WIDTH`."""
     return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
 
 
@@ -28,13 +28,13 @@ def is_stderr() -> bool:
 
 class StatusLine:
     """
-    The last line of a terminal, which is replaced again and again; log lines are written above it.
+    The last line of a terminal, which is updated in place; log lines are written above it.
 
-    Any thread may write. Where *stream* is not a terminal, nothing but what is written is printed.
+    Thread-safe. If *stream* is not a terminal, there is no status line.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """The line is empty."""
+        """Start with an empty line."""
         self._stream = stream
         self._is_terminal = stream is not None and stream.isatty()
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class StatusLine:
         return self._is_terminal
 
     def write(self, text: str) -> int:
-        """Print *text*, above the line."""
+        """Print *text* above the line."""
         with self._lock:
             written = self._stream.write(_CLEAR + text if self._text else text)
             if self._text and text.endswith("\n"):
@@ -53,7 +53,7 @@ class StatusLine:
             return written
 
     def flush(self) -> None:
-        """Have the terminal show what was written."""
+        """Flush the stream."""
         self._stream.flush()
 
     def show(self, text: str) -> None:

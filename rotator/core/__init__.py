@@ -1,6 +1,6 @@
 """
-The rules: what B2C does with keys, what we want of them, and what came of it.
+The rules: how B2C uses keys, what is configured, the decisions that follow, and their outcomes.
 
-Standard library only, silent, without a clock: every function takes what it
-judges, `now` included, and returns a value.
+Only the standard library is imported. Nothing here logs or reads a clock: a function gets
+all of its input, `now` included, as arguments, and returns a value.
 """

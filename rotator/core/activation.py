@@ -1,10 +1,10 @@
 """
-When the next key takes over: the turn of the policy, moved into the calendar.
+When the next key takes over: the end of the current key's turn (`rotate_every`), moved into the calendar.
 
 The planned activation is moved to the last open instant at or before the turn. It is moved
 earlier and not later, since the expiry of the predecessor is fixed and a later activation would
-take from the overlap. If that instant has come too close, what is kept is, in this order: cover,
-overlap, lead, window.
+shorten the overlap. If that instant is too close, not all of these can be kept; the first in this
+list is the most important: cover, overlap, lead, window.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ def plan_after(policy: RotationPolicy, head: Key, turn: datetime, now: datetime)
     """
     The plan for the key that follows dated *head*, whose turn ends at *turn*.
 
-    As long as the planned activation leaves the lead, the plan does not depend on *now*.
+    The plan does not depend on *now* while the planned activation still leaves the full lead.
     """
     calendar = policy.calendar
     if calendar is None or turn > LAST_ASKED:
@@ -39,9 +39,9 @@ def plan_after(policy: RotationPolicy, head: Key, turn: datetime, now: datetime)
 @lru_cache(maxsize=4096)
 def pulled(calendar: Calendar, turn: datetime, since: datetime) -> datetime | None:
     """
-    The last open instant from *since* to *turn*; None where there is none.
+    The last open instant from *since* to *turn*; None if there is none.
 
-    It is remembered, since it stays the same from look to look, and a calendar may be closed for months before *turn*.
+    The result is cached: it is the same at every look, and a search through months of closed days is slow.
     """
     return calendar.last_open_at_or_before(turn, since) if since <= turn else None
 
@@ -52,7 +52,7 @@ def opened(
     """
     The first open instant from *earliest* to *latest*.
 
-    Where there is none within a turn, the window gives way: *otherwise* or, where that is not given, *earliest*.
+    If there is none, the calendar is ignored: returns *otherwise* or, if that is None, *earliest*.
     """
     given_way = earliest if otherwise is None else otherwise
     if policy.calendar is None or not earliest <= latest or earliest > LAST_ASKED:
@@ -62,7 +62,7 @@ def opened(
 
 
 def overlapping_until(policy: RotationPolicy, head: Key) -> datetime:
-    """The last instant at which a successor of *head* overlaps with it as it should."""
+    """The latest activation of a successor of *head* that leaves the configured overlap."""
     return head.expires - policy.overlap
 
 

@@ -1,7 +1,7 @@
 """
-What a keyset looks like from an instant on: cover, the plan for the next key, what is hurt, and notes on its keys.
+The assessment of a keyset at an instant: its cover, the plan for the next key, what falls short, and notes on its keys.
 
-Values only. They are computed by `rotation.decide`, and read by outcomes, logs, metrics and views.
+Frozen values. `rotation.decide` computes them; outcomes, logs, metrics and views read them.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Cover(StrEnum):
     """Whether the cover of a keyset ends. The values are part of the interface."""
 
     DATED = "dated"  # it ends with the last key of the chain
-    ENDLESS = "endless"  # the key that it rests on does not expire
+    ENDLESS = "endless"  # the key that provides it does not expire
     NONE = "none"  # no key is valid
 
 
@@ -39,7 +39,7 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something to know about one key; `kid` is None for the key that is to be generated."""
+    """A remark about one key; `kid` is None for the key that will be generated."""
 
     kid: str | None
     kind: NoteKind
@@ -48,7 +48,7 @@ class Note:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    When the next key is due, must be published at the latest, and takes over.
+    When the next key is due, by when it must be published, and when it takes over.
 
     pulled_by: how much earlier it takes over than it would without a calendar
     """
@@ -65,7 +65,7 @@ class Shortfall:
     By how much lead, overlap and cover fall short, if the next key is generated now.
 
     lead:    of the key to generate, against `publication_lead`
-    overlap: of any hand-over to come, against `overlap`
+    overlap: of the worst hand-over to come, against `overlap`
     cover:   how long no key is valid
     """
 
@@ -74,11 +74,11 @@ class Shortfall:
     cover: timedelta = ZERO
 
     def __bool__(self) -> bool:
-        """Whether anything falls short."""
+        """True if any of the three falls short."""
         return any((self.lead, self.overlap, self.cover))
 
     def worst(self, other: "Shortfall") -> "Shortfall":
-        """The larger of each of the three."""
+        """The larger value of each of the three."""
         return Shortfall(
             lead=max(self.lead, other.lead),
             overlap=max(self.overlap, other.overlap),
@@ -89,10 +89,10 @@ class Shortfall:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """
-    What a keyset looks like from the instant of the decision on.
+    The assessment of a keyset at the instant of the decision.
 
     covered_until: the expiry of the last link of the chain; None unless cover is `dated`
-    at_risk:       lead, overlap or cover is hurt, or will be if nobody acts
+    at_risk:       lead, overlap or cover falls short, or will do so unless a person acts
     shortfall:     by how much, if the next key is generated now
     """
 
@@ -111,7 +111,7 @@ class Assessment:
         return Cover.NONE if self.active is None else Cover.ENDLESS
 
     def cover_left(self, now: datetime) -> timedelta | None:
-        """How long cover lasts from *now*; 0 or less where it has ended, None where it does not end."""
+        """How long cover lasts from *now*; 0 or less if it has ended, None if it does not end."""
         if self.covered_until is not None:
             return self.covered_until - now
         return ZERO if self.active is None else None

@@ -2,11 +2,11 @@
 Calendars: when a key may take over.
 
 A calendar says for each instant whether it is *open*. The instant is converted to the
-calendar's time zone and its wall clock is compared with the windows. There is no arithmetic on
-wall clocks, so an hour that a change to daylight saving time skips is never open, and an hour
+calendar's time zone, and the local time is compared with the windows. There is no arithmetic on
+local times, so an hour that a change to daylight saving time skips is never open, and an hour
 that comes twice is open twice.
 
-All instants are aware, in UTC and on whole seconds. An interval has its begin and not its end.
+All instants are aware, in UTC and on whole seconds. An interval includes its begin and excludes its end.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 DAY_SECONDS = 86_400
 
 LAST_ASKED = datetime(9000, 1, 1, tzinfo=UTC)
-"""No calendar is asked about a later instant: such a date stands for a key that does not expire."""
+"""The latest instant for which a calendar is searched: a later date means that a key does not expire."""
 
 Interval: TypeAlias = tuple[datetime, datetime]
 """From an instant (included) to a later one (excluded)."""
@@ -30,12 +30,12 @@ _Point = TypeVar("_Point", int, datetime)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """
-    A span of the wall clock in which a calendar is open.
+    A span of local time in which a calendar is open.
 
     days:   weekdays on which it opens, 0 is Monday
     dates:  the first and the last day of the month on which it opens
     opens:  seconds after midnight
-    closes: seconds after midnight, up to 86400; not later than `opens` means on the next day
+    closes: seconds after midnight, up to 86400; if not later than `opens`, it is on the next day
     """
 
     days: frozenset[int] = frozenset(range(7))
@@ -45,7 +45,7 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """How long it is open, by the wall clock."""
+        """How long it is open, in local time."""
         return timedelta(seconds=self.closes - self.opens + (DAY_SECONDS if self.is_overnight else 0))
 
     @property
@@ -58,7 +58,7 @@ class Window:
         return day.weekday() in self.days and self.dates[0] <= day.day <= self.dates[1]
 
     def on(self, day: date) -> Iterator[tuple[int, int]]:
-        """The part of the local *day* in which it is open, in seconds of its wall clock."""
+        """The parts of the local *day* in which it is open: begin and end, in seconds after midnight."""
         if self.is_overnight and self.closes and self.opens_on(day - DAY):
             yield 0, self.closes
         if self.opens_on(day):
@@ -66,7 +66,7 @@ class Window:
 
 
 class Freeze(Protocol):
-    """Local days on which a calendar is closed, whatever its windows say."""
+    """Local days on which a calendar is closed, even if a window would be open."""
 
     def covers(self, day: date) -> bool:
         """Whether the local *day* is one of them."""
@@ -75,7 +75,7 @@ class Freeze(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YearlyFreeze:
-    """The same days of every year; *first* and *last* are (month, day), and may wrap around New Year."""
+    """The same days of every year; *first* and *last* are (month, day). A freeze may include New Year."""
 
     first: tuple[int, int]
     last: tuple[int, int]
@@ -106,7 +106,7 @@ class Calendar:
     When a key may take over.
 
     zone_name: as in the IANA time zone database
-    windows:   it is open in any of them; none: always
+    windows:   it is open in any of them; always open if there are none
     freezes:   it is closed in all of them
     """
 
@@ -123,7 +123,7 @@ class Calendar:
         return any(begin <= second < end for begin, end in self._spans(local.date()))
 
     def last_open_at_or_before(self, instant: datetime, since: datetime) -> datetime | None:
-        """The last open second from *since* to *instant*; None where there is none."""
+        """The last open second from *since* to *instant*; None if there is none."""
         day = instant.astimezone(self.zone).date() + DAY
         while True:
             for begin, end in reversed(self._openings(day)):
@@ -135,7 +135,7 @@ class Calendar:
             day -= DAY
 
     def next_open_at_or_after(self, instant: datetime, until: datetime) -> datetime | None:
-        """The first open second from *instant* to *until*; None where there is none."""
+        """The first open second from *instant* to *until*; None if there is none."""
         day = instant.astimezone(self.zone).date() - DAY
         while self._midnight(day) <= until:
             for begin, end in self._openings(day):
@@ -149,7 +149,7 @@ class Calendar:
         """
         The open intervals that end after *since* and begin before *until*, in the order of time.
 
-        The first begins, and the last ends, no further away than the local midnight next to these two.
+        The first may begin before *since*, and the last may end after *until*, but not beyond the next local midnight.
         """
         day = since.astimezone(self.zone).date() - DAY
         pending: Interval | None = None
@@ -166,7 +166,7 @@ class Calendar:
             yield pending
 
     def _spans(self, day: date) -> list[tuple[int, int]]:
-        """When the local *day* is open, in seconds of its wall clock, in order and without overlap."""
+        """When the local *day* is open, in seconds after midnight, in order and without overlap."""
         if any(freeze.covers(day) for freeze in self.freezes):
             return []
         if not self.windows:
@@ -192,8 +192,8 @@ class Calendar:
         """
         The same for a day on which the zone's offset changes.
 
-        Whether the calendar is open changes only where the wall clock reaches the edge of a
-        window, once or twice, and at the change itself: between two such instants it is asked once.
+        Whether the calendar is open changes only when the local time reaches the edge of a
+        window, once or twice, and at the change itself. One check between two such instants is enough.
         """
         edges = {start, finish, self._offset_change(start, finish)}
         for each in (day - DAY, day, day + DAY):
@@ -217,7 +217,7 @@ class Calendar:
 
 
 def _merged(spans: Iterable[tuple[_Point, _Point]]) -> list[tuple[_Point, _Point]]:
-    """*spans*, in the order in which they begin, with those that touch made one."""
+    """*spans* in the order in which they begin; spans that touch are merged."""
     merged: list[tuple[_Point, _Point]] = []
     for begin, end in spans:
         if merged and begin <= merged[-1][1]:

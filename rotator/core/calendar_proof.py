@@ -1,8 +1,8 @@
 """
-The proof that a calendar can be kept, made when a configuration is loaded.
+The check that no key misses the windows of its calendar; done when a configuration is loaded.
 
-A planned activation is pulled to the last open instant before it, so by the longest closed
-stretch at most. What is left of `rotate_every` must be longer than `publication_lead` and
+A planned activation is moved to the last open instant before it, so by the longest closed
+stretch at most. The rest of `rotate_every` must be longer than `publication_lead` and
 `renewal_window` together: then each key can be generated after the one before it has taken over,
 and no window is missed.
 """
@@ -20,7 +20,7 @@ HORIZON = timedelta(days=3653)
 """Ten years."""
 
 MAX_STRETCH = timedelta(days=730)
-"""How far after the horizon the next opening is looked for."""
+"""How far after the horizon the search for the next opening goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Stretch:
 
 def longest_closed(calendar: Calendar, now: datetime) -> Stretch | None:
     """
-    The longest closed stretch of the ten years from *now*, the first of several; None where there is none.
+    The longest closed stretch of the ten years from *now* (the first one if several are equal); None if there is none.
 
     A stretch that is under way counts from its begin, and one that outlasts the ten years up to its end.
     """
@@ -59,7 +59,7 @@ def longest_closed(calendar: Calendar, now: datetime) -> Stretch | None:
 
 
 def _and_the_next(calendar: Calendar, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The openings between two instants, and the begin of the one after them."""
+    """The openings between two instants, and the begin of the next one."""
     yield from calendar.openings(since, until)
     limit = until + MAX_STRETCH
     following = calendar.next_open_at_or_after(until, limit) or limit
@@ -73,7 +73,7 @@ def check_calendar(policy: RotationPolicy, longest: Stretch | None) -> None:
     longest: the calendar's longest closed stretch
 
     Raises:
-        PolicyError: it will; the message names the stretch and the smallest `rotate_every` that works.
+        PolicyError: a key will miss a window; the message names the stretch and the smallest `rotate_every` that works.
 
     """
     calendar = policy.calendar
@@ -94,7 +94,7 @@ def smallest_rotate_every(policy: RotationPolicy, longest: Stretch) -> timedelta
 
 
 def activations(calendar: Calendar | None, rotate_every: timedelta, now: datetime) -> list[datetime]:
-    """When keys take over in the ten years after one that did at *now*, that one included."""
+    """When keys take over in the next ten years, if one takes over at *now*; *now* is the first."""
     found = [now]
     while (turn := found[-1] + rotate_every) <= now + HORIZON:
         found.append((pulled(calendar, turn, found[-1] + SECOND) if calendar else None) or turn)
@@ -109,9 +109,9 @@ def mean_period(instants: list[datetime]) -> timedelta:
 
 def better_rotate_every(policy: RotationPolicy, longest: Stretch | None, now: datetime) -> timedelta | None:
     """
-    A longer `rotate_every` in whole days with which the calendar makes no more keys than there would be without it.
+    A longer `rotate_every`, in whole days, with which as many keys are generated as without the calendar.
 
-    It is the smallest one, and at most a third longer. None where the calendar makes fewer than 5 % more keys
+    It is the smallest one, and at most a third longer. None if the calendar makes fewer than 5 % more keys
     anyway, or nothing within the third helps.
     """
     calendar = policy.calendar

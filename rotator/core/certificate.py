@@ -1,4 +1,4 @@
-"""What is known of the X.509 certificate that a key was uploaded with."""
+"""The facts that are kept of the X.509 certificate that a key was uploaded with."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ class Certificate:
     """
     The leaf of a certificate chain, and when the first certificate of the chain ends.
 
-    subject, issuer: distinguished names in the notation of RFC 4514, cut to a bounded length
+    subject, issuer: distinguished names in the notation of RFC 4514, of bounded length
     serial:          the serial number in upper-case hex
     chain_not_after: the earliest notAfter of the leaf and the certificates after it
 

@@ -1,8 +1,8 @@
 """
 What others changed in a keyset between two looks.
 
-Pure functions of two observations. The key that rotator asked for is not a change by others, and neither is that a
-node of the service does not show it yet.
+Pure functions of two observations. Two things do not count as changes by others: the key that rotator requested, and
+a node of the service that does not show it yet.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import KeySpec
 
 SHOWN_FOR = timedelta(days=7)
-"""How long people are shown a change."""
+"""How long the page and the reports show a change."""
 
 MAX_CHANGES = 20
-"""Changes of one keyset that are remembered."""
+"""How many changes of one keyset are remembered."""
 
 
 class ChangeKind(StrEnum):
@@ -30,13 +30,13 @@ class ChangeKind(StrEnum):
     DATES_CHANGED = "dates_changed"
     USE_CHANGED = "use_changed"
     KTY_CHANGED = "kty_changed"
-    KEYSET_DELETED = "keyset_deleted"  # it is gone, and its backup (`.bak`) is there
-    KEYSET_RECREATED = "keyset_recreated"  # the same id, and none of the keys from before
+    KEYSET_DELETED = "keyset_deleted"  # it is missing, and its backup (`.bak`) exists
+    KEYSET_RECREATED = "keyset_recreated"  # the same id, but none of the earlier keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change, and when it was seen; *kid*: None where it is about the keyset, or the key has none."""
+    """One change, and when it was seen; *kid*: None if it is about the keyset, or the key has none."""
 
     kind: ChangeKind
     seen: datetime
@@ -45,9 +45,9 @@ class Change:
 
 def changes(before: Keyset, after: Keyset, asked: KeySpec | None, now: datetime) -> Iterator[Change]:
     """
-    What differs between two looks at one keyset, of which the second was at *now*.
+    The differences between two looks at one keyset; *now* is the instant of the second.
 
-    asked: the key that rotator asked for last; None where it asked for none
+    asked: the key that rotator asked for last; None if it asked for none
     """
     old, new = _by_identity(before), _by_identity(after)
     if old and new and old.keys().isdisjoint(new):
@@ -66,8 +66,8 @@ def changes(before: Keyset, after: Keyset, asked: KeySpec | None, now: datetime)
 
 
 def _by_identity(keyset: Keyset) -> dict[object, Key]:
-    """The keys by their kids; by their dates where the service names none."""
-    return {key.kid or (key.nbf, key.exp): key for key in keyset.keys}
+    """The keys by their identities."""
+    return {key.identity: key for key in keyset.keys}
 
 
 def _is_ours(key: Key, asked: KeySpec | None) -> bool:

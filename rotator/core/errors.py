@@ -2,12 +2,12 @@
 What can go wrong, and who must act.
 
     RotatorError
-    ├── ConfigError     the configuration is invalid: whoever wrote it must act
-    └── RequestError    a request to Graph or to the login host did not do what we asked;
+    ├── ConfigError     the configuration is invalid; its author must fix it
+    └── RequestError    a request to Graph or to the login host failed;
                         `failure.kind` says why, and docs/outcomes-and-failures.md says who must act on it
 
-`FailureKind` is the closed list of the interface. Everything that is not a
-`RotatorError` is a bug of ours; the sweep alone catches it, as `internal`.
+`FailureKind` is the complete list, and part of the interface. Every exception that is not a
+`RotatorError` is a bug in rotator; it is caught where one keyset is visited, and reported as `internal`.
 """
 
 from dataclasses import dataclass, replace
@@ -35,27 +35,27 @@ class FailureKind(StrEnum):
 
 
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-"""OpenSSL's word for a peer whose certificate is not trusted: trying again changes nothing."""
+"""OpenSSL's code for a peer certificate that is not trusted. A retry does not help."""
 
 
 class Effect(StrEnum):
-    """What a request that failed may have done."""
+    """Whether a failed request may have changed something."""
 
-    NONE = "none"  # certainly nothing: it was never sent, or the service says so
-    UNKNOWN = "unknown"  # perhaps all of it: only looking tells
+    NONE = "none"  # certainly not: it was never sent, or the service says so
+    UNKNOWN = "unknown"  # possibly: the answer was lost, so the keyset must be read to find out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """
-    Why a request failed, without anything secret and without the response's body.
+    Why a request failed. It contains no secret, and not the body of the response.
 
     message:            one line: what, where, and what to do
-    status, code:       HTTP status and error code, where there was an answer; `UNTRUSTED` where there could be none
+    status, code:       HTTP status and error code of the answer; *code* is `UNTRUSTED` if TLS refused the peer
     request_id:         the service's own id of the request, for a support case
-    client_request_id:  ours
-    retry_after:        how long the service asks to be left alone
-    if_it_lasts:        the message in its place, where what *message* says passes by itself most often
+    client_request_id:  the id that rotator gave the request
+    retry_after:        how long the service asks to wait before the next request
+    if_it_lasts:        replaces *message* if the failure lasts; *message* then describes what usually passes by itself
     """
 
     kind: FailureKind
@@ -68,21 +68,21 @@ class Failure:
     if_it_lasts: str | None = None
 
     def explained(self, addition: str) -> "Failure":
-        """The same failure with more to say."""
+        """The same failure, with *addition* at the end of its message."""
         return replace(self, message=f"{self.message}; {addition}")
 
 
 class RotatorError(Exception):
-    """The root of all our errors."""
+    """The base class of all errors of rotator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigProblem:
     """
-    One thing that is wrong with a configuration: where (`tenants[0].keysets[1].overlap`) and what.
+    One problem of a configuration: where it is (`tenants[0].keysets[1].overlap`) and what it is.
 
-    line: of the file, from 1; None where the problem is not in the file
-    file: where it is in another file than the configuration itself
+    line: of the file, from 1; None if the problem is not in the file
+    file: the path of the file, if it is not the configuration file
     """
 
     path: str
@@ -101,20 +101,20 @@ class ConfigProblem:
 
 
 class ConfigError(RotatorError):
-    """An invalid configuration; `problems` has all that is wrong with it, none with a secret."""
+    """The configuration is invalid. `problems` lists every problem that was found; none contains a secret."""
 
     def __init__(self, source: str, problems: tuple[ConfigProblem, ...]) -> None:
-        """*source* is the file, as it was named to us."""
+        """*source* is the path of the file, as it was given."""
         super().__init__("\n".join(problem.located(source) for problem in problems))
         self.source = source
         self.problems = problems
 
 
 class RequestError(RotatorError):
-    """A request that did not do what we asked."""
+    """A request failed; *failure* says why, and *effect* whether it may have changed something."""
 
     def __init__(self, failure: Failure, effect: Effect = Effect.NONE) -> None:
-        """*effect* only matters for a request that writes."""
+        """*effect* is only of use for a request that writes."""
         super().__init__(failure.message)
         self.failure = failure
         self.effect = effect

@@ -1,9 +1,9 @@
 """
-What happens, as values: one stream for everything that logs, counts, remembers or shows it.
+Events: frozen values that say what happened, for logs, metrics, the status store and the pages.
 
-Made where it happens; consumers take what they know with `match` and ignore the rest. The
-order of consumers has no meaning. The events of the leader election are in `lease`, those of
-probes in `proof_events`.
+An event is created where it happens. A consumer handles the events that it knows with `match`, and
+ignores the others. Consumers must not depend on their order. The events of the leader election
+are in `lease`, those of probes in `proof_events`.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Looked:
     """
     A keyset was looked at, or its rotation came to an end.
 
-    is_preliminary: the look that may write is still to come
+    is_preliminary: the second look, which may write, is still to come
     failures:       how many looks or rotations in a row have failed by now
     """
 
@@ -37,7 +37,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What is known of a keyset is not what was known before; *before*: never looked at where its outcome is None."""
+    """The status of a keyset changed; the outcome in *before* is None if there was no look yet."""
 
     tenant: str
     before: KeysetStatus
@@ -46,11 +46,19 @@ class Changed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetChanged:
-    """Others changed a configured keyset between two looks."""
+    """Somebody other than rotator changed a configured keyset between two looks."""
 
     tenant: str
     keyset: str
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetCreated:
+    """A keyset that rotator created was seen."""
+
+    tenant: str
+    keyset: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,7 @@ class SweepFinished:
     All tenants were looked at.
 
     seconds: how long it took
-    late:    how many tenants were not done in time; theirs are not among the outcomes
+    late:    how many tenants were not done in time; the sweep does not have their outcomes
     """
 
     seconds: float
@@ -76,7 +84,7 @@ class SweepFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFinished:
-    """A request to a service of a tenant got an answer, or none."""
+    """A request to a service of a tenant ended, with or without an answer."""
 
     tenant: str
     tenant_id: TenantId
@@ -85,7 +93,7 @@ class RequestFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRetried:
-    """A request to Graph is sent again, since it failed like this."""
+    """A request to Graph failed, and will be sent again."""
 
     kind: FailureKind
 
@@ -100,7 +108,7 @@ class TokenRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRead:
-    """A tenant's credential was read; *expires*: None where nobody knows."""
+    """A tenant's credential was read; *expires*: None if that is unknown."""
 
     tenant: str
     expires: datetime | None
@@ -108,7 +116,7 @@ class CredentialRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockSkewed:
-    """The local clock begins, or ends, to differ notably from a service's; *seconds*: how far it is ahead."""
+    """The local clock began, or ceased, to differ by 60 s or more from a service's; *seconds*: how far it is ahead."""
 
     tenant: str
     seconds: float
@@ -124,7 +132,7 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobMissed:
-    """The time of *job* came while it still ran."""
+    """A run of *job* was skipped, because the run before it had not ended."""
 
     job: str
 
@@ -134,7 +142,7 @@ class ConfigReloaded:
     """
     Another configuration is in force.
 
-    data: what is to be logged of it
+    data: the members of the log line
     """
 
     data: dict[str, object]
@@ -142,7 +150,7 @@ class ConfigReloaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigRejected:
-    """The configuration on disk has faults, so the one before it stays in force."""
+    """The configuration on disk is invalid, so the previous one stays in force."""
 
     error: ConfigError
 
@@ -151,6 +159,7 @@ Event: TypeAlias = (
     Looked
     | Changed
     | KeysetChanged
+    | KeysetCreated
     | InventoryTaken
     | SweepFinished
     | RequestFinished

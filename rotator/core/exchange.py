@@ -1,4 +1,4 @@
-"""What a request to the outside was like; made by the one who sends, read by logs and metrics."""
+"""One HTTP request and its answer, as numbers; the HTTP client creates it, logs and metrics read it."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """
-    One request as it went.
+    One HTTP request and its answer.
 
-    status:  HTTP status; None where there was no answer
+    status:  HTTP status; None if there was no answer
     seconds: from sending to the end of the answer
     skew:    seconds by which the local clock is ahead of the peer's Date header; None without one
     """

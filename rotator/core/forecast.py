@@ -1,8 +1,8 @@
 """
-The rotations to come, and which key B2C uses when.
+The forecast: the next rotations, and which key B2C uses when.
 
-The forecast does not have a formula of its own: it is what `decide` will say, asked again
-and again with its own answers carried out.
+It does not have a formula of its own: it calls `decide` again and again, and adds the key of
+each decision to the keyset.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from rotator.core.policy import RotationPolicy
 from rotator.core.reasons import Reason
 from rotator.core.rotation import Hold, Rotate, decide
 
-MAX_ROTATIONS = 24  # of one forecast: lives may be as short as seconds
+MAX_ROTATIONS = 24  # of one forecast: keys may be valid for seconds only
 
 Span: TypeAlias = tuple[datetime, datetime]
 """From an instant (included) to a later one (excluded)."""
@@ -25,7 +25,7 @@ def forecast(policy: RotationPolicy, keyset: Keyset, now: datetime, until: datet
     """
     The keys that will be generated before *until* if nothing else changes, at most `MAX_ROTATIONS`.
 
-    They come in the order of their generation, without a kid. There are none where nothing may be written.
+    They are in the order of their generation and have no kid. There are none if the policy does not allow writes.
     """
     at, planned = now, 0
     while planned < MAX_ROTATIONS:

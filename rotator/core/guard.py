@@ -1,17 +1,17 @@
 """
-The guard against runaway: what must never happen, whatever else is wrong.
+The runaway guard: a limit on the keys that are generated, for the case that something else is wrong.
 
-A decision can only be as right as what it was shown. A service that hides keys,
-a second writer, or a bug would make it call for a key again and again, and none
-of them could ever be taken back. So, whatever the decision says:
+A decision depends on what the service shows. If the service hides keys, if another program
+undoes them, or if rotator has a bug, every decision calls for one more key, and a generated
+key cannot be taken back. Therefore two rules hold for every decision:
 
-1. while a successor as we make them is pending, and takes over before cover ends,
-   no other one is asked for;
-2. no more than two keys are generated for a keyset in one `rotate_every`, or three where
-   activations are pulled into a calendar: of three in a row, the last takes over hardly more
-   than a `rotate_every` after the first.
+1. While a successor of the configured shape is pending, and takes over before cover ends,
+   no other key is requested.
+2. No more than two keys are generated for a keyset in one `rotate_every`, or three if the policy
+   has a calendar: it moves activations earlier, so three keys in a row may need little more
+   than one `rotate_every`.
 
-Neither holds where no key is valid: then one key too many is the smaller harm.
+Neither rule holds if no key is valid: users cannot sign in, and one key too many is the smaller harm.
 """
 
 from collections.abc import Collection
@@ -34,11 +34,11 @@ def is_runaway(
     generated: Collection[str | None],
 ) -> bool:
     """
-    Whether one more key would be one too many.
+    True if the runaway guard must refuse one more key.
 
-    covered_until: of the decision that calls for it; None where cover has no end
+    covered_until: of the decision that calls for the key; None if cover does not end
     generated:     the kids that were generated for this keyset within the last
-                   `rotate_every`, as far as anybody remembers; what somebody disabled
+                   `rotate_every`, as far as this process knows; a key that somebody disabled
                    before it took over counts as well
     """
     if reason is Reason.NO_VALID_KEY:

@@ -1,7 +1,7 @@
 """
-What became of keysets over a span of time, and where a promise broke.
+The history of keysets over a span of time, and where a promise was broken.
 
-Values and pure functions. A simulation makes them; views and the command `simulate` read them.
+Values and pure functions. A simulation creates them; views and the command `simulate` read them.
 All instants are aware, in UTC and on whole seconds.
 """
 
@@ -41,10 +41,10 @@ class Outage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedKey:
     """
-    A key, and how it came.
+    A key, and when it was generated.
 
-    generated:  when it was generated; None: it was there from the start
-    cover_left: how long cover would have lasted when it was generated; None where cover had no
+    generated:  when it was generated; None if the keyset had it from the start
+    cover_left: how long cover would have lasted when it was generated; None if cover had no
         end, or where the keyset had no key before
     """
 
@@ -58,9 +58,9 @@ class Handover:
     """
     One key takes over from another.
 
-    predecessor: the key that was active until then; None where no key was valid
+    predecessor: the key that was active until then; None if no key was valid
     publish_by:  when it had to be published at the latest; None for an undated key
-    lead:        from its generation to its activation; None for a key that was there from the start
+    lead:        from its generation to its activation; None for a key that the keyset had from the start
     overlap:     how long its predecessor stays valid; None without one, or where that does not expire
     """
 
@@ -78,7 +78,7 @@ class Handover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetHistory:
-    """What became of one keyset; *keys*: in the order in which they take over."""
+    """The history of one keyset; *keys*: in the order in which they take over."""
 
     tenant: str
     directory: str
@@ -91,7 +91,7 @@ class KeysetHistory:
         return Keyset(id=self.policy.keyset_id, keys=tuple(each.key for each in self.keys))
 
     def handovers(self) -> Iterator[Handover]:
-        """Each key with what it takes over from."""
+        """Each key, with the key that it takes over from."""
         keyset = self.keyset
         for recorded in self.keys:
             key = recorded.key
@@ -111,7 +111,7 @@ class KeysetHistory:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
     """
-    A span of time that was simulated.
+    The result of one simulation.
 
     requests: how many requests the daemon would have made to Graph
     """
@@ -138,13 +138,13 @@ class Simulated:
         return min(calls, key=lambda call: call[:2], default=None)
 
     def breaches(self) -> list["Breach"]:
-        """Where promises broke, in the order of time."""
+        """The broken promises, in the order of time."""
         found = (breach for history in self.keysets for breach in breaches(history, self.start, self.end))
         return sorted(found, key=lambda breach: (breach.at, breach.tenant, breach.keyset_id))
 
 
 class Promise(StrEnum):
-    """What is promised of a keyset. The values are part of the interface."""
+    """What rotator promises for each keyset. The values are part of the interface."""
 
     COVER = "cover"
     OVERLAP = "overlap"
@@ -154,7 +154,7 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """A promise breaks at an instant; *short_by*: by how much, where that is a span."""
+    """A promise is broken at an instant; *short_by*: by how much, None if that is not a span."""
 
     at: datetime
     tenant: str
@@ -165,9 +165,9 @@ class Breach:
 
 def breaches(history: KeysetHistory, start: datetime, end: datetime) -> Iterator[Breach]:
     """
-    The promises that break for a keyset from *start* to *end*.
+    The promises that are broken for a keyset from *start* to *end*.
 
-    Nothing is promised in mode observe, of keys that were there from the start, and of the first key of a
+    Nothing is promised in mode observe, for keys that the keyset had from the start, and for the first key of a
     keyset that was empty.
     """
     policy = history.policy
@@ -193,7 +193,7 @@ def breaches(history: KeysetHistory, start: datetime, end: datetime) -> Iterator
 
 
 def _gaps(history: KeysetHistory, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The spans from *start* to *end* in which no key is valid; those before the first key of an empty keyset not."""
+    """The spans from *start* to *end* without a valid key, except before the first key of an empty keyset."""
     keys = [each.key for each in history.keys if each.key.is_usable or not each.key.is_dated]
     covered = start
     if all(each.generated is not None for each in history.keys):
@@ -209,5 +209,5 @@ def _gaps(history: KeysetHistory, start: datetime, end: datetime) -> Iterator[tu
 
 
 def _lives(keys: Iterable[Key]) -> Iterator[tuple[datetime, datetime]]:
-    """The lives of enabled keys, in the order in which they begin."""
+    """From activation to expiry of each enabled key, in the order in which they begin."""
     yield from sorted((key.activates, key.expires) for key in keys if key.enabled)

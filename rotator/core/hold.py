@@ -1,4 +1,4 @@
-"""A hold: nobody generates keys for a keyset until a day has passed."""
+"""A hold: rotator generates no key for a keyset until a day has passed."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyHold:
     """
-    Who holds a keyset, until when, and why.
+    Until when a keyset is held, who wants it, and why.
 
     until: the last day of the hold, in UTC
     """
@@ -22,5 +22,5 @@ class PolicyHold:
         return datetime(self.until.year, self.until.month, self.until.day, tzinfo=UTC) + timedelta(days=1)
 
     def lasts(self, now: datetime) -> bool:
-        """Whether keys are held back at *now*."""
+        """True if the hold is in force at *now*."""
         return now < self.ends

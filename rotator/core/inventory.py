@@ -1,7 +1,7 @@
 """
-What a list of a tenant's keysets shows, and what is known of a keyset that has no rotation policy.
+The keysets of a tenant as one list shows them, configured or not, and how long a keyset without a policy lasts.
 
-Such a keyset is observed as it is: nothing is wanted of it, so it has no plan, and nothing is late.
+A keyset without a rotation policy is only observed: it has no plan, and cannot be late.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,20 +15,20 @@ from rotator.core.policy import ZERO
 from rotator.core.tenant import TenantId
 
 MAX_INVENTORY = 500
-"""Keysets of one tenant that are observed without being configured."""
+"""How many keysets of one tenant are observed without being configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """
-    What one list of a tenant's keysets shows.
+    One list of a tenant's keysets.
 
-    wanted:   the keysets that were asked for and are there, by their ids as asked for
-    others:   further keysets, by their own ids; no more than were asked for
-    left_out: how many further keysets there are that are not among `others`
-    backups:  the ids of the backups (`.bak`) of deleted keysets; without further keysets, of the wanted ones alone
+    wanted:   the keysets that were asked for and exist, by their ids as the caller wrote them
+    others:   further keysets, by their ids; no more than the caller allowed
+    left_out: how many further keysets are not in `others`
+    backups:  the ids of backups (`.bak`) of deleted keysets; of the wanted keysets only, unless others are listed
 
-    A keyset that cannot be read is there as the error that says why.
+    The value of a keyset that cannot be read is the error that says why.
     """
 
     wanted: Mapping[str, Keyset | RequestError] = field(default_factory=dict)
@@ -37,14 +37,14 @@ class Listed:
     backups: tuple[str, ...] = ()
 
     def has_backup(self, keyset_id: str) -> bool:
-        """Whether there is a backup of a deleted keyset of that id."""
+        """True if the tenant has a backup of a deleted keyset with that id."""
         return any(each.lower() == f"{keyset_id.lower()}.bak" for each in self.backups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
     """
-    How long a keyset serves if nobody touches it.
+    How long a keyset provides a valid key if nobody changes it.
 
     end: of the unbroken chain of its keys; None unless cover is `dated`
     """
@@ -54,7 +54,7 @@ class Validity:
 
 
 def validity(keyset: Keyset, now: datetime) -> Validity:
-    """How long *keyset* serves from *now* on; any hand-over without a gap counts."""
+    """How long *keyset* provides a valid key from *now*; hand-overs need no overlap, but no gap either."""
     active = keyset.active(now)
     if active is None:
         return Validity(cover=Cover.NONE)
@@ -65,7 +65,7 @@ def validity(keyset: Keyset, now: datetime) -> Validity:
 
 def kind(keyset: Keyset) -> tuple[str | None, str | None]:
     """
-    The kty and use of the keys of *keyset*, in the spelling of a configuration; None where no key, or not each, agrees.
+    The kty and use of the keys of *keyset*, as a configuration spells them; None if the keys differ or have none.
 
     Source: answers of the service have `RSA`, `rsa`, `OCT` and `oct`, and no use on certificates.
     """
@@ -81,8 +81,8 @@ class InventoryKeyset:
     """
     A keyset of a tenant that is not configured.
 
-    keyset:  None where it could not be read
-    problem: why it could not be read; "" where it was
+    keyset:  None if it could not be read
+    problem: why it could not be read; "" if it was read
     """
 
     id: str
@@ -97,7 +97,7 @@ class Inventory:
 
     tenant:   the name that the configuration gives it
     now:      when the list was requested
-    left_out: how many more there are than are observed
+    left_out: how many more keysets there are
     backups:  how many backups (`.bak`) of deleted keysets there are
     """
 
@@ -115,7 +115,7 @@ class Inventory:
 
 
 def take(tenant: str, tenant_id: TenantId, listed: Listed, now: datetime) -> Inventory:
-    """What *listed* shows beside the wanted keysets; ids that differ from a wanted one in case alone are left aside."""
+    """The keysets of *listed* that are not configured, without ids that differ from a configured one only in case."""
     found = (
         InventoryKeyset(id=keyset_id, keyset=each)
         if isinstance(each, Keyset)

@@ -1,8 +1,8 @@
 """
-What B2C does with the keys of a keyset.
+How B2C uses the keys of a keyset.
 
-This module changes when Microsoft changes. It knows which key B2C uses now and
-how long a keyset serves if nobody touches it; it does not know what we want.
+This module changes only if B2C changes. It computes which key B2C uses now, and how long
+a keyset provides a valid key if nobody changes it. It does not depend on the configuration.
 
 Source: "Overview of policy keys in Azure Active Directory B2C" (key activation
 and rollover); RFC 7517 for `kid`, `use` and `kty`; RFC 7519 for `nbf`, `exp`.
@@ -12,9 +12,9 @@ Rules:
 1. A key is *valid* from its nbf (included) to its exp (excluded), unless it is
    disabled. A missing nbf or exp means no limit on that side.
 2. The *active* key is the valid dated one with the greatest nbf. A key that has
-   neither date is B2C's safety net: used only where no dated key is valid.
-3. The *chain* is what B2C will use in turn: the active key, then every key that
-   takes over early enough to overlap with the one before it, and outlasts it.
+   neither date is a fallback: B2C uses it only if no dated key is valid.
+3. The *chain* is the keys that B2C will use one after the other: the active key, then every key that
+   takes over early enough to overlap with its predecessor, and expires later.
 """
 
 from collections.abc import Iterator
@@ -32,26 +32,26 @@ NEVER = datetime.max.replace(tzinfo=UTC, microsecond=0)
 
 
 class KeyState(StrEnum):
-    """What a key is at an instant; each key is in exactly one state."""
+    """The state of a key at an instant; each key is in exactly one state."""
 
     ACTIVE = "active"
     UPCOMING = "upcoming"
-    RETAINED = "retained"  # valid, no longer (or not) the active one: its tokens still verify
+    RETAINED = "retained"  # valid, but not the active one: the tokens that it signed still verify
     EXPIRED = "expired"
     DISABLED = "disabled"
-    UNDATED = "undated"  # the safety net, while a dated key is active
+    UNDATED = "undated"  # the fallback, while a dated key is active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """
-    One key of a keyset, as read; its material is never kept.
+    One key of a keyset, as read. Key material is never stored.
 
-    `nbf` and `exp` are aware UTC instants on whole seconds, None where the key
-    has no such date. `kid`, `use` and `kty` are None where the service left them out.
+    `nbf` and `exp` are aware UTC instants on whole seconds, None if the key
+    has no such date. `kid`, `use` and `kty` are None if the service left them out.
     `has_certificate`: the key was uploaded with an X.509 certificate (RFC 7517, `x5c`);
-    `certificate` is None where there is none, or it cannot be read.
-    `modulus`: a digest of the public modulus of an RSA key, to recognise the key in a JWKS.
+    `certificate` is None if there is none, or it cannot be read.
+    `modulus`: a digest of the public modulus of an RSA key, to find the key in a JWKS.
     """
 
     kid: str | None
@@ -65,13 +65,18 @@ class Key:
     modulus: str | None = None
 
     @property
+    def identity(self) -> object:
+        """What tells the key from others of its keyset: its kid, or its dates if the service names no kid."""
+        return self.kid or (self.nbf, self.exp)
+
+    @property
     def activates(self) -> datetime:
         """The instant from which B2C may use the key."""
         return ALWAYS if self.nbf is None else self.nbf
 
     @property
     def expires(self) -> datetime:
-        """The instant from which B2C uses the key no more."""
+        """The instant from which B2C does not use the key any more."""
         return NEVER if self.exp is None else self.exp
 
     @property
@@ -81,7 +86,7 @@ class Key:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the key is dated, enabled, and valid at any time at all."""
+        """True if the key is dated and enabled, and its exp is later than its nbf."""
         return self.is_dated and self.enabled and self.activates < self.expires
 
     def is_valid(self, now: datetime) -> bool:
@@ -103,13 +108,13 @@ class Keyset:
 
     @property
     def certified(self) -> Key | None:
-        """The enabled key whose readable certificate, with its whole chain, is valid longest; None without any."""
+        """The enabled key whose certificate, including its chain, is valid longest; None without a readable one."""
         keys = [key for key in self.keys if key.enabled and key.certificate is not None]
         return max(keys, key=_certificate_end, default=None)
 
     def active(self, now: datetime) -> Key | None:
         """
-        The key that B2C uses at *now* (rule 2); None where sign-in is broken.
+        The key that B2C uses at *now* (rule 2); None if no key is valid, so that users cannot sign in.
 
         Which of two keys with the same nbf B2C takes is not documented; here it
         is the one that expires later.
@@ -122,9 +127,9 @@ class Keyset:
 
     def upcoming(self, after: datetime) -> Iterator[Key]:
         """
-        The usable keys that activate later than *after*, in the order in which they do.
+        The usable keys that activate later than *after*, in the order of their activation.
 
-        Of keys that activate together the one that will be active comes first.
+        Of keys with the same activation, the one that will be active comes first.
         """
         ranked = sorted(sorted(self.keys, key=_rank, reverse=True), key=lambda key: key.activates)
         return (key for key in ranked if key.is_usable and key.activates > after)
@@ -133,11 +138,10 @@ class Keyset:
         """
         The keys that B2C uses one after the other from *now* (rule 3).
 
-        It begins with the active key or, where that is missing or undated but
-        something is valid, with the next dated key to come. Each further link
-        activates at least *overlap* before the one before it expires, and expires
-        later. A key behind a gap is no link. Empty where there is no dated key to
-        begin with.
+        It begins with the active key or, if that is undated, with the next dated key. Each
+        further key activates at least *overlap* before its predecessor expires, and expires
+        later. A key after a gap does not belong to it. Empty if no key is valid, or if no
+        key is dated.
         """
         active = self.active(now)
         if active is None:
@@ -153,7 +157,7 @@ class Keyset:
         return tuple(links)
 
     def states(self, now: datetime) -> Iterator[tuple[Key, KeyState]]:
-        """Each key with what it is at *now*."""
+        """Each key with its state at *now*."""
         active = self.active(now)
         for key in self.keys:
             yield key, _state(key, now, is_active=key is active)

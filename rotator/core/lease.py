@@ -1,8 +1,8 @@
 """
-A lease, and the events of the leader election that it decides.
+A lease, and the events of the leader election.
 
-The record stands in the Kubernetes API (coordination.k8s.io/v1), or wherever else
-something can be replaced by its version alone.
+The lease is a record in the Kubernetes API (coordination.k8s.io/v1). Another store would do as well
+if it can replace a record on the condition that its version has not changed.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from rotator.core.errors import Failure
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """
-    The record.
+    The lease record.
 
-    holder:      the identity of who holds it; empty where nobody does
-    duration:    seconds that it is good for after a renewal; None where it does not say
-    transitions: how often it changed hands
-    version:     another one after every change
+    holder:      the identity of the replica that holds it; empty if none does
+    duration:    seconds that it is good for after a renewal; None if it does not say
+    transitions: how often the holder changed
+    version:     changes with every write (`resourceVersion`)
     """
 
     holder: str
@@ -42,14 +42,14 @@ class LossReason(StrEnum):
     """Why a term ends."""
 
     DEADLINE = "deadline"  # it could not be renewed in time
-    TAKEN = "taken"  # another replica holds it, or somebody has changed the record
+    TAKEN = "taken"  # another replica holds it, or something else has changed the record
     STOPPING = "stopping"  # the program was asked to stop
-    CLOCK = "clock"  # its clock is wrong, so that it may not write; another replica's may be right
+    CLOCK = "clock"  # the clock of this replica is wrong, so it must not write; another replica's may be right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquired:
-    """The replica *identity* leads now; *before*: who held the lease last, empty where nobody did."""
+    """The replica *identity* leads now; *before*: the last holder of the lease, empty if there was none."""
 
     identity: str
     before: str
@@ -57,12 +57,12 @@ class Acquired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewed:
-    """It goes on leading."""
+    """The leader renewed the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """The replica stopped leading: it begins no write; one that it began may still be under way."""
+    """The replica does not lead any more and begins no write; a write that it began may still be in progress."""
 
     identity: str
     reason: LossReason
@@ -71,9 +71,9 @@ class Lost:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """
-    The term has ended, and no write is under way.
+    The term has ended, and no write is in progress.
 
-    was_handed_over: the lease was given back, so that another replica can take it at once
+    was_handed_over: the lease was released, so that another replica can claim it at once
     """
 
     identity: str

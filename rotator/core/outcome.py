@@ -1,8 +1,8 @@
 """
-What came of looking at a keyset: held, planned, rotated or failed.
+The outcome of a look at a keyset: held, planned, rotated or failed.
 
-Outcomes are made by the shell and read by everything that tells: report, logs,
-metrics, exit code. Nothing flows back.
+The shell creates outcomes; reports, logs, metrics and exit codes read them. A reader never
+changes an outcome.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from rotator.core.tenant import TenantId
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """
-    A keyset as it was seen: which one, when, what was there, and what follows from it.
+    A look at a keyset: which one, when, the keyset as read, and its assessment.
 
     `tenant` is the name that the configuration gives it. `keyset` and `assessment` are None
     together, where it could not be read. `has_backup`: the tenant has a backup (`.bak`) of a deleted
@@ -44,12 +44,12 @@ class Observation:
 
     @property
     def identity(self) -> tuple[TenantId, str]:
-        """Which keyset it is, whatever the tenant is called."""
+        """The tenant's identity and the keyset, independent of the name that the configuration gives the tenant."""
         return self.tenant_id, self.policy.keyset_id
 
 
 class OutcomeName(StrEnum):
-    """What came of a look. The values are part of the interface."""
+    """The name of an outcome. The values are part of the interface."""
 
     HELD = "held"
     PLANNED = "planned"
@@ -60,9 +60,9 @@ class OutcomeName(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """
-    Nothing is to be done, or nothing may be done.
+    No key is due, or no key may be requested.
 
-    would, spec: in mode observe, the reason that there would be without it, and the key that would be asked for
+    would, spec: in mode observe or on hold, the reason that would apply otherwise, and the key that would be requested
     """
 
     name: ClassVar = OutcomeName.HELD
@@ -75,7 +75,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A key is called for, and this look did not ask for it."""
+    """
+    A key is due; this look did not request it.
+
+    If the reason is `missing`, the keyset is created first; `spec` is the key that it would get now.
+    """
 
     name: ClassVar = OutcomeName.PLANNED
 
@@ -90,7 +94,7 @@ class Rotated:
     A key was generated, and the keyset shows it as it was asked for.
 
     before: the observation that called for it; `observation` shows the keyset with the key
-    remark: what somebody should know of it besides
+    remark: anything else to know about the key, in words
     """
 
     name: ClassVar = OutcomeName.ROTATED
@@ -108,9 +112,9 @@ class Failed:
     """
     The keyset could not be looked at, or its rotation failed.
 
-    `spec` is the key that was asked for; None where it did not come to that.
-    `generated` is the kid of a key that the service said it generated all the same, "" where it
-    named none. `bug` is the exception where the failure is `internal`, for the log alone.
+    `spec` is the key that was asked for; None if it did not come to that.
+    `generated` is the kid of a key that the service nevertheless said it generated, "" if it
+    named none. `bug` is the exception if the failure is `internal`; it is only logged.
     """
 
     name: ClassVar = OutcomeName.FAILED
@@ -126,23 +130,24 @@ Outcome: TypeAlias = Held | Planned | Rotated | Failed
 
 
 def reason_name(outcome: Outcome) -> str:
-    """Why: a reason of the decision or, where it failed, the kind of failure."""
+    """The reason of the decision or, for a failed outcome, the kind of failure."""
     return outcome.failure.kind.value if isinstance(outcome, Failed) else outcome.reason.value
 
 
 class Exit(IntEnum):
-    """The exit codes of the interface, with the names of sysexits.h where it has one."""
+    """The exit codes of the interface, with the names of sysexits.h if it has one."""
 
     OK = 0
     FAILED = 1
     DUE = 2
     AT_RISK = 3
+    NOT_DISABLED = 4  # of `rotate --compromised` alone
     USAGE = 64
     CONFIG = 78
 
 
 def exit_code(outcomes: Iterable[Outcome], *, detailed: bool) -> Exit:
-    """What one pass over all keysets says to a script; 2 only where *detailed* asks for it."""
+    """The exit code for the outcomes of all keysets; 2 is returned only if *detailed*."""
     codes = {_exit(outcome) for outcome in outcomes}
     if not detailed:
         codes.discard(Exit.DUE)

@@ -1,18 +1,18 @@
-"""When a tenant is probed again, and when a probe fetches a token: pure functions of what is known."""
+"""When a tenant is probed again, and when a probe fetches a token: pure functions of the evidence so far."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from rotator.core.findings import SIGNING_GRACE, is_long_unlisted
 from rotator.core.keyset import Keyset
-from rotator.core.proof import SIGNING_GRACE, is_long_unlisted
 from rotator.core.publication import Evidence
 
 TOKEN_INTERVAL = timedelta(days=1)
-"""How often a token is fetched where nothing has changed."""
+"""How often a token is fetched if nothing has changed."""
 
 
 def is_token_due(evidence: Evidence, keysets: Mapping[str, Keyset], now: datetime) -> bool:
-    """Whether to fetch a token: the first, one a day, and after each activation until the new key is confirmed."""
+    """True if the probe must fetch a token: first, once a day, and after an activation until the key is confirmed."""
     token, at = evidence.token, evidence.token_at
     if token is None or at is None or now - at >= TOKEN_INTERVAL:
         return True
@@ -35,8 +35,8 @@ def probe_pause(
     """
     How long until the next probe.
 
-    `probe_interval` near a generation or an activation, and while something is not known or in
-    question; else `check_interval`, if that is longer.
+    `probe_interval` near a generation or an activation, and while something is unknown or
+    contradicted; otherwise the longer of it and `check_interval`.
     """
     slow = max(probe_interval, check_interval)
     if not policies <= evidence.read.keys():

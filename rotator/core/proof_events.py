@@ -1,20 +1,21 @@
-"""What a probe changes, as events: keys that can be seen, keys that sign, findings that begin or end."""
+"""The events of a probe: a key is published, a key signs, a finding begins or ends."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from rotator.core.findings import Finding
 from rotator.core.keyset import Keyset
 from rotator.core.policy import RotationPolicy
-from rotator.core.proof import Finding, KeysetProof, prove
+from rotator.core.proof import KeysetProof, prove
 from rotator.core.publication import Evidence, Probe
 from rotator.core.tenant import TenantId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """A tenant was probed; *evidence*: what all probes have shown by now."""
+    """A tenant was probed; *evidence*: the evidence of all probes so far."""
 
     tenant: str
     tenant_id: TenantId
@@ -27,8 +28,8 @@ class KeyPublished:
     """
     Every policy that publishes the keyset now lists a key that was not listed before.
 
-    lead:  how long that is before its nbf; None without nbf
-    delay: how long after it was generated; None where this process did not generate it
+    lead:  how long that is before its nbf; None if the key has no nbf
+    delay: how long after it was generated; None if this process did not generate it
     """
 
     tenant: str
@@ -43,7 +44,7 @@ class KeySigning:
     """
     The active key is confirmed to be the one in use; *delay*: how long after its nbf.
 
-    A key that was active before this process first probed makes no such event.
+    There is no such event for a key that was active before the first probe of this process.
     """
 
     tenant: str
@@ -54,7 +55,7 @@ class KeySigning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingChanged:
-    """A finding on a keyset begins, or ends."""
+    """A finding about a keyset begins, or ends."""
 
     tenant: str
     keyset: str
@@ -64,7 +65,7 @@ class FindingChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryCredentialRead:
-    """The credential that fetches tokens as an application does was read; *expires*: None where nobody knows."""
+    """The credential of the canary application was read; *expires*: None if that is unknown."""
 
     tenant: str
     expires: datetime | None
@@ -75,7 +76,7 @@ ProofEvent: TypeAlias = CanaryCredentialRead | Probed | KeyPublished | KeySignin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A keyset of a tenant that is probed, as it was at *seen*."""
+    """A keyset of a tenant that is probed, as read at *seen*."""
 
     tenant: str
     policy: RotationPolicy
@@ -83,7 +84,7 @@ class Watched:
     seen: datetime
 
     def proof(self, evidence: Evidence, now: datetime) -> KeysetProof:
-        """What *evidence* says of it at *now*."""
+        """The result of the probes for it at *now*, from *evidence*."""
         return prove(self.policy, self.keyset, evidence, now, seen=self.seen)
 
 
@@ -96,13 +97,13 @@ def proof_events(
     generated: Mapping[str, datetime],
 ) -> Iterator[ProofEvent]:
     """
-    What has changed for a keyset between two probes.
+    The events for a keyset between two probes.
 
     evidence:  after the later probe
-    earlier:   the proof at the probe before; None where this is the first
+    earlier:   the proof at the probe before; None if this is the first
     generated: by kid, when this process generated the key
 
-    The first probe of a process shows what has been so for long: it makes no event but findings.
+    The first probe of a process yields findings only: what else it shows did not happen now.
     """
     tenant, keyset = watched.tenant, watched.keyset
     if earlier is not None:

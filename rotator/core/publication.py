@@ -1,13 +1,13 @@
 """
-What relying parties can see of a tenant's keys, as far as probes have shown.
+What relying parties can see of a tenant's keys, according to the probes.
 
 A probe reads the JWKS (RFC 7517, section 5) of each policy that the configuration names. It may
 also fetch a token as an application does, and ask Graph for the active key. `Evidence` is what all
 probes of a process have shown so far; `observe` adds one probe to it. Findings are in `proof`.
 
-The nodes of Microsoft's endpoints do not agree at every instant, so one probe decides nothing that
-was known before: what a key is known to be changes after `PROBES` probes in a row that say otherwise.
-What is not known yet becomes known with the first probe that lists a key.
+The nodes of Microsoft's endpoints may differ for a while, so a single probe cannot overturn what
+is known: what is known of a key changes only after `PROBES` probes in a row say otherwise.
+The first probe that lists a key is enough if nothing was known yet.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from rotator.core.errors import Failure
 from rotator.core.keyset import Key, Keyset
 
 PROBES = 3
-"""How many probes in a row must say so, before what was known is wrong."""
+"""How many probes in a row must contradict what is known before it changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +34,11 @@ class PublishedKey:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """
-    What is kept of a token that was fetched as an application does.
+    What is kept of a token that the canary application fetched.
 
     kid:         which key signed it
     lifetime:    how long it is valid
-    is_verified: whether its signature fits the key of that kid in the JWKS that was read just before
+    is_verified: whether its signature matches the key with that kid in the JWKS that was read just before
     """
 
     policy: str
@@ -50,11 +50,11 @@ class Token:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """
-    What one probe of a tenant has shown.
+    The result of one probe of a tenant.
 
     listed:      by policy, the keys that its JWKS lists; a policy whose JWKS could not be read is absent
-    token:       None where none was fetched
-    active_kids: by keyset, the kid that getActiveKey named; None where it named none
+    token:       None if none was fetched
+    active_kids: by keyset, the kid that getActiveKey named; None if it named none
     failures:    by policy, why its JWKS could not be read; `token_failure`: why no token could be fetched
     """
 
@@ -69,13 +69,13 @@ class Probe:
 @dataclass(frozen=True, slots=True)
 class Known:
     """
-    Whether something holds, as a row of probes has shown.
+    Whether a statement is true, according to several probes in a row.
 
-    holds:    None while nobody knows
-    since:    the first probe of the row that showed it; None while nobody knows
+    holds:    None while that is unknown
+    since:    the first of the probes in a row that showed it; None while that is unknown
     contrary: how many probes in a row, up to the last, say otherwise
-    began:    the first of these
-    has_held: it was known to hold at some time
+    began:    when the first of these was
+    has_held: it was known to be true at some time
     """
 
     holds: bool | None = None
@@ -84,8 +84,13 @@ class Known:
     began: datetime | None = None
     has_held: bool = False
 
+    @property
+    def was_seen(self) -> bool:
+        """What the last probe showed."""
+        return self.holds is not None and self.holds is (self.contrary == 0)
+
     def seen(self, holds: bool, now: datetime) -> "Known":  # noqa: FBT001 - what was seen is the very subject
-        """What is known after a probe at *now* has shown this."""
+        """What is known after a probe at *now* that shows *holds*."""
         if holds is self.holds:
             return replace(self, contrary=0, began=None)
         if self.holds is None and holds:
@@ -103,16 +108,16 @@ UNKNOWN = Known()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """
-    What the probes of one tenant have shown so far.
+    The evidence of all probes of one tenant so far.
 
-    since:        the first probe; None before it
+    since:        when the first probe was; None before it
     read:         by policy, when its JWKS was last read
-    publishes:    the pairs of policy and keyset of which the policy was seen to list a key
+    publishes:    pairs of a policy and a keyset: the policy's JWKS was seen to list a key of the keyset
     listed:       by policy and kid, whether a key of such a keyset is listed with its modulus
     altered:      by policy and kid, whether a key of a keyset is listed with another modulus
-    foreign:      by policy and kid, whether a key is listed that no keyset of the tenant has
+    foreign:      by policy and kid, whether a listed key belongs to no keyset of the tenant
     lists_future: a key was seen in a JWKS before its nbf
-    token:        the last one, fetched at `token_at`; `verifies` is what all of them have shown
+    token:        the last one, fetched at `token_at`; `verifies` is what all tokens have shown
     active_kids:  by keyset, what getActiveKey last named, and when
     """
 
@@ -133,7 +138,7 @@ class Evidence:
         return tuple(sorted(policy for policy, published in self.publishes if published == keyset_id))
 
     def is_published(self, keyset_id: str, key: Key) -> bool | None:
-        """Whether every policy that publishes the keyset lists *key*; None while nobody knows."""
+        """Whether every policy that publishes the keyset lists *key*; None while that is unknown."""
         states = [self.listing(policy, key).holds for policy in self.policies_of(keyset_id)]
         if not states or (None in states and False not in states):
             return None
@@ -145,6 +150,13 @@ class Evidence:
             return None
         instants = [self.listing(policy, key).since for policy in self.policies_of(keyset_id)]
         return max((instant for instant in instants if instant is not None), default=None)
+
+    def was_listed(self, keyset_id: str, key: Key) -> bool | None:
+        """Whether the last probe saw *key* in each policy that publishes the keyset; None if no policy does."""
+        states = [self.listing(policy, key) for policy in self.policies_of(keyset_id)]
+        if not states or UNKNOWN in states:
+            return None
+        return all(state.was_seen for state in states)
 
     def listing(self, policy: str, key: Key) -> Known:
         """What is known of *key* in the JWKS of *policy*."""
@@ -187,7 +199,7 @@ def observe(evidence: Evidence, probe: Probe, keysets: Mapping[str, Keyset], kno
 
 
 def without(evidence: Evidence, policies: frozenset[str]) -> Evidence:
-    """The evidence that remains where only *policies* are probed from now on."""
+    """The evidence that remains if only *policies* are probed from now on."""
     return replace(
         evidence,
         read={policy: at for policy, at in evidence.read.items() if policy in policies},
@@ -199,7 +211,7 @@ def without(evidence: Evidence, policies: frozenset[str]) -> Evidence:
 
 
 def _publishes(evidence: Evidence, probe: Probe, keysets: Mapping[str, Keyset]) -> frozenset[tuple[str, str]]:
-    """Which policy publishes which keyset. It stays so until the keyset has none of the keys that were listed."""
+    """Which policy publishes which keyset. A pair is kept until the keyset has none of the keys that were listed."""
     fresh = {
         (policy, keyset_id)
         for policy, shown in probe.listed.items()

@@ -1,8 +1,8 @@
 """
-How long to wait before something that failed is tried again.
+Retry policies: how long to wait before a failed request is tried again.
 
 Exponential back-off with jitter over the upper half, so that clients that failed together do not
-come back together. What the service asks for (Retry-After) goes before our own wait.
+retry together. If the service names a wait (Retry-After), that is used instead.
 
 Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
 """
@@ -20,11 +20,11 @@ class Retry:
     """
     A retry policy.
 
-    kinds:           the failures that pass by themselves
-    max_attempts:    how often something is tried at most; None: without end
-    max_timeouts:    the same for `timeout`, where each attempt has waited for long; None: `max_attempts`
-    first, longest:  the own waits, in seconds: doubling from `first` up to `longest`
-    max_retry_after: the longest wait that the service may ask for, in seconds; more ends the attempts
+    kinds:           the kinds of failure that are retried
+    max_attempts:    the maximum number of attempts; None: no limit
+    max_timeouts:    the same for failures of kind `timeout`, since each attempt takes long; None: `max_attempts`
+    first, longest:  the waits in seconds: they double from `first` up to `longest`
+    max_retry_after: the longest Retry-After that is accepted, in seconds; a longer one ends the attempts
     """
 
     first: float
@@ -36,9 +36,9 @@ class Retry:
 
     def delay(self, attempt: int, jitter: float = 0.0) -> float:
         """
-        Our own wait after the *attempt*-th failure in a row (1 for the first), in seconds.
+        The wait after the *attempt*-th failure in a row (1 for the first), in seconds.
 
-        *jitter*, in [0, 1), takes off up to half.
+        *jitter*, in [0, 1), shortens it by up to half.
 
         >>> [Retry(first=1, longest=5).delay(attempt) for attempt in (1, 2, 3, 4, 5)]
         [1.0, 2.0, 4.0, 5.0, 5.0]
@@ -47,7 +47,7 @@ class Retry:
 
     def pause(self, failure: Failure, attempt: int, jitter: Callable[[], float]) -> float | None:
         """
-        Seconds to wait after *failure*, the *attempt*-th in a row; None: it is not tried again.
+        Seconds to wait after *failure*, the *attempt*-th in a row; None if there is no further attempt.
 
         jitter: draws from [0, 1)
         """
@@ -69,20 +69,19 @@ _FOR_A_PERSON = frozenset(
     {FailureKind.FORBIDDEN, FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST, FailureKind.MISMATCH, FailureKind.INTERNAL}
 )
 LOOKS = Retry(first=60.0, longest=1800.0, kinds=frozenset(FailureKind) - _FOR_A_PERSON)
-"""Looks at a keyset. What a person must fix is looked at with the next sweep."""
+"""The retries of looks. A keyset whose failure a person must fix is only looked at with the next sweep."""
 
 MIN_LOOK_PAUSE = timedelta(seconds=10)
-"""Keeps a tenant that fails far below the 200 requests a minute that Graph grants."""
+"""The minimum pause between two looks. It keeps a failing tenant far below Graph's limit of 200 requests a minute."""
 
 
 def next_look(failure: Failure, streak: int, left: timedelta | None, check_interval: timedelta) -> timedelta | None:
     """
-    How long to wait after the *streak*-th failure in a row (1 for the first); None: the next sweep is soon enough.
+    How long to wait after the *streak*-th failure in a row (1 for the first); None if the next sweep is soon enough.
 
-    However it failed, the keyset is looked at again after an eighth of the time that is left
-    until users notice.
+    For every kind of failure, the wait is at most one eighth of the remaining cover.
 
-    left: until the keyset's cover ends; None where that is not known
+    left: until the keyset's cover ends; None if that is not known
     """
     pause = LOOKS.pause(failure, streak, lambda: 0.0)
     wait = check_interval if pause is None else timedelta(seconds=pause)

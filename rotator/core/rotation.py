@@ -9,29 +9,27 @@ policy, the keyset and the instant.
          |<------------>|<-------------->|<-------------->|
          renewal_window  publication_lead      overlap
 
-Read it from the right: all of it follows from the head, the newest key of the
-chain, so the key we ask for is the same, to the second, however often we have
-to ask. Only when we are late does `now` enter.
+All of these instants are computed from the head (the newest key of the chain), from right to left. So
+every decision asks for the same key, to the second. Only a late decision depends on `now`.
 
-What is late, and what it costs:
+What becomes shorter if a key is late:
 
-- past `publish_by` the lead shrinks, as long as that keeps the overlap whole;
-- where the overlap cannot be kept whatever is done, the lead is kept, and the overlap
-  shrinks by what the lead takes; then the lead shrinks only for cover;
-- without a valid key sign-in is broken already, and nothing is worth waiting for.
+- After `publish_by`, the lead is shortened if that preserves the full overlap.
+- If no lead preserves the full overlap, the full lead is used and the overlap is shortened. The lead
+  is then shortened only to keep cover.
+- If no key is valid, users cannot sign in: the key takes over as soon as the service allows.
 
 With a calendar the activation is moved to an instant at which the calendar is open; see `activation`.
 
-Three things are never done:
+No key is requested in three cases:
 
-- adding a key that would help no sooner than one that is there already. Such a key is
-  a *stand-in*: not as good as a link of the chain, but a second one would not be better;
-- adding a generated key to a keyset whose newest key carries a certificate: a person
-  uploads the next certificate;
-- asking for a key that the service refuses, since the keyset's keys have another use or type.
+- An upcoming key already takes over as soon as the new one would. It is called a *stand-in*: it
+  may overlap too little to belong to the chain, but a second key would not be better.
+- The newest key has a certificate: a person must upload the next certificate.
+- The service would refuse the key, because the keyset's keys have another use or type.
 
-How old a key without nbf is, nobody knows. Its turn counts as over while more of its
-life is left than a key of ours has altogether.
+The age of a key without nbf is unknown. If it stays valid for longer than a generated key ever is,
+a successor is due now.
 """
 
 from dataclasses import dataclass
@@ -50,8 +48,8 @@ class Hold:
     """
     Leave the keyset as it is.
 
-    would: in mode observe or on hold, the reason that there would be without it; None otherwise
-    spec:  in mode observe or on hold, the key that would be asked for now, if any
+    would: in mode observe or on hold, the reason that would apply otherwise; else None
+    spec:  in mode observe or on hold, the key that would be requested now; None if none is due
     """
 
     assessment: Assessment
@@ -62,7 +60,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotate:
-    """Ask for this key."""
+    """Request this key."""
 
     assessment: Assessment
     reason: Reason
@@ -74,14 +72,12 @@ Decision: TypeAlias = Hold | Rotate
 
 def decide(policy: RotationPolicy, keyset: Keyset, now: datetime, *, minimum_lead: timedelta | None = None) -> Decision:
     """
-    Whether *keyset* gets its next key at *now*, and which.
+    Decide whether *keyset* gets its next key at *now*, and which.
 
-    minimum_lead: the least lead that the service takes, where it was seen to want
-        more than the policy says
+    minimum_lead: the shortest lead that the service accepts, if it has refused that of the policy
 
-    Carrying the decision out and deciding again gives `Hold`; throughout the
-    renewal window every decision asks for one and the same key; no decision asks
-    for a key that would activate in the past.
+    A decision that is made after the last one was carried out is `Hold`. All decisions within
+    one renewal window ask for the same key. No decision asks for a key that activates in the past.
     """
     active = keyset.active(now)
     chain = keyset.chain(now, policy.overlap)
@@ -130,7 +126,7 @@ def _reason(need: "_Need", active: Key | None, *, is_short: bool) -> Reason:
 
 
 def _handover(policy: RotationPolicy, need: "_Need", begins: datetime, now: datetime) -> Shortfall:
-    """What falls short where the key that is needed activates at *begins*."""
+    """What falls short if the key that is needed activates at *begins*."""
     if need.head is None:
         return Shortfall(cover=begins - now if need.reason is Reason.NO_VALID_KEY else ZERO)
     overlap = min(policy.overlap, begins - (need.head.expires - policy.overlap))
@@ -138,7 +134,7 @@ def _handover(policy: RotationPolicy, need: "_Need", begins: datetime, now: date
 
 
 def _is_certificate(keyset: Keyset) -> bool:
-    """Whether the newest key carries a certificate. Disabled keys count only where no key is enabled."""
+    """True if the newest key has a certificate. Disabled keys count only if no key is enabled."""
     keys = [key for key in keyset.keys if key.enabled] or keyset.keys
     newest = max(((key.activates, key.expires) for key in keys), default=None)
     return any(key.has_certificate and (key.activates, key.expires) == newest for key in keys)
@@ -149,7 +145,7 @@ class _Need:
     """
     When the key that follows *head* is needed, and the nbf to ask for if that is now.
 
-    stand_in_by: a key that activates by then is early enough, though the calendar would have it earlier
+    stand_in_by: an upcoming key that activates by then is early enough, even if the calendar asks for an earlier one
     """
 
     head: Key | None
@@ -204,13 +200,17 @@ def _at_once(head: Key | None, nbf: datetime, reason: Reason, now: datetime) -> 
 
 
 def _is_of_unknown_age(policy: RotationPolicy, key: Key, now: datetime) -> bool:
-    """Whether a key without nbf has more life left than a key of ours ever has; a certificate's age does not matter."""
+    """True if a key without nbf and certificate stays valid for longer than a generated key ever is."""
     return key.nbf is None and not key.has_certificate and key.expires - now > policy.validity
 
 
 def _turn_end(policy: RotationPolicy, head: Key) -> datetime:
-    """When dated *head* hands over: after its turn, and early enough to overlap. A certificate has no turn."""
-    overlapping = overlapping_until(policy, head)
+    """
+    When the successor of dated *head* activates: after `rotate_every` (not for certificates), or earlier.
+
+    A person may have requested that it is replaced ahead of time.
+    """
+    overlapping = min(overlapping_until(policy, head), policy.replaced_at(head))
     if head.nbf is None or head.has_certificate:
         return overlapping
     return min(head.nbf + policy.rotate_every, overlapping)
@@ -218,11 +218,10 @@ def _turn_end(policy: RotationPolicy, head: Key) -> datetime:
 
 def _stand_in(policy: RotationPolicy, keyset: Keyset, need: _Need, now: datetime) -> Key | None:
     """
-    The key to come that does what the needed one would, at least as soon; None where there is none.
+    The upcoming key that takes over at least as soon as the needed one would; None if there is none.
 
-    It must outlast the head's turn. The turn of a key that was made to live longer
-    than we use it ends when that of one of ours would: a hand-made two-year key is
-    followed by keys that expire before it does.
+    It must expire after the head's turn. The turn of a dated head ends at the latest when a generated
+    key would expire: so the successors of a hand-made two-year key may expire before that key does.
     """
     head = need.head
     if head is None or _is_of_unknown_age(policy, head, now):

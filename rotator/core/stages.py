@@ -1,5 +1,5 @@
 """
-Where a rotation stands, as values: what is remembered of a keyset between two looks.
+The stage of a rotation, as frozen values: what is remembered of a keyset between two looks.
 
 Every instant that is a float is in monotonic seconds. The rules are in `lifecycle`.
 """
@@ -21,8 +21,8 @@ class Timing:
     """
     How often keysets are looked at, and whether anything may be written.
 
-    settle:      the time between the two looks of rule 1; also bounds how long a key is looked for
-    is_one_shot: each keyset is looked at once, and what fails is not looked at again
+    settle:      the time between the two looks of rule 1; also how long a requested key is looked for
+    is_one_shot: each keyset is looked at once, and not again after a failure
     """
 
     check_interval: timedelta
@@ -33,7 +33,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """No key is called for, as far as this process knows."""
+    """As far as this process knows, no key is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +42,17 @@ class Called:
     A look called for a key.
 
     since:        when that look was
-    reason:       why it called for one
-    not_before:   when the next request may be sent, after one that did nothing
-    refused:      what came of the last request that did nothing; None before there was one
-    attempts:     how many requests did nothing
-    minimum_lead: the lead to ask for, once the service has refused a shorter one
+    reason:       the reason of its decision
+    not_before:   when the next request may be sent, after one that changed nothing
+    refused:      the outcome of the last request that changed nothing; None before there was one
+    attempts:     how many requests changed nothing
+    minimum_lead: the lead to ask for, after the service has refused a shorter one
+    keys:         the identities of the keys that this look showed
     """
 
     since: float
     reason: Reason
+    keys: frozenset[object] = frozenset()
     not_before: float = 0.0
     refused: Failed | None = None
     attempts: int = 0
@@ -60,16 +62,16 @@ class Called:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """
-    A key was asked for, and no look has shown it yet.
+    A key was requested, or a keyset that is missing, and no look has shown it yet.
 
-    planned:     the plan that was carried out
-    kid:         the key's, where the service named it
-    doubt:       why nobody knows what the request did; None where the service said that it generated the key
+    planned:     the outcome that led to the request
+    kid:         of the key; None if the service did not name it
+    doubt:       why the result of the request is unknown; None if the service said that it generated the key
     next_look:   when to look for it again
     until:       when to give up; None before the first look
     looks:       how many looks there were
-    was_enabled: the key was enabled by us
-    trouble:     what the last look has shown instead of the key
+    enablings:   how many times rotator tried to enable the key
+    trouble:     what the last look showed instead of the key
     """
 
     planned: Planned
@@ -79,7 +81,7 @@ class Asked:
     next_look: float
     until: float | None = None
     looks: int = 0
-    was_enabled: bool = False
+    enablings: int = 0
     trouble: str = "the keyset does not show it"
 
 
@@ -89,12 +91,13 @@ Stage: TypeAlias = Idle | Called | Asked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """
-    All that is remembered of one keyset between two looks.
+    Everything that is remembered of one keyset between two looks.
 
     failures:      how many looks or rotations in a row have failed
     is_failing:    the last look failed, so the next one must succeed before anything else happens
     retry_at:      when to look again after a failure; None: the next sweep is soon enough
-    cover_ends:    when the last valid key expires, as last seen; None where that was never seen, or never
+    was_seen:      this process has seen the keyset
+    cover_ends:    when cover ends, as last seen; None if it does not end, or was never seen
     """
 
     policy: RotationPolicy
@@ -103,14 +106,20 @@ class Progress:
     is_failing: bool = False
     retry_at: float | None = None
     cover_ends: datetime | None = None
+    was_seen: bool = False
 
     @property
     def minimum_lead(self) -> timedelta | None:
-        """The lead to decide with, where the service was seen to want more than the policy says."""
+        """The lead to decide with, after the service has refused that of the policy; else None."""
         return self.stage.minimum_lead if isinstance(self.stage, Called) else None
 
+    @property
+    def is_creating(self) -> bool:
+        """Whether the keyset itself was asked for, and not seen yet."""
+        return isinstance(self.stage, Asked) and self.stage.planned.reason is Reason.MISSING
+
     def act_at(self, timing: Timing) -> float | None:
-        """When this keyset wants a look that leads to a request, or that looks for a key; None where it does not."""
+        """When the next look before a request, or for a requested key, is due (monotonic seconds); None if none is."""
         match self.stage:
             case Called(since=since, not_before=not_before) if not (self.is_failing or timing.dry_run):
                 return max(since + timing.settle.total_seconds(), not_before)
@@ -122,14 +131,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask for the key of this plan."""
+    """Request the key of *planned*, or the keyset if that is missing."""
 
     planned: Planned
 
 
 @dataclass(frozen=True, slots=True)
 class Enable:
-    """Enable the key with this kid, which was asked for by us."""
+    """Enable the key with this kid, which rotator requested."""
 
     kid: str
 
@@ -137,10 +146,10 @@ class Enable:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """
-    What a look, or the answer to a request, leads to.
+    The result of a look, or of the answer to a request.
 
-    outcome: what to tell; None where there is no news
-    action:  what to do now, before anything is told; None where nothing is to be done
+    outcome: the outcome to report; None if there is nothing new
+    action:  what to do now, before the outcome is reported; None if nothing
     """
 
     progress: Progress
@@ -149,7 +158,7 @@ class Step:
 
 
 def tell(progress: Progress, stage: Stage, outcome: Outcome, at: float, timing: Timing) -> Step:
-    """Tell *outcome*, which leads to *stage*; where it is a failure, say when to look again."""
+    """The step to *stage* with *outcome*; after a failure it also says when to look again."""
     is_failed = isinstance(outcome, Failed)
     failures = progress.failures + 1 if is_failed else progress.failures if is_preliminary(outcome, timing) else 0
     seen = outcome.observation.assessment
@@ -178,5 +187,5 @@ def _cover_ends(assessment: Assessment, now: datetime) -> datetime | None:
 
 
 def is_preliminary(outcome: Outcome, timing: Timing) -> bool:
-    """True if the look that may write is still to come: *outcome* neither begins nor ends a row of failures."""
+    """True if the second look, which may write, is still to come: then the number of failures does not change."""
     return isinstance(outcome, Planned) and not timing.dry_run

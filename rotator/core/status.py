@@ -1,4 +1,4 @@
-"""What is known of a keyset, and how an outcome changes it."""
+"""The status of a keyset, and how an outcome changes it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,18 +28,18 @@ class KeysetSeries(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetStatus:
     """
-    All that is known of one keyset.
+    The status of one keyset.
 
     policy:            as configured now
-    outcome:           of the last look; None before the first
-    effective_outcome: the outcome; a failed or guarded one stays in force until a look that
-                       could have rotated the keyset disproves it
-    observation:             the last one that showed the keyset, however long ago; None before that
-    failures:          how many looks or rotations in a row have failed
-    failing_since:     when the first of these was; None where there is none
-    asked:             the key that was called for last; None where none was
-    changes:           what others changed in the keyset since this process looks at it, the latest last
-    evidence:          what the probes of its tenant have shown; None where there was none
+    outcome:           of the last look; None before the first look
+    effective_outcome: the last outcome, but a failed or guarded one is kept until a look that
+                       could have rotated the keyset gives another one
+    observation:       the last one that showed the keyset; None if there was none
+    failures:          how many looks or rotations in a row failed
+    failing_since:     when the first of these was; None if there is none
+    asked:             the last key that was called for; None if there was none
+    changes:           what others changed in the keyset since the first look of this process, the latest last
+    evidence:          of the probes of its tenant; None if there was no probe
     """
 
     policy: RotationPolicy
@@ -52,8 +52,19 @@ class KeysetStatus:
     changes: tuple[Change, ...] = ()
     evidence: Evidence | None = None
 
+    @classmethod
+    def after(cls, outcome: Outcome, evidence: Evidence | None = None) -> "KeysetStatus":
+        """The status right after a first look with *outcome*, with the *evidence* of a probe of its tenant."""
+        return cls(
+            policy=outcome.observation.policy,
+            outcome=outcome,
+            effective_outcome=outcome,
+            observation=outcome.observation if outcome.observation.keyset is not None else None,
+            evidence=evidence,
+        )
+
     def proof(self, now: datetime) -> KeysetProof | None:
-        """What probes say of the keyset at *now*; None where it is not probed, or was not seen yet."""
+        """The result of the probes at *now*; None if the keyset is not probed, or was not seen yet."""
         if self.evidence is None or self.observation is None or self.observation.keyset is None:
             return None
         keyset = self.observation.keyset
@@ -77,11 +88,14 @@ class KeysetStatus:
             or (proof is not None and bool(proof.findings))
         )
 
-    def updated(self, outcome: Outcome, *, is_preliminary: bool, failures: int) -> "KeysetStatus":
+    def updated(
+        self, outcome: Outcome, *, is_preliminary: bool, failures: int, drift: tuple[Change, ...]
+    ) -> "KeysetStatus":
         """
         The status after *outcome*.
 
-        is_preliminary: the look that may write is still to come, so it disproves nothing
+        drift:          what `changed_by` says of it
+        is_preliminary: the second look, which may write, is still to come; the effective outcome stays
         """
         stays = is_preliminary and _is_trouble(self.effective_outcome)
         return replace(
@@ -92,7 +106,7 @@ class KeysetStatus:
             failures=failures,
             failing_since=(self.failing_since or outcome.observation.now) if failures else None,
             asked=_asked(outcome) or self.asked,
-            changes=(*self.changes, *self.changed_by(outcome))[-MAX_CHANGES:],
+            changes=(*self.changes, *drift)[-MAX_CHANGES:],
         )
 
     def changed_by(self, outcome: Outcome) -> tuple[Change, ...]:
@@ -125,5 +139,10 @@ def _is_trouble(outcome: Outcome | None) -> bool:
 
 
 def proofs(entries: Mapping[Name, KeysetStatus], now: datetime) -> dict[Name, KeysetProof]:
-    """What probes say of each keyset; one of a tenant that is not probed is absent."""
+    """The result of the probes for each keyset; keysets of tenants that are not probed are absent."""
     return {name: proof for name, entry in entries.items() if (proof := entry.proof(now)) is not None}
+
+
+def outcomes(entries: Mapping[Name, KeysetStatus]) -> list[Outcome]:
+    """The last outcome of each keyset that had a look."""
+    return [entry.outcome for entry in entries.values() if entry.outcome is not None]

@@ -1,4 +1,4 @@
-"""What tells one tenant from another."""
+"""The identity of a tenant."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class TenantId:
     """
-    The identity of a tenant: the cloud's roots and the directory, in lower case.
+    The identity of a tenant: the base URLs of its cloud, and its directory, in lower case.
 
-    The name that a configuration gives a tenant is only a label: it can be pointed at
-    another directory. Whatever is remembered of a tenant is remembered by its identity.
+    The name that a configuration gives a tenant is only a label: a reload can use it for
+    another directory. Everything that is remembered of a tenant is stored by its identity.
     """
 
     graph: str

@@ -1,9 +1,9 @@
 """
-How spans, instants and foreign text are written, for people and for programs alike.
+The text forms of spans and instants, and how foreign text is made printable.
 
-A span is a number and a unit, joined: 45s, 30m, 36h, 90d, 2w, 1h30m. A bare
-number is refused, since nobody can see its unit; so are ISO 8601 durations, whose
-`P3M` means three months to a person and to some parsers ninety days.
+A span is numbers with units, without spaces: 45s, 30m, 36h, 90d, 2w, 1h30m. A number without
+a unit is refused, because its unit is unclear. ISO 8601 durations are refused, because `P3M`
+means three months to people, and ninety days to some parsers.
 """
 
 import re
@@ -20,10 +20,10 @@ _LONGEST = 100 * 365 * 86_400  # a hundred years: beyond it instants could leave
 
 def parse_span(text: str) -> timedelta:
     """
-    The span that *text* writes; units may be joined from the largest to the smallest.
+    Parse a span; its units must be in the order from weeks to seconds.
 
     Raises:
-        ValueError: it is not a span, or is longer than a hundred years.
+        ValueError: *text* is not a span, or is longer than a hundred years.
 
     """
     match = _SPAN.fullmatch(text)
@@ -39,7 +39,7 @@ def parse_span(text: str) -> timedelta:
 
 
 def format_span(span: timedelta) -> str:
-    """*span* as `parse_span` reads it, without weeks: 90d, 1h30m, 0s; a minus in front where it is negative."""
+    """*span* as `parse_span` reads it, without weeks: 90d, 1h30m, 0s; a minus in front if it is negative."""
     seconds = round(span.total_seconds())
     parts, rest = [], abs(seconds)
     for unit, size in _SECONDS.items():
@@ -57,7 +57,7 @@ def format_instant(instant: datetime) -> str:
 
 
 def printable(text: str) -> str:
-    """*text* with every character that a terminal would obey written as an escape."""
-    if text.isprintable():  # nearly always, and a page asks thousands of times
+    """*text* with each control or other non-printable character written as an escape sequence."""
+    if text.isprintable():  # nearly always true, and a page calls this thousands of times
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,1 +1,1 @@
-"""The outside world, one thing a module; each is the only door to its library."""
+"""The outside world. Each module handles one part of it, and alone imports the library for that part."""

@@ -1,9 +1,9 @@
 """
-The memory that large answers may take at once, over all tenants of a process.
+Limits the memory that large answers may use at once, over all tenants of a process.
 
-A service could be hostile: an answer of `MAX_ANSWER_BYTES` takes several times its size while it is
-parsed. One process serves many tenants, so without a common bound the answers of a few would end it
-for all. Answers of up to `SMALL_ANSWER` bytes need no room.
+An answer of `MAX_ANSWER_BYTES` takes several times its size while it is parsed. One process serves
+many tenants, so without a common limit a few large (perhaps hostile) answers could exhaust the memory of
+the process. Answers of up to `SMALL_ANSWER` bytes do not count.
 """
 
 import threading
@@ -19,17 +19,17 @@ MAX_BYTES = 3 * MAX_ANSWER_BYTES
 
 
 class AnswerMemory:
-    """`MAX_BYTES` of memory for large answers. For any thread."""
+    """`MAX_BYTES` of memory for large answers. Thread-safe."""
 
     def __init__(self) -> None:
-        """All of it is free."""
+        """Start with all of it free."""
         self._changed = threading.Condition()
         self._free = MAX_BYTES
         self._parsing = threading.Lock()
 
     @contextmanager
     def room(self) -> Iterator["Room"]:
-        """Room for one answer at a time, until the end of the block."""
+        """A context manager: room for one answer at a time until the block ends."""
         room = Room(self)
         try:
             yield room
@@ -37,7 +37,7 @@ class AnswerMemory:
             self._give_back(room.taken)
 
     def take(self, size: int, until: float) -> bool:
-        """Wait for *size* bytes until that instant of `time.monotonic`; whether they were free."""
+        """Take *size* bytes; waits until *until* (`time.monotonic`) and returns False if they did not become free."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._free >= size, max(until - time.monotonic(), 0.0)):
                 return False
@@ -52,9 +52,9 @@ class AnswerMemory:
     @contextmanager
     def parsing(self, size: int) -> Iterator[None]:
         """
-        A block that parses an answer of *size* bytes and leaves nothing of its JSON behind.
+        A context manager around parsing an answer of *size* bytes; the block must not keep any of its JSON.
 
-        Large answers are parsed one after the other, which costs no time: Python runs one thread at a time.
+        Large answers are parsed one after the other. This is not slower, because Python runs one thread at a time.
         """
         if size <= SMALL_ANSWER:
             yield
@@ -64,7 +64,7 @@ class AnswerMemory:
 
 
 class Room:
-    """What was taken of an `AnswerMemory`. For one thread."""
+    """The part of an `AnswerMemory` that one answer uses. For one thread."""
 
     def __init__(self, memory: AnswerMemory) -> None:
         self._memory = memory
@@ -72,10 +72,10 @@ class Room:
 
     def fits(self, size: int, at_most: int, until: float) -> bool:
         """
-        Whether *size* bytes of an answer may be held; waits for room until that instant of `time.monotonic`.
+        True if *size* bytes of an answer fit; waits for room until *until* (`time.monotonic`).
 
-        at_most: how long the answer may become; taken at once, since of two clients that each held a
-            part and waited for more none would go on
+        at_most: the largest size of the answer; taken at once, because two clients that each hold a
+            part and wait for more would wait forever
         """
         if size <= max(SMALL_ANSWER, self.taken):
             return True
@@ -87,6 +87,6 @@ class Room:
 
 
 def no_room(where: str) -> RequestError:
-    """The error for an answer of the host *where* that waited for room in vain."""
-    message = f"the answer of {where} found no room in memory beside large answers of other tenants; it is tried again"
+    """The error for an answer of the host *where* for which there was no room in time."""
+    message = f"{where}: no memory for its answer beside large answers of other tenants; rotator tries again"
     return RequestError(Failure(kind=FailureKind.TIMEOUT, message=message), Effect.UNKNOWN)

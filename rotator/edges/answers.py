@@ -1,9 +1,9 @@
 """
-How Graph's answers are read, and its requests written: JSON in, values or errors out.
+Parses Graph's answers and renders request bodies: JSON in, values or errors out.
 
-Pure functions. Parsing is tolerant where the documentation contradicts itself
+Pure functions. Parsing is tolerant if the documentation contradicts itself
 (dates as strings, an object inside `value`, any case of letters), and strict
-about everything that would become a wrong date.
+about everything that could result in a wrong date.
 
 Sources: Graph's pages on trustFrameworkKeySet and trustFrameworkKey_v2;
 RFC 7519 section 2
@@ -50,10 +50,10 @@ def render_spec(spec: KeySpec) -> dict[str, str | int]:
 
 def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
     """
-    The keyset of that id from its JSON; with null for `keys` it is empty.
+    Parse the keyset *keyset_id* from its JSON; it is empty if `keys` is null.
 
-    Without `keys` it is not a keyset: to take it for an empty one would call for a key at once. An id
-    that is not there, or differs in case alone, is the one that was asked for.
+    JSON without `keys` is refused: as an empty keyset it would call for a key at once. An id that is missing,
+    or that differs only in case, counts as *keyset_id*.
 
     Raises:
         RequestError: `unreadable`, with the path of the member that is not valid.
@@ -66,7 +66,7 @@ def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
     if keys is None:
         keys = []
     if not isinstance(keys, list):
-        raise unreadable(f"keyset {keyset_id}: there is no list of keys")
+        raise unreadable(f"keyset {keyset_id}: the answer has no list of keys")
     if len(keys) > MAX_KEYS:
         raise unreadable(f"keyset {keyset_id}: it has more than {MAX_KEYS} keys")
     return Keyset(
@@ -75,7 +75,7 @@ def parse_keyset(keyset_id: str, raw: Json) -> Keyset:
 
 
 def keyset_or_error(keyset_id: str, raw: Json) -> Keyset | RequestError:
-    """A keyset from its JSON, or the error that says why not: one without a traceback, which would hold the JSON."""
+    """A keyset from its JSON, or the error; the error has no traceback, which would keep the JSON in memory."""
     try:
         return parse_keyset(keyset_id, raw)
     except RequestError as error:
@@ -106,7 +106,7 @@ def _parse_key(path: str, raw: object) -> Key:
 
 
 def _modulus(raw: Json) -> str | None:
-    """The digest of the public modulus; what is not a modulus is no reason to refuse the keyset."""
+    """The digest of the public modulus; None if it is missing or not valid, which is not an error."""
     value = raw.get("n")
     return modulus_digest(value) if isinstance(value, str) and len(value) <= MAX_MODULUS else None
 
@@ -133,12 +133,12 @@ def _text(path: str, raw: Json, name: str) -> str | None:
 
 
 def is_text(value: object) -> TypeGuard[str]:
-    """Whether *value* is a text that can be sent again, and is not endless."""
+    """True if *value* is a text of at most `MAX_TEXT` characters that can be encoded as UTF-8."""
     return isinstance(value, str) and len(value) <= MAX_TEXT and not _SURROGATES.search(value)
 
 
 def _instant(path: str, raw: Json, name: str) -> datetime | None:
-    """A NumericDate in whole seconds; a string of digits is tolerated, since some answers have them."""
+    """A NumericDate in whole seconds. A string of digits is accepted too, because some answers have them."""
     value = raw.get(name)
     if value is None:
         return None
@@ -168,19 +168,19 @@ def parse_object(answer: Answer) -> Json:
 
 
 def _media_type(answer: Answer) -> str:
-    """The media type of an answer; what is not one is not shown, and nothing is cut: a part of a secret is a secret."""
+    """The media type of an answer; "not valid" for anything else, since an unexpected header may hold a secret."""
     found = answer.headers.get("content-type", "missing").partition(";")[0].strip()
     return found if _MEDIA_TYPE.fullmatch(found) else "not valid"
 
 
 def unwrapped(raw: Json) -> Json:
-    """The object itself, where a page of the documentation shows it inside `value`."""
+    """The object itself. A page of the documentation shows it inside `value`, so both forms are accepted."""
     value = raw.get("value")
     return value if isinstance(value, dict) else raw
 
 
 def unreadable(message: str, answer: Answer | None = None) -> RequestError:
-    """The error for something that can't be read, with the ids of the answer it stood in."""
+    """The error for something that cannot be parsed, with the request ids of *answer*."""
     failure = Failure(
         kind=FailureKind.UNREADABLE,
         message=message,
@@ -192,7 +192,7 @@ def unreadable(message: str, answer: Answer | None = None) -> RequestError:
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port (RFC 6454); of something that is not a URL, one that fits no other."""
+    """Scheme, host and port of a URL (RFC 6454); a value that equals no other origin if *url* is not a URL."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else None)
@@ -201,6 +201,6 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def identifier(value: object) -> str | None:
-    """*value* where it can be an identifier that is worth telling."""
+    """*value* if it looks like an error code or a request id; else None."""
     is_id = isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isascii() and value.isprintable()
     return str(value) if is_id else None

@@ -8,7 +8,7 @@ from rotator.edges.files import read_file
 
 def add_authorities(context: ssl.SSLContext, path: Path) -> None:
     """
-    Trust the certificates in *path*, a PEM bundle; between them there may be comments.
+    Trust the certificates in *path*, a PEM bundle, which may have comments.
 
     Raises:
         OSError: the file cannot be read, or holds no certificate.
@@ -18,4 +18,4 @@ def add_authorities(context: ssl.SSLContext, path: Path) -> None:
     try:
         context.load_verify_locations(cadata=bundle)
     except (ssl.SSLError, ValueError) as error:
-        raise OSError("it holds no certificate that can be read") from error
+        raise OSError("it has no certificate that can be parsed") from error

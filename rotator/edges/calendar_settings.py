@@ -1,5 +1,5 @@
 """
-The settings of calendars and holds, and the values of the core that they mean.
+The settings of calendars and holds, and their conversion to values of the core.
 
 Names, units and defaults are part of the interface. Messages never repeat a value.
 """
@@ -102,7 +102,7 @@ class WindowSettings(Section):
         return self
 
     def window(self) -> Window:
-        """The window that is meant."""
+        """The window as a value of the core."""
         first, _, last = self.dates.partition("-")
         return Window(
             days=frozenset(map(DAYS.index, self.days)),
@@ -128,7 +128,7 @@ class FreezeSettings(Section):
         return self
 
     def freeze(self) -> YearlyFreeze | OnceFreeze:
-        """The freeze that is meant."""
+        """The freeze as a value of the core."""
         if isinstance(self.first, date) and isinstance(self.last, date):
             return OnceFreeze(first=self.first, last=self.last, reason=self.reason)
         first, last = (_month_day(str(day)) for day in (self.first, self.last))
@@ -143,7 +143,7 @@ class CalendarSettings(Section):
     freeze: tuple[FreezeSettings, ...] = Field(default=(), description="it is closed in all of them")
 
     def calendar(self, name: str) -> Calendar:
-        """The calendar that is meant."""
+        """The calendar as a value of the core."""
         return Calendar(
             name=name,
             zone=ZoneInfo(self.time_zone),
@@ -161,7 +161,7 @@ class HoldSettings(Section):
     reason: str = Field(default="", description="why, such as the number of a change")
 
     def hold(self) -> PolicyHold:
-        """The hold that is meant."""
+        """The hold as a value of the core."""
         return PolicyHold(until=self.until, by=self.by, reason=self.reason)
 
 
@@ -182,7 +182,7 @@ def advice_on_calendars(settings: Mapping[str, CalendarSettings]) -> Iterator[tu
 
 
 def advice_on_hold(path: str, hold: HoldSettings | None, now: datetime) -> Iterator[tuple[str, str]]:
-    """The path and the text of the warning about a hold that is over."""
+    """The path and the text of the warning about a hold that has ended."""
     if hold is not None and not hold.hold().lasts(now):
         yield f"{path}.hold", "ended in the past; remove it"
 

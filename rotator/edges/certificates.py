@@ -1,8 +1,8 @@
 """
-A private key and its certificate, out of the files in which people have them.
+Reads a private key and its certificate from the usual file formats.
 
 PEM in one file or in two, in any order, with authorities before or after; PKCS#12; with or without a passphrase.
-Pure functions. No message quotes what was read.
+Pure functions. No message quotes the content of a file.
 
 Sources: RFC 7468 (PEM), RFC 7292 (PKCS#12); "Microsoft identity platform application authentication certificate
 credentials": the certificate is named by its thumbprint, and the assertion is signed with PS256, hence RSA.
@@ -28,11 +28,11 @@ from cryptography.x509 import Certificate, load_pem_x509_certificate
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _ASN1_SEQUENCE = b"\x30"
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
-"""What cryptography raises on what it cannot read. Its words could quote the key: they are not passed on."""
+"""The exceptions of cryptography for input that it cannot parse. Their texts are dropped, as they may quote the key."""
 
 
 class CertificateError(Exception):
-    """The file holds no usable key with its certificate; *is_key*: the private key is what is wrong."""
+    """The file has no usable key with its certificate; *is_key*: the problem is the private key."""
 
     def __init__(self, message: str, *, is_key: bool = False) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class KeyPair:
 
     private_key:  PEM, not encrypted
     certificates: PEM, the key's own first, then the others of the file
-    expires:      when the key's own certificate does
+    expires:      the notAfter of the key's own certificate
     """
 
     private_key: str = field(repr=False)
@@ -56,14 +56,14 @@ class KeyPair:
 
 def key_pair(content: bytes, private_key: bytes | None, passphrase: bytes | None) -> KeyPair:
     """
-    The RSA key and the certificate that fits it.
+    The RSA key and the certificate that belongs to it.
 
     content:     the certificates, with the private key where *private_key* is None
     private_key: PEM with the private key alone
-    passphrase:  of the private key or the PKCS#12 file; passed over where that is not encrypted
+    passphrase:  of the private key or the PKCS#12 file; ignored if that is not encrypted
 
     Raises:
-        CertificateError: something is missing, cannot be read, is of another kind, or does not fit.
+        CertificateError: the key or the certificate is missing, cannot be parsed, is not RSA, or they do not match.
 
     """
     if private_key is None and not _blocks(content) and content.startswith(_ASN1_SEQUENCE):
@@ -105,14 +105,14 @@ def _key(pem: bytes, passphrase: bytes | None) -> object:
         return load_pem_private_key(pem, password=None)
     except TypeError:
         if passphrase is None:
-            message = "its private key is encrypted; put the passphrase into a file, named by certificate_password_file"
+            message = "its private key is encrypted; put the passphrase into a file and set certificate_password_file"
             raise CertificateError(message, is_key=True) from None
     except _UNREADABLE:
         raise CertificateError("its private key cannot be parsed; export it again", is_key=True) from None
     try:
         return load_pem_private_key(pem, password=passphrase)
     except _UNREADABLE:
-        message = "its private key cannot be decrypted; see whether certificate_password_file has its passphrase"
+        message = "its private key cannot be decrypted; check the passphrase in certificate_password_file"
         raise CertificateError(message, is_key=True) from None
 
 
@@ -126,7 +126,7 @@ def _from_pkcs12(content: bytes, passphrase: bytes | None) -> tuple[object, list
             continue
         break
     if loaded is None:
-        raise CertificateError("cannot be read as PKCS#12; see whether certificate_password_file has its passphrase")
+        raise CertificateError("cannot be parsed as PKCS#12; check the passphrase in certificate_password_file")
     found = [each.certificate for each in (loaded.cert, *loaded.additional_certs) if each is not None]
     if loaded.key is None or not found:
         raise CertificateError("must hold one private key and its certificate; export it with the private key")
@@ -140,7 +140,7 @@ def _fitting(key: RSAPrivateKey, certificates: list[Certificate]) -> Certificate
     if not fitting:
         count = len(certificates)
         which = "its certificate does not belong" if count == 1 else f"none of its {count} certificates belongs"
-        raise CertificateError(f"{which} to the private key; put the one there that was issued for it")
+        raise CertificateError(f"{which} to the private key; use the certificate that was issued for it")
     return max(fitting, key=lambda each: each.not_valid_after_utc)
 
 
@@ -148,11 +148,11 @@ def _public_key(certificate: Certificate) -> bytes | None:
     try:
         return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except _UNREADABLE:
-        return None  # of a kind that cryptography does not know, so certainly not RSA
+        return None  # a type that cryptography does not support, so not RSA
 
 
 def _blocks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The PEM blocks, each with what it says it is."""
+    """The PEM blocks, each with its label."""
     return [(found[1], found[0]) for found in _BLOCK.finditer(content)]
 
 

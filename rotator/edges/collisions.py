@@ -1,7 +1,7 @@
 """
-What is wrong between settings that are right each for itself.
+Checks between settings: conflicts of values that are valid on their own.
 
-Messages never repeat a value but names, which are labels of logs and metrics anyway.
+Messages never repeat a value except names, which logs and metrics show anyway.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,8 @@ from rotator.core.calendar_proof import HORIZON, Stretch, check_calendar, longes
 from rotator.core.errors import ConfigProblem
 from rotator.core.policy import PolicyError
 from rotator.edges.calendar_settings import CalendarSettings, build_calendars
-from rotator.edges.settings import PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import PolicySettings, TenantSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,8 @@ class Parts:
     """
     The parts of a configuration that are valid.
 
-    tenants:  by their places in the file
-    defaults: None where they or the calendars are not valid: no policy is known then
+    tenants:  by their positions in the file
+    defaults: None if they or the calendars are not valid: no policy is known then
     """
 
     tenants: Mapping[int, TenantSettings]
@@ -31,13 +32,13 @@ class Parts:
 
 
 def parts_of(settings: Settings) -> Parts:
-    """All parts of a configuration whose values are valid each for itself."""
+    """All parts of a valid configuration."""
     tenants = dict(enumerate(settings.tenants))
     return Parts(tenants=tenants, defaults=settings.defaults, calendars=settings.calendars)
 
 
 def collisions(parts: Parts, now: datetime) -> Iterator[ConfigProblem]:
-    """The problems; *now* is the instant from which calendars are proven."""
+    """The problems; calendars are checked from *now* on."""
     calendars = build_calendars(parts.calendars)
     closed = {name: longest_closed(calendar, now) for name, calendar in calendars.items()}
     for name, longest in closed.items():
@@ -70,7 +71,7 @@ def _policies(
     calendars: Mapping[str, Calendar],
     closed: Mapping[str, Stretch | None],
 ) -> Iterator[ConfigProblem]:
-    """The keysets of *tenant* whose policies are invalid, or whose calendars cannot be kept."""
+    """The problems of keysets of *tenant* whose policy is invalid, or whose calendar is closed for too long."""
     for k, keyset in enumerate(tenant.keysets):
         where = f"{path}.keysets[{k}]"
         if keyset.calendar is not None and keyset.calendar not in calendars:

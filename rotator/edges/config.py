@@ -1,26 +1,21 @@
 """
-The configuration: one YAML file, and ROTATOR_ variables over it.
+Loads the configuration: one YAML file, and ROTATOR_ variables that override it.
 
-pydantic-settings alone would be too kind: a missing or empty file would be an
-empty configuration, a key given twice would count once, and a mistyped variable
-not at all. Here each of them is a problem, named with its path, and all problems
-are reported at once.
+pydantic-settings alone is too tolerant: it accepts a missing or empty file as an empty
+configuration, uses one value of a duplicate key, and ignores a mistyped variable. Here
+each of these is a problem with its path, and all problems are reported at once.
 """
 
 import contextlib
-import difflib
 import hashlib
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
@@ -29,17 +24,17 @@ from rotator.core.text import printable
 from rotator.edges.calendar_settings import CalendarSettings
 from rotator.edges.collisions import Parts, collisions, parts_of
 from rotator.edges.config_changes import Change, changed
-from rotator.edges.config_file import CONFIG_VARIABLE, parse_yaml, read_content
-from rotator.edges.config_words import Location, path_of, said
+from rotator.edges.config_file import parse_yaml, read_content
+from rotator.edges.config_problems import unknown_variables, validation_problems, variable_problem, wrong_proxies
 from rotator.edges.files import read_file
-from rotator.edges.proxies import read_proxies
-from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import PREFIX, Settings
+from rotator.edges.tenant_settings import PolicySettings, TenantSettings
 from rotator.edges.tenants_directory import Origins, Seen, merged, names_digest, tenant_files
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration, and the files that it is in."""
+    """A valid configuration, and its files."""
 
     settings: Settings
     origins: Origins
@@ -49,14 +44,14 @@ def load(
     path: Path, environ: Mapping[str, str] = os.environ, *, text: bytes | None = None, now: datetime | None = None
 ) -> Settings:
     """
-    The configuration in *path*, with the ROTATOR_ variables of the process over it.
+    Load the configuration in *path*, overridden by the ROTATOR_ variables of the process.
 
-    environ: only searched for unknown names, and for proxies
-    text:    what was read from *path*; None: it is read now
-    now:     from when on calendars are proven; None: the time of the machine
+    environ: only checked for unknown names and for proxies
+    text:    the content of *path*; None: it is read now
+    now:     the instant from which calendars are checked; None: the current one
 
     Raises:
-        ConfigError: with every fault.
+        ConfigError: with every problem.
 
     """
     return read(path, environ, text=text, now=now).settings
@@ -72,10 +67,10 @@ def read(
     seen: Seen | None = None,
 ) -> Loaded:
     """
-    The same as `load`, with the lines of the files.
+    Like `load`, but also returns where each part stands in the files.
 
-    changes: made to the content of the file before it is checked
-    seen:    gets what was read of `tenants_directory`
+    changes: applied to the content of the file before the check
+    seen:    gets the digests of what was read of `tenants_directory`
     """
     file, now = (
         parse_yaml(path, read_content(path) if text is None else text),
@@ -84,17 +79,16 @@ def read(
     file = replace(file, content=changed(file.content, changes, environ))
     directory = environ.get(f"{PREFIX}TENANTS_DIRECTORY") or file.content.get("tenants_directory")
     content, origins, problems = merged(file, directory, {} if seen is None else seen)
-    problems += [*_unknown_variables(environ), *_wrong_proxies(environ)]
+    problems += [*unknown_variables(environ), *wrong_proxies(environ)]
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        problems += [_problem(each, environ, origins) for each in details if not _follows(each, details)]
+        problems += validation_problems(error, environ, origins)
         problems += [origins.placed(each) for each in collisions(_whole_parts(content, environ), now)]
     except RecursionError:
         problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
-        problems.append(_variable_problem(str(error)))
+        problems.append(variable_problem(str(error)))
     else:
         problems += [origins.placed(each) for each in collisions(parts_of(settings), now)]
         if not problems:
@@ -103,12 +97,12 @@ def read(
 
 
 def _shown(problem: ConfigProblem) -> ConfigProblem:
-    """*problem* without characters that a terminal would obey: names of keys and variables may have any."""
+    """*problem* with control characters escaped: names of keys and variables may have any character."""
     return replace(problem, path=printable(problem.path), message=printable(problem.message))
 
 
 class Sources:
-    """The files that a configuration comes from, and whether they still say what was read."""
+    """The files of a configuration, and whether their content has changed since they were read."""
 
     def __init__(
         self,
@@ -117,23 +111,23 @@ class Sources:
         text: bytes | None = None,
     ) -> None:
         """
-        Nothing was read yet.
+        No file is read yet.
 
-        path:   the configuration file; only a name for messages where there is a *text*, which is read in its place
-        revise: changes what is read
+        path:   the configuration file; with *text*, which replaces its content, only a name for messages
+        revise: changes the configuration that was read
         """
         self._path = path
         self._text = text
         self._revise = revise
         self._was_read = False
         self._shard: Shard | None = None  # that of the first load: tenants must not move while other processes run
-        self._read: dict[Path, bytes | None] = {}  # replaced as a whole: another thread may be comparing
+        self._read: dict[Path, bytes | None] = {}  # replaced as a whole, since another thread may compare it
 
     def load(self) -> Settings:
         """
-        The configuration, with the tenants of this process's shard alone.
+        Load the configuration, with only the tenants of this process's shard: the shard of the first call.
 
-        A pipe is read once, and does not count as changed later. The shard is that of the first call.
+        A pipe is read once, and never counts as changed.
 
         Raises:
             ConfigError: as `load` does, or a pipe was read before.
@@ -157,111 +151,16 @@ class Sources:
         return self._revise(settings.of_shard(self._shard))
 
     def authorities(self, settings: Settings) -> bytes | None:
-        """The digest of the `ca_file` of *settings*, as it was when they were loaded; None without one."""
+        """The digest of the `ca_file` of *settings* when they were loaded; None without `ca_file`."""
         return None if settings.ca_file is None else self._read.get(settings.ca_file)
 
     def have_changed(self) -> bool:
-        """Whether to load again, by what is in them; a ConfigMap is swapped by a link, so that is what counts."""
+        """True if the content of a file has changed. Times do not count: a ConfigMap is updated by a symbolic link."""
         return any(_digest(path) != digest for path, digest in self._read.items())
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
-    """ROTATOR_ variables that set nothing; pydantic-settings passes over them in silence."""
-    known = {CONFIG_VARIABLE} | {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in environ:
-        first = name.upper().partition("__")[0]
-        if not name.upper().startswith(PREFIX) or first in known:
-            continue
-        hint = _suggest(first, known)
-        meant = [each for each in _variables(Settings, PREFIX) if each.replace("__", "_") == name.upper()]
-        if meant:
-            hint = f"; did you mean {meant[0]}?"
-        elif re.search(r"_(PORT|SERVICE_HOST|SERVICE_PORT)(_|$)", first):
-            hint = "; Kubernetes makes such variables for a Service of that name: set enableServiceLinks: false"
-        yield ConfigProblem(path=name, message=f"unknown environment variable{hint}")
-
-
-def _wrong_proxies(environ: Mapping[str, str]) -> tuple[ConfigProblem, ...]:
-    """The variables that name a proxy and are wrong: no request would be possible."""
-    try:
-        read_proxies(environ)
-    except ConfigError as error:
-        return error.problems
-    return ()
-
-
-def _variables(model: type[BaseModel], prefix: str) -> set[str]:
-    """The variables that set something, sections and what is in them."""
-    found = set[str]()
-    for name, field in model.model_fields.items():
-        found.add(f"{prefix}{name.upper()}")
-        for inner in () if name == "tenants" else _models(field):
-            found |= _variables(inner, f"{prefix}{name.upper()}__")
-    return found
-
-
-def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
-    """Whether a list only counts as empty because of problems inside it, which are told anyway."""
-    inside = len(details["loc"])
-    return details["type"] == "too_short" and any(
-        len(other["loc"]) > inside and other["loc"][:inside] == details["loc"] for other in others
-    )
-
-
-def _problem(details: ErrorDetails, environ: Mapping[str, str], origins: Origins) -> ConfigProblem:
-    location = details["loc"]
-    path = path_of(location)
-    if details["type"] == "extra_forbidden":
-        return origins.problem(location, "unknown key" + _hint(location))
-    variable = PREFIX + "__".join(str(part) for part in location).upper()
-    origin = next((name for name in environ if name.upper() == variable and environ[name]), None)
-    if origin is not None:
-        return ConfigProblem(path=path, message=f"{said(details)} (from {origin})")
-    return origins.problem(location, said(details))
-
-
-def _variable_problem(error: str) -> ConfigProblem:
-    """A variable for a whole section that cannot be read; *error* names the section."""
-    found = re.search(r'field "(\w+)"', error)
-    path = f"{PREFIX}{found[1].upper()}" if found else "environment"
-    return ConfigProblem(path=path, message="is not valid JSON; set single values, such as ROTATOR_LOG__LEVEL")
-
-
-def _hint(location: Location) -> str:
-    name = str(location[-1])
-    if name in ("client_secret", "secret", "password"):
-        return "; secrets do not belong in this file: use client_secret_file or client_secret_env"
-    return _suggest(name, _names(Settings, location[:-1]))
-
-
-def _suggest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _names(model: type[BaseModel], location: Location) -> set[str]:
-    """The keys that are known where *location* leads."""
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            inner = _models(model.model_fields[part])
-            if not inner:
-                return set()
-            model = inner[0]
-    return {field.alias or name for name, field in model.model_fields.items()}
-
-
-def _models(field: FieldInfo) -> list[type[BaseModel]]:
-    found, queue = [], [field.annotation]
-    while queue:
-        annotation = queue.pop()
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found.append(annotation)
-        queue += getattr(annotation, "__args__", ())
-    return found
-
-
 def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Parts:
-    """The tenants, by their places, and the defaults of a configuration that is not whole, as far as they are."""
+    """The valid parts of a configuration that is not valid as a whole."""
     tenants, raw = {}, content.get("tenants")
     for t, each in enumerate(raw if isinstance(raw, list) else ()):
         with contextlib.suppress(ValidationError):
@@ -276,14 +175,14 @@ def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Part
 
 
 class _Sections(BaseModel):
-    """What the policies of all keysets need."""
+    """The sections that the policies of all keysets need."""
 
     defaults: PolicySettings
     calendars: dict[str, CalendarSettings]
 
 
 def _digest(path: Path) -> bytes | None:
-    """A digest of the content of a file, or of the names of the files in a directory; None where it cannot be read."""
+    """A digest of the content of a file, or of the names of the files in a directory; None if it cannot be read."""
     try:
         if path.is_dir():
             return names_digest(list(tenant_files(path)))

@@ -1,7 +1,7 @@
 """
-What is wrong around a configuration that is valid: files that it names, placeholders, a lead that breaks applications.
+Warnings about a valid configuration: files that it names, placeholders, leads that are too short for applications.
 
-These are warnings: where a configuration is checked, such as in a pipeline, its secrets need not be.
+They are warnings and not errors, because the secrets need not exist where it is checked, such as in a pipeline.
 """
 
 import re
@@ -17,11 +17,12 @@ from rotator.edges.config_words import Location, location_of
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import FederatedToken, client_credential
-from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import TenantSettings
 
 SHORT_LEAD = timedelta(hours=25)
 """
-Shorter publication leads break relying parties that read the JWKS once a day, and B2C's own caches take half an hour.
+Shorter publication leads break relying parties that read the JWKS once a day; B2C's caches add half an hour.
 
 Sources: "Signing key rollover in the Microsoft identity platform" (once a day is recommended); Microsoft.IdentityModel,
 `BaseConfigurationManager` (12 h and up to 5 % more since 6.10.1; 24 h before). docs/proof.md has others.
@@ -33,7 +34,7 @@ _SOURCES = ("client_secret_file", "client_secret_env", "certificate_file", "fede
 
 
 def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
-    """Each thing that somebody should look at before the configuration is used, with its line."""
+    """Each warning, with its line."""
     found = [*_ca_file(loaded)]
     found += ((location_of(path), text) for path, text in loaded.settings.advice(now))
     found += _leads(loaded.settings)
@@ -55,12 +56,12 @@ def _ca_file(loaded: Loaded) -> Iterator[tuple[Location, str]]:
 
 
 def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:
-    """Publication leads of signing keys that are too short: each where it is configured."""
+    """Publication leads of signing keys that are too short, at the place where each is configured."""
     inherits = False
     for t, tenant in enumerate(settings.tenants):
         for k, keyset in enumerate(tenant.keysets):
             if keyset.use != "sig":
-                continue  # nobody but B2C needs an encryption key
+                continue  # only B2C uses an encryption key
             if keyset.publication_lead is None:
                 inherits = True
             elif keyset.publication_lead < SHORT_LEAD:
@@ -77,12 +78,12 @@ def _short(lead: timedelta) -> str:
 
 
 def _of_tenant(tenant: TenantSettings, now: datetime) -> Iterator[tuple[Location, str]]:
-    """What is to be said of a tenant; locations begin at it."""
+    """The warnings about a tenant; their locations are relative to it."""
     is_example = isinstance(tenant.cloud, str) and _EXAMPLES.match(tenant.tenant_id)
     if is_example or _ONE_DIGIT.fullmatch(tenant.tenant_id):
-        yield ("tenant_id",), "is a placeholder; put in the GUID or a domain of the tenant"
+        yield ("tenant_id",), "is a placeholder; replace it by the GUID or a domain of the tenant"
     if _ONE_DIGIT.fullmatch(tenant.credential.client_id):
-        yield ("credential", "client_id"), "is a placeholder; put in the application (client) id of the app"
+        yield ("credential", "client_id"), "is a placeholder; replace it by the application (client) id of the app"
     source = next(name for name in _SOURCES if getattr(tenant.credential, name) is not None)
     for message in _of_credential(tenant.credential, now):
         yield ("credential", source), message

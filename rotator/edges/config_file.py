@@ -1,12 +1,12 @@
 """
-The configuration file: YAML of plain data, in which no key is given twice.
+Reads the configuration file: YAML with plain data and without duplicate keys.
 
-PyYAML alone would take the last of two equal keys, raise errors of many kinds, and let a few
-aliases stand for millions of values. The only door to PyYAML in the program; the emulator has its own.
+PyYAML alone uses the last of two equal keys, raises errors of many types, and lets a few
+aliases stand for millions of values. Only this module and the emulator import PyYAML.
 
-libyaml reads a file ten times as fast as PyYAML's own parser, which reads only what libyaml refuses,
-so that the messages do not depend on whether it is there. Composing is recursive in C: a file that is
-nested deeper than `MAX_FAST_DEPTH` is left to PyYAML, which ends with an exception, and not with the process.
+libyaml reads a file ten times as fast as PyYAML's own parser. PyYAML's own parser only reads what libyaml
+refuses, so that the messages are the same with and without libyaml. libyaml composes nodes recursively in C:
+a file that is nested deeper than `MAX_FAST_DEPTH` is left to PyYAML, which raises an exception instead of a crash.
 """
 
 from collections.abc import Hashable
@@ -22,17 +22,16 @@ from rotator.core.text import printable
 from rotator.edges.files import read_file
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
-MAX_VALUES = 250_000  # with what aliases stand for; without aliases a file of 1 MiB has fewer
-
-
+MAX_VALUES = 250_000  # aliases resolved; a file of 1 MiB without aliases has fewer
+MAX_NUMBER = 100  # characters of a whole number; Python refuses to print one of more than 4,300 digits
 MAX_FAST_DEPTH = 50  # levels of mappings and lists
 
 
 class _Strict(yaml.constructor.SafeConstructor):
-    """Refuses a key that is given twice, and aliases that stand for too much."""
+    """Refuses duplicate keys, and aliases that stand for too many values."""
 
     def get_single_node(self) -> yaml.Node | None:
-        """The document, before anything is built of it."""
+        """The document as nodes; the number of its values is checked before any is created."""
         node: yaml.Node | None = super().get_single_node()  # type: ignore[misc]
         if node is not None and _values(node, {}) > MAX_VALUES:
             msg = f"with its aliases it has more than {MAX_VALUES} values"
@@ -40,7 +39,7 @@ class _Strict(yaml.constructor.SafeConstructor):
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - PyYAML's own
-        """The value of *node*; one that is not valid, such as a 30th of February, is an error of the file."""
+        """The value of *node*; an invalid value, such as a 30th of February, is an error of the file."""
         try:
             return super().construct_object(node, deep)
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
@@ -68,14 +67,21 @@ def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Hashable, Any]:
         key = key_node.value
         if key_node.tag != "tag:yaml.org,2002:merge" and isinstance(key, str):
             if key in seen:
-                msg = f"{key} is given twice"
+                msg = f"duplicate key {key}"
                 raise yaml.constructor.ConstructorError(None, None, msg, key_node.start_mark)
             seen.add(key)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
 
+def _whole_number(loader: _Strict, node: yaml.ScalarNode) -> int:
+    if len(node.value) > MAX_NUMBER:
+        raise ValueError
+    return int(loader.construct_yaml_int(node))
+
+
 _Strict.add_constructor("tag:yaml.org,2002:map", _mapping)  # type: ignore[type-var]
+_Strict.add_constructor("tag:yaml.org,2002:int", _whole_number)  # type: ignore[type-var]
 
 
 class Loader(_Strict, yaml.SafeLoader):
@@ -91,16 +97,16 @@ if yaml.__with_libyaml__:
 @dataclass(frozen=True)
 class YamlFile:
     """
-    The content of a file, and where each part of it stands.
+    The content of a file, and the line of each part.
 
-    text: the file; its nodes take ten times the memory, and only a fault needs them
+    text: the file; its nodes take ten times the memory, and only a problem needs them
     """
 
     content: dict[str, Any]
     text: str = field(repr=False)
 
     def line(self, location: tuple[int | str, ...]) -> int:
-        """The line, from 1, of what *location* leads to, or of the last part of it that is in the file."""
+        """The line (from 1) of *location*, or of its longest part that is in the file."""
         root = self._root
         node, mark = root, root.start_mark
         for part in location:
@@ -132,7 +138,7 @@ def read_content(path: Path) -> bytes:
     The content of *path*.
 
     Raises:
-        ConfigError: it cannot be read, is too large, or was not read in time.
+        ConfigError: the file cannot be read, is too large, or was not read in time.
 
     """
     try:
@@ -151,7 +157,7 @@ def parse_yaml(path: Path, text: bytes) -> YamlFile:
     The mapping in *text*, which was read from *path*.
 
     Raises:
-        ConfigError: it is not a mapping; with the line where that is known.
+        ConfigError: it is not a mapping; with the line if it is known.
 
     """
     try:
@@ -174,7 +180,7 @@ def parse_yaml(path: Path, text: bytes) -> YamlFile:
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
     """
-    The value that *text* writes in YAML, as a value in the file: 3d, true, [a, b].
+    Parse *text* as the value of a setting in YAML: 3d, true, [a, b].
 
     Raises:
         ValueError: it is not valid YAML.

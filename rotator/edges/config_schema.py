@@ -9,14 +9,14 @@ from rotator.core.text import format_span
 from rotator.edges.settings import Settings
 
 SCHEMA_ID = "urn:rotator:configuration:1"
-"""Names the schema; it is printed by the program, and not fetched from anywhere."""
+"""The `$id` of the schema. `rotator config schema` prints the schema; it cannot be fetched by this id."""
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes spans as the file does."""
+    """Renders spans in the form of the file."""
 
     def encode_default(self, dft: Any) -> Any:  # noqa: ANN401 - pydantic's own
-        """A default as it would stand in the file."""
+        """A default in the form of the file."""
         return format_span(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 

@@ -1,7 +1,7 @@
 """
-What is wrong with a value, in our words: pydantic speaks to programmers, and people edit a file.
+Messages for invalid values: they replace those of pydantic, which are written for programmers.
 
-No message repeats a value, since one of them could be a secret in the wrong place.
+No message repeats a value, because it could be a secret in the wrong place.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic_core import ErrorDetails, core_schema
 
 Location = tuple[int | str, ...]
-"""The names and numbers that lead from the top of the file to a value."""
+"""The keys and positions from the top of the file to a value."""
 
 _PYDANTIC = frozenset(get_args(core_schema.ErrorType))
 
@@ -36,22 +36,22 @@ _PATTERNS = {
     "lease_name": "must be the name of a Kubernetes object: lower-case letters, digits, '.' and '-'",
     "namespace": "must be the name of a Kubernetes namespace: lower-case letters, digits and '-'",
 }
-"""What the value of a setting must look like that has a pattern."""
+"""The messages for settings whose value must match a pattern."""
 
 
 def location_of(path: str) -> Location:
-    """The location that `path_of` writes as *path*."""
+    """The location of *path*; the inverse of `path_of`."""
     return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path))
 
 
 def path_of(location: Location) -> str:
-    """*location* as messages write it: tenants[0].name."""
+    """*location* as text: tenants[0].name."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return re.sub(r"\.cloud\.(name|roots)\b", ".cloud", "".join(parts)).lstrip(".")  # which form of cloud it took
 
 
 def said(details: ErrorDetails) -> str:
-    """What is wrong, beginning with a lower-case letter; what our own types say is passed on."""
+    """The message for an error of pydantic; messages of rotator's own types are kept."""
     kind, context = details["type"], details.get("ctx", {})
     if kind not in _PYDANTIC:
         return details["msg"]

@@ -1,4 +1,4 @@
-"""The credential that a configuration means."""
+"""Converts the settings of a credential."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from rotator.edges.credentials import Certificate, ClientSecret, Credential, Fed
 
 
 def credential_of(settings: CredentialSettings) -> Credential:
-    """What *settings* name; nothing is read yet."""
+    """The credential of *settings*; no file is read."""
     if settings.certificate_file is not None:
         return Certificate(
             file=settings.certificate_file,

@@ -1,4 +1,4 @@
-"""Who the program is towards a service, as configured: exactly one of the forms of a credential."""
+"""The settings of a credential: exactly one of its forms must be configured."""
 
 from datetime import date
 from typing import Self
@@ -10,7 +10,7 @@ from rotator.edges.setting_types import FilePath, Section
 
 
 class CredentialSettings(Section):
-    """Who the program is; the secret itself is in another file, or in a variable."""
+    """The app registration and its credential; the secret itself is in another file or in a variable."""
 
     client_id: str = Field(min_length=1)
     client_secret_file: FilePath | None = None
@@ -24,7 +24,7 @@ class CredentialSettings(Section):
     )
     private_key_file: FilePath | None = Field(
         default=None,
-        description="the private key of the certificate in certificate_file, as PEM, where it is not in there",
+        description="the private key of the certificate in certificate_file, as PEM, if it is not in there",
     )
     certificate_password_file: FilePath | None = Field(
         default=None, description="the passphrase of the private key, or of the PKCS#12 file"

@@ -1,8 +1,8 @@
 """
 The credentials of an app registration, in the form in which MSAL takes them.
 
-A secret or certificate is read anew each time, so that a file that was renewed counts with
-the next token; nothing secret is kept here.
+A secret or certificate is read again for each token, so that a renewed file is used for
+the next token. No secret is stored here.
 """
 
 import os
@@ -18,7 +18,7 @@ from rotator.edges.files import read_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSecret:
-    """A secret in a file or, without one, in an environment variable. `expires`: as configured; None: not known."""
+    """A secret in a file or in an environment variable. `expires`: as configured; None if unknown."""
 
     file: Path | None = None
     variable: str | None = None
@@ -32,7 +32,7 @@ class Certificate:
 
     file:             the certificate as PEM, with the private key where *private_key_file* is None; or PKCS#12
     private_key_file: the private key alone, as PEM
-    password_file:    the passphrase of the private key or of the PKCS#12 file; None where it has none
+    password_file:    the passphrase of the private key or of the PKCS#12 file; None without one
     """
 
     file: Path
@@ -42,16 +42,16 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederatedToken:
-    """A file with an assertion that another program renews; read at every use."""
+    """A file with an assertion (RFC 7523) that another program renews; it is read for every token."""
 
     file: Path
 
     def read(self) -> str:
         """
-        The assertion, as it is now.
+        Read the assertion.
 
         Raises:
-            RequestError: the file can't be read.
+            RequestError: `auth`, the file cannot be read.
 
         """
         return _content(self.file, "federated_token_file")
@@ -60,14 +60,19 @@ class FederatedToken:
 Credential = ClientSecret | Certificate | FederatedToken
 
 
-def client_credential(credential: Credential, on_expiry: Callable[[datetime | None], None]) -> object:
+def client_credential(
+    credential: Credential,
+    on_expiry: Callable[[datetime | None], None],
+    on_secret: Callable[[str], None] = lambda _: None,
+) -> object:
     """
-    The credential as MSAL's `client_credential`, read now; equal to the one before where it has not changed.
+    Read the credential, in the form of MSAL's `client_credential`; equal to the previous one if nothing changed.
 
-    on_expiry: called with the instant when it expires; None: not known
+    on_expiry: called with the instant at which it expires; None if unknown
+    on_secret: called with the passphrase of a certificate, before it is used
 
     Raises:
-        RequestError: `auth`, where a file or a variable cannot be used.
+        RequestError: `auth`, a file or a variable cannot be used.
 
     """
     match credential:
@@ -76,9 +81,11 @@ def client_credential(credential: Credential, on_expiry: Callable[[datetime | No
             if file is not None:
                 return _content(file, "client_secret_file")
             secret = os.environ.get(variable or "", "").strip()
-            return secret or _fail(f"the environment variable {variable} (client_secret_env) is not set, or empty")
+            return secret or _fail(
+                f"the environment variable {variable} (client_secret_env) is not set or empty; set it"
+            )
         case Certificate():
-            return _key_pair(credential, on_expiry)
+            return _key_pair(credential, on_expiry, on_secret)
         case FederatedToken():
             on_expiry(None)
             return {"client_assertion": credential.read}
@@ -99,8 +106,10 @@ def _read(file: Path, name: str) -> bytes:
         _fail(f"cannot read {name} {file}: {error.strerror}", cause=error)
 
 
-def _key_pair(settings: Certificate, on_expiry: Callable[[datetime | None], None]) -> dict[str, str]:
-    """MSAL's form of a key and its certificate; the key is tried here, where its error can name the file."""
+def _key_pair(
+    settings: Certificate, on_expiry: Callable[[datetime | None], None], on_secret: Callable[[str], None]
+) -> dict[str, str]:
+    """MSAL's form of a key and its certificate; the key is checked here, so that an error names the file."""
     from rotator.edges.certificates import CertificateError, key_pair  # noqa: PLC0415 - cryptography comes with MSAL, as late
 
     key_file, password_file = settings.private_key_file, settings.password_file
@@ -108,9 +117,11 @@ def _key_pair(settings: Certificate, on_expiry: Callable[[datetime | None], None
     if not content.strip():
         _fail(f"certificate_file {settings.file} is empty")
     key = None if key_file is None else _read(key_file, "private_key_file")
-    passphrase = None if password_file is None else _content(password_file, "certificate_password_file").encode()
+    passphrase = None if password_file is None else _content(password_file, "certificate_password_file")
+    if passphrase is not None:
+        on_secret(passphrase)
     try:
-        found = key_pair(content, key, passphrase)
+        found = key_pair(content, key, None if passphrase is None else passphrase.encode())
     except CertificateError as error:
         is_key = error.is_key and key_file is not None
         where = f"private_key_file {key_file}" if is_key else f"certificate_file {settings.file}"

@@ -1,11 +1,10 @@
 """
-Connections that keep a deadline, whatever they wait for. With `transport`, the only door to httpcore.
+Connections with a deadline for everything that they wait for. Only this module and `transport` import httpcore.
 
-A timeout of httpcore bounds one connection to one address, or one read: a peer that
-sends a byte now and then, a name with many addresses, and a resolver that hangs
-never run into it. Here all that one thread does within a block has one deadline,
-and each step is given what is left of it. The clock is the machine's own, and is not
-handed in: sockets wait in real time, whatever clock the program goes by.
+A timeout of httpcore limits one connection to one address, or one read. It does not limit a peer
+that sends a byte from time to time, a name with many addresses, or a resolver that hangs.
+Here a thread has one deadline for a whole block, and each step gets the time that is left. The
+clock is that of the machine, even in simulations, because sockets wait in real time.
 """
 
 import contextlib
@@ -21,14 +20,14 @@ from typing import Any
 
 import httpcore
 
-OUT_OF_MEMORY = "malloc failure"  # what OpenSSL says; the ssl module has no error of its own for it
+OUT_OF_MEMORY = "malloc failure"  # OpenSSL's reason; the ssl module has no exception for it
 
 _left = threading.local()
 
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Bound all that this thread does on the network until the end of the block."""
+    """A context manager that limits the time of everything that this thread does on the network within the block."""
     _left.until = time.monotonic() + seconds
     try:
         yield
@@ -37,7 +36,7 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def _within(timeout: float | None, expired: type[Exception]) -> float | None:
-    """What is left of this thread's request, at most *timeout*."""
+    """The seconds that are left for this thread's request, at most *timeout*."""
     until: float | None = getattr(_left, "until", None)
     if until is None:
         return timeout
@@ -56,7 +55,7 @@ def raise_descriptor_limit() -> None:
 
 @contextlib.contextmanager
 def _naming_the_limit() -> Iterator[None]:
-    """Say which limit is reached where no further connection can be opened."""
+    """A context manager: the error for a connection that cannot be opened names the limit."""
     try:
         yield
     except Exception as error:
@@ -70,14 +69,14 @@ def _naming_the_limit() -> Iterator[None]:
 
 
 def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
-    """The addresses of *host*; the system's resolver knows no timeout, so it is left behind where it takes too long."""
+    """The addresses of *host*. The system's resolver has no timeout: after *seconds* its thread is abandoned."""
     answer: Queue[list[str] | Exception] = Queue()
 
     def ask() -> None:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answer.put(list(dict.fromkeys(str(each[4][0]) for each in found)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
+        except Exception as error:  # noqa: BLE001 - the waiting thread raises it
             answer.put(error)
 
     threading.Thread(target=ask, name="resolver", daemon=True).start()
@@ -91,7 +90,7 @@ def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
 
 
 class Backend(httpcore.NetworkBackend):
-    """Connects as httpcore does, within the deadline: it bounds the resolver, and all addresses together."""
+    """Connects like httpcore, but within the deadline, including the resolver and all addresses."""
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()

@@ -1,11 +1,11 @@
-"""The text format of Prometheus, as far as the series of keysets need it (exposition formats, text-based format)."""
+"""The subset of Prometheus' text format that the series of keysets need (exposition formats, text-based format)."""
 
 from collections.abc import Iterable, Iterator
 
 from rotator.core.status import Name
 
 Labels = tuple[str, str]
-"""`keyset="..."` and `tenant="..."`; others stand between, so that names are in order."""
+"""`keyset="..."` and `tenant="..."`; other labels come in between, so that all are in alphabetical order."""
 
 
 def keyset_labels(name: Name) -> Labels:
@@ -29,5 +29,5 @@ def counter(name: str, text: str, samples: Iterable[tuple[str, float]], *, is_op
 
 
 def escaped(value: str) -> str:
-    """A label's value, with what the format escapes."""
+    """A label's value, escaped for the format."""
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

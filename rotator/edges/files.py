@@ -1,9 +1,9 @@
 """
-Reading a file, bounded in time and in size.
+Reads a file within a limited time and size.
 
-A file of the configuration may have become a pipe that nobody writes to, or be on a file system
-that no longer answers (NFS, FUSE). No system call has a timeout there, so a thread reads, and is
-left behind where it takes too long. At most one thread is left behind for each path.
+A file of the configuration may be a pipe without a writer, or on a file system that hangs (NFS,
+FUSE). Such system calls have no timeout. So a thread reads the file, and is abandoned if it takes
+too long. At most one thread is abandoned for each path.
 
 Sources: fifo(7); open(2), O_NONBLOCK.
 """
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 READ_TIMEOUT = 3.0  # seconds
-MARGIN = 0.5  # seconds, for the thread that reads to say itself what it waits for
+MARGIN = 0.5  # seconds by which the reading thread gives up earlier, because its error says what it waits for
 MAX_FILE_BYTES = 1024 * 1024
 _CHUNK = 64 * 1024
 
@@ -47,7 +47,7 @@ def read_file(path: Path, timeout: float = READ_TIMEOUT) -> bytes:
             raise TimeoutError(
                 errno.ETIMEDOUT, f"not read within {timeout:g}s; is it a pipe, or a file system that hangs?"
             )
-        if read.began >= arrived:  # one that began before may have missed a change; many readers share the next
+        if read.began >= arrived:  # a read that began earlier may have missed a change; many callers share the next one
             return read.result()
 
 
@@ -72,7 +72,7 @@ class _Read:
             self._found = _content(self._path, self._timeout)
         except ValueError:  # a path with a NUL
             self._found = OSError(errno.EINVAL, "not a valid path")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the thread that waits raises it
+        except Exception as error:  # noqa: BLE001 - the waiting thread raises it
             self._found = error
         finally:
             with _lock:
@@ -81,7 +81,7 @@ class _Read:
 
 
 def _content(path: Path, timeout: float) -> bytes:
-    # O_NONBLOCK: a pipe is opened although nobody writes to it.
+    # O_NONBLOCK: opening a pipe without a writer does not block.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)

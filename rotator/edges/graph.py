@@ -1,25 +1,22 @@
 """
 Keysets over Microsoft Graph (beta, `trustFramework/keySets`).
 
-It lists, looks, generates and enables; it has no way to replace or delete.
-Reads are tried again where that helps; a write is sent once, and its
-caller decides what to do.
+It lists, reads and creates keysets, and generates and enables keys. It cannot replace or delete anything.
+Reads are retried if that may help. A write is sent once; the caller decides whether to send it again
+(`graph_requests`).
 
-Sources: Graph's pages on trustFrameworkKeySet (list, get, generateKey) and
+Sources: Graph's pages on trustFrameworkKeySet (list, create, get, generateKey) and
 trustFrameworkKey_v2 (update).
 """
 
-import json
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Protocol, TypeVar
 from urllib.parse import quote
 
-from rotator.core.errors import UNTRUSTED, Effect, FailureKind, RequestError
+from rotator.core.errors import Effect, FailureKind, RequestError
 from rotator.core.inventory import Listed
 from rotator.core.keyset import Keyset
 from rotator.core.policy import KeySpec
-from rotator.core.retry import Retry
 from rotator.edges.answers import (
     Json,
     is_text,
@@ -29,86 +26,28 @@ from rotator.edges.answers import (
     unreadable,
     unwrapped,
 )
-from rotator.edges.http import Answer, Http
+from rotator.edges.graph_requests import Clock, GraphRequests
 from rotator.edges.listing import MAX_PAGES, Listing, kids_of, next_page
-from rotator.edges.refusals import refused
 
 LIST_TIMEOUT = 300.0  # seconds for all pages together
-READS = Retry(
-    first=1.0,
-    longest=30.0,
-    kinds=frozenset({FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE}),
-    max_attempts=4,
-    max_timeouts=2,
-    max_retry_after=30.0,
-)
-"""When a read is tried again at once; where the service asks for a longer wait, a later sweep reads it."""
-
-T = TypeVar("T")
-
-
-class TokenSource(Protocol):
-    """Access tokens for one tenant."""
-
-    def get(self) -> str:
-        """A token that is valid now; raises `RequestError`."""
-        ...
-
-    def reject(self, token: str) -> None:
-        """Forget *token*: the service refused it."""
-        ...
-
-    def outdate(self, token: str) -> bool:
-        """Forget *token*, which lacks a permission, where a new one could have it; whether the next one is another."""
-        ...
-
-
-class Clock(Protocol):
-    """What is used of the clock."""
-
-    def monotonic(self) -> float:
-        """Seconds that only ever grow."""
-        ...
-
-    def sleep(self, seconds: float) -> bool:
-        """Wait; False where the wait was cut short."""
-        ...
 
 
 class GraphKeysets:
     """The keysets of one tenant."""
 
-    def __init__(
-        self,
-        root: str,
-        http: Http,
-        tokens: TokenSource,
-        *,
-        clock: Clock,
-        jitter: Callable[[], float],
-        on_retry: Callable[[FailureKind], None],
-    ) -> None:
-        """
-        No request is made yet.
-
-        root:     Graph's root, https and without a path
-        jitter:   draws from [0, 1)
-        on_retry: called with the reason before a request is sent again
-        """
+    def __init__(self, root: str, requests: GraphRequests, *, clock: Clock) -> None:
+        """No request is made yet. *root*: the base URL of Graph, https and without a path."""
         self._keysets = f"{root.rstrip('/')}/beta/trustFramework/keySets"
-        self._http = http
-        self._tokens = tokens
+        self._requests = requests
         self._clock = clock
-        self._jitter = jitter
-        self._on_retry = on_retry
 
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
         """
-        The *wanted* keysets that the tenant has, by their ids as wanted, and up to *max_others* further ones.
+        List the keysets *wanted* that the tenant has, and up to *max_others* further ones.
 
-        One request, and one for each further page. A keyset that cannot be read is
-        in the answer as the error that says why, so that it does not cost the
-        others. An id counts in any case of its letters where no keyset has it as it is wanted.
+        Makes one request, and one for each further page. The value of a keyset that cannot be
+        parsed is the error, so that it does not affect the others. If no keyset has exactly a
+        wanted id, one that differs only in case counts.
 
         Raises:
             RequestError: the tenant could not be listed.
@@ -131,40 +70,50 @@ class GraphKeysets:
         return frozenset(kids)
 
     def _pages(self, take: Callable[[Json], None]) -> None:
-        """Give each page of the list of keysets to *take*."""
+        """Call *take* with each page of the list of keysets."""
         url, seen, until = self._keysets, set[str](), self._clock.monotonic() + LIST_TIMEOUT
         while url:
             if url in seen or len(seen) >= MAX_PAGES or self._clock.monotonic() > until:
-                raise unreadable("the list of keysets goes round in circles, or has no end (@odata.nextLink)")
+                raise unreadable("the list of keysets repeats a page or has too many pages (@odata.nextLink)")
             seen.add(url)
-            url = self._read("list_keysets", url, partial(_page, take, url))
+            url = self._requests.read("list_keysets", url, partial(_page, take, url))
 
     def fetch(self, keyset_id: str) -> Keyset:
         """
-        One keyset as it is now.
+        Read one keyset.
 
         Raises:
             RequestError: it could not be read.
 
         """
-        return self._read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
+        return self._requests.read("get_keyset", self._url(keyset_id), partial(parse_keyset, keyset_id))
 
     def prepare(self) -> None:
-        """Have a token that is good for a write."""
-        self._tokens.get()
+        """Get a token for a write, so that the write itself does not wait for one."""
+        self._requests.prepare()
+
+    def create(self, keyset_id: str) -> None:
+        """
+        Ask once for a keyset without keys. The service refuses an id that exists.
+
+        Raises:
+            RequestError: its `effect` says whether the keyset may be there all the same.
+
+        """
+        self._requests.send("create_keyset", "POST", self._keysets, {"id": keyset_id})
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         """
-        Ask once for the key that *spec* describes. It can't be taken back.
+        Request the key that *spec* describes, without a retry. A key cannot be removed again.
 
         Returns:
-            The kid that the service names; None where it names none.
+            The kid of the key; None if the service does not name it.
 
         Raises:
-            RequestError: its `effect` says whether the key may be there all the same.
+            RequestError: its `effect` says whether the key may exist nevertheless.
 
         """
-        answer = self._once("generate_key", "POST", self._url(keyset_id, "generateKey"), render_spec(spec))
+        answer = self._requests.send("generate_key", "POST", self._url(keyset_id, "generateKey"), render_spec(spec))
         try:
             raw = unwrapped(parse_object(answer))
         except RequestError as error:
@@ -174,26 +123,26 @@ class GraphKeysets:
 
     def enable(self, keyset_id: str, kid: str) -> None:
         """
-        Enable one key, and touch nothing else.
+        Enable one key, and change nothing else.
 
         Raises:
-            RequestError: the service did not say that it did.
+            RequestError: the service did not confirm it.
 
         """
-        self._once("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
+        self._requests.send("enable_key", "PATCH", self._url(keyset_id, "keys_v2", kid), {"status": "enabled"})
 
     def active_kid(self, keyset_id: str) -> str | None:
         """
-        The kid of the key that the service takes for the active one; None where it names none.
+        The kid of the active key according to the service; None if it names none.
 
         Raises:
-            RequestError: it could not be asked.
+            RequestError: the request failed.
 
         """
         try:
-            answer = self._once("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
+            answer = self._requests.send("get_active_key", "GET", self._url(keyset_id, "getActiveKey"), None)
         except RequestError as error:
-            # Without a valid key the service answers with one of these statuses: which, is not documented.
+            # Without a valid key the service answers with one of these statuses; it is not documented with which.
             if error.failure.kind in (FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST):
                 return None
             raise
@@ -204,68 +153,11 @@ class GraphKeysets:
 
     def _url(self, *path: str) -> str:
         if not {"", ".", ".."}.isdisjoint(path):
-            raise unreadable(
-                "a name in the keyset is empty or a dot: it cannot be part of an address; nothing was sent"
-            )
+            raise unreadable("a name in the keyset is empty or a dot, so it cannot be part of a URL; nothing was sent")
         return "/".join((self._keysets, *(quote(part, safe="") for part in path)))
-
-    def _read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
-        """GET until it works, the failure is not one that passes, or waiting would take too long."""
-        attempt = 0
-        while True:
-            error = self._read_once(operation, url, parse)
-            if not isinstance(error, RequestError):
-                return error
-            attempt += 1
-            # An untrusted certificate counts as `network`, but asking again changes nothing.
-            is_final = error.failure.code == UNTRUSTED
-            pause = None if is_final else READS.pause(error.failure, attempt, self._jitter)
-            if pause is None or not self._clock.sleep(pause):
-                raise error
-            self._on_retry(error.failure.kind)
-
-    def _read_once(self, operation: str, url: str, parse: Callable[[Json], T]) -> T | RequestError:
-        """What *parse* makes of one answer, or why not: an error without a traceback, which would hold the answer."""
-        try:
-            with self._http.large_answers():
-                answer = self._once(operation, "GET", url, None)
-                with self._http.parsing(answer):
-                    return parse(parse_object(answer))
-        except RequestError as error:
-            return RequestError(error.failure, error.effect)
-
-    def _once(self, operation: str, method: str, url: str, body: Json | None) -> Answer:
-        """
-        One request. Where the token is refused it is dropped, and what only reads is asked once more.
-
-        A token that lacks a permission is dropped too, since it has those of the time when it was issued.
-        Getting a fresh one takes time, after which the caller must decide anew whether to write.
-        """
-        token = self._tokens.get()
-        answer = self._send(operation, method, url, body, token)
-        if self._dropped(answer, operation, token) and method == "GET":
-            answer = self._send(operation, method, url, body, self._tokens.get())
-        if answer.status in (200, 201, 204):
-            return answer
-        raise refused(answer, operation)
-
-    def _dropped(self, answer: Answer, operation: str, token: str) -> bool:
-        """Drop *token* where the service refuses it and may accept the next one; True where it was dropped."""
-        if answer.status == 401:
-            self._tokens.reject(token)
-            return True
-        is_refused = answer.status >= 400 and refused(answer, operation).failure.kind is FailureKind.FORBIDDEN
-        return is_refused and self._tokens.outdate(token)
-
-    def _send(self, operation: str, method: str, url: str, body: Json | None, token: str) -> Answer:
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        if body is None:
-            return self._http.send(operation, method, url, headers=headers)
-        headers["Content-Type"] = "application/json"
-        return self._http.send(operation, method, url, headers=headers, content=json.dumps(body).encode())
 
 
 def _page(take: Callable[[Json], None], url: str, page: Json) -> str:
-    """Have the page at *url* taken; the address of the page after it."""
+    """Call *take* with the page at *url*; returns the URL of the next page."""
     take(page)
     return next_page(url, page)

@@ -1,12 +1,12 @@
 """
-Requests over HTTPS, bounded in time and in size. With `tls` and `transport`, the only door to httpx.
+Requests over HTTPS, limited in time and size. Only this module, `tls` and `transport` import httpx.
 
 - TLS is always verified; redirects are never followed; no answer is decompressed
-  (we ask for none, and a compressed one is refused: it could be a bomb).
-- A timeout of httpx bounds one read, and a peer that sends a byte now and then
-  never runs into it. Here the whole request has a deadline, kept by `transport`.
-- Errors are translated once, with what the request may have done: nothing, where
-  no connection came about; anything, once it was sent.
+  (none is requested, and a compressed answer is refused: it could be a decompression bomb).
+- A timeout of httpx limits one read, so a peer that sends a byte from time to time
+  never exceeds it. Here the whole request has a deadline, which `transport` enforces.
+- Errors are translated once, with the possible effect of the request: none if
+  there was no connection, unknown after it was sent.
 """
 
 import ssl
@@ -30,27 +30,27 @@ from rotator.edges.deadline import deadline
 from rotator.edges.http_date import clock_skew, parse_retry_after
 from rotator.edges.network_errors import host_of, is_untrusted, reason
 
-REQUEST_TIMEOUT = 30.0  # seconds, where a client is given no other
+REQUEST_TIMEOUT = 30.0  # seconds; the default of a client
 
 Transport: TypeAlias = httpx.BaseTransport  # carries requests
 TransportFactory: TypeAlias = Callable[[ssl.SSLContext], Transport]  # the context verifies TLS
 
 
 class Clock(Protocol):
-    """What an `Exchange` says of the time. Deadlines go by the machine's own clock."""
+    """The clock for the times in an `Exchange`. Deadlines always use the clock of the machine."""
 
     def exact(self) -> datetime:
-        """The instant: aware, UTC, with its fraction."""
+        """The instant: aware, UTC, with microseconds."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Seconds that never decrease."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer in full. The body is for parsing, never for showing."""
+    """A complete answer. Its body must only be parsed, never shown."""
 
     status: int
     client_request_id: str
@@ -59,7 +59,7 @@ class Answer:
 
     @property
     def retry_after(self) -> timedelta | None:
-        """How long the service asks to be left alone; None where it does not ask."""
+        """The wait that the service asks for (Retry-After); None if it does not."""
         return parse_retry_after(self.headers)
 
 
@@ -80,10 +80,10 @@ class Http:
         No connection is opened yet.
 
         transport:   carries the requests; closed with the client
-        on_exchange: called once for each request, when it has ended
-        timeout:     gives the seconds that a request beginning now may take in all
-        memory:      what large answers may take at once; shared by all clients of a process
-        has_ca_file: an authority is configured, so that the advice to name one is not given
+        on_exchange: called once for each request, after its end
+        timeout:     returns the seconds that a request may take in total
+        memory:      limits the memory for large answers; shared by all clients of a process
+        has_ca_file: `ca_file` is configured, so that messages do not suggest to set it
         """
         self._memory = memory or AnswerMemory()
         self._room: Room | None = None
@@ -96,7 +96,7 @@ class Http:
             follow_redirects=False,
             headers={"User-Agent": f"b2c-key-rotator/{__version__}", "Accept-Encoding": "identity"},
         )
-        # After a reload, looks that are under way still use the clients of the configuration before it.
+        # After a reload, looks in progress still use the clients of the previous configuration.
         weakref.finalize(self, self._client.close).atexit = False
 
     def send(
@@ -110,11 +110,11 @@ class Http:
         timeout: float | None = None,
     ) -> Answer:
         """
-        Send one request with an id of its own, and read the whole answer, whatever its status.
+        Send one request with a new request id, and read the whole answer, of any status.
 
-        It is small, or unreadable; but within a block of `large_answers`.
+        A large answer is an error, except within a block of `large_answers`.
 
-        timeout: seconds that it may take in all; None: what the client's `timeout` gives
+        timeout: seconds in total; None: that of the client
 
         Raises:
             RequestError: `network` or `timeout` without an answer, `unreadable`
@@ -138,7 +138,7 @@ class Http:
 
     @contextmanager
     def large_answers(self) -> Iterator[None]:
-        """A block in which answers may be large; nothing of an answer may be kept beyond it."""
+        """A context manager: answers within the block may be large, and must not be kept after it."""
         with self._memory.room() as room:
             self._room = room
             try:
@@ -147,7 +147,7 @@ class Http:
                 self._room = None
 
     def parsing(self, answer: Answer) -> AbstractContextManager[None]:
-        """A block, as short as can be, that parses *answer*."""
+        """A context manager around parsing *answer*; the block should be short."""
         return self._memory.parsing(len(answer.body))
 
     def close(self) -> None:
@@ -171,8 +171,8 @@ class Http:
 def _read(response: httpx.Response, where: str, room: Room | None, until: float) -> Answer:
     encoding, status = response.headers.get("content-encoding", "identity"), response.status_code
     if encoding.lower() != "identity":
-        _refuse(status, f"{where} sent a compressed answer, which was not asked for")
-    # An error is told by its status and its code: nobody needs a large one.
+        _refuse(status, f"{where} sent a compressed answer, which was not requested; check any proxy in between")
+    # Only the status and the code of an error are used, so a large error body is not needed.
     limit = MAX_ANSWER_BYTES if room is not None and status < 300 else SMALL_ANSWER
     body = bytearray()
     for chunk in response.iter_raw():
@@ -217,7 +217,7 @@ def _translate(error: Exception, where: str, seconds: float, *, has_ca_file: boo
     text = reason(error)
     code = UNTRUSTED if is_untrusted(error) else None
     if code:
-        advice = "see whether ca_file has the CA of that host" if has_ca_file else "name its CA in ca_file"
+        advice = "check whether ca_file has the CA of that host" if has_ca_file else "add its CA to ca_file"
         message = f"the certificate of {where} is not trusted ({text}); if that host is yours, {advice}"
     elif never_sent:
         message = f"cannot reach {where}: {text}; check name, network and proxy"

@@ -14,7 +14,7 @@ _SECONDS = re.compile(r"(\d{1,7}(?:\.\d{0,20})?)\s*(?:,.*)?", re.ASCII)
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """An HTTP date; None where *value* is not a valid one."""
+    """An HTTP date; None if *value* is not a valid one."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
@@ -24,10 +24,10 @@ def parse_http_date(value: str) -> datetime | None:
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """
-    How long a service asks to be left alone, in seconds or as an HTTP date; None where it does not.
+    The wait that a service asks for, given in seconds or as an HTTP date; None without a valid one.
 
-    Of several numbers (`3,120`: proxies join two headers so) the first counts, rounded up to a
-    second. A date is taken by the service's own clock.
+    Of several numbers (`3,120`: proxies join two headers like this) the first counts, rounded up to a
+    second. A date is compared with the service's own clock.
     """
     value = headers.get("retry-after", "").strip()
     if seconds := _SECONDS.fullmatch(value):
@@ -39,5 +39,5 @@ def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
 def clock_skew(headers: Mapping[str, str], began: datetime, seconds: float) -> float | None:
     """How far the local clock is ahead, in seconds, by an answer to a request that took *seconds*; None: not known."""
     date = parse_http_date(headers.get("date", ""))
-    # The header is cut to the second: on average the peer's clock was half a second on.
+    # The header has whole seconds: on average the peer's clock is half a second ahead of it.
     return None if date is None else (began - date).total_seconds() + seconds / 2 - 0.5

@@ -1,7 +1,7 @@
 """
-The instruments: every metric but the series of the keysets, with name, help and labels.
+The instruments: every metric except the series of the keysets, with name, help and labels.
 
-Counters whose labels are known are there at 0 from the start, so that the first change is one.
+Counters whose labels are known exist from the start with the value 0, so that `increase()` sees the first change.
 """
 
 import platform
@@ -18,26 +18,27 @@ from rotator.core.shard import Shard
 
 PREFIX = "b2c_rotator_"
 
-OPERATIONS = ("list_keysets", "get_keyset", "generate_key", "enable_key")
+OPERATIONS = ("list_keysets", "get_keyset", "create_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
-CODES = ("200", "401", "403", "429", "500", "503", "error")
-"""What most requests are answered with, `error` where they are not: there at 0, so that the first one is a change."""
+CREATED = "create_keyset"  # answered with 201; the other operations with 200
+FAILED_CODES = ("401", "403", "429", "500", "503", "error")
+"""The usual codes of failures; `error`: no answer. Their series exist from the start with the value 0."""
 
 
 class SweepOutcome(StrEnum):
-    """What came of a sweep."""
+    """The outcome of a sweep."""
 
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # it ended, and at least one keyset failed, or a tenant took too long
-    RAISED = "raised"  # a bug ended it
-    MISSED = "missed"  # it did not begin, since the one before it still ran
+    FAILED = "failed"  # at least one keyset failed, or a tenant took too long
+    RAISED = "raised"  # an unexpected exception ended it
+    MISSED = "missed"  # it did not begin, because the sweep before it still ran
 
 
 class Instruments:
     """All instruments of a daemon, registered."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Each is at its first value."""
+        """Register all instruments with their first values."""
         self._registry = registry
         self._configuration()
         self._outcomes()
@@ -46,19 +47,25 @@ class Instruments:
         self._process()
 
     def _configuration(self) -> None:
-        info = self._gauge("build_info", "The program that runs; always 1.", "version", "python_version")
+        info = self._gauge(
+            "build_info", "The versions of rotator and Python, in labels; always 1.", "version", "python_version"
+        )
         info.labels(__version__, platform.python_version()).set(1)
         self._shard = self._gauge(
-            "shard_info", "The share of the tenants that this process has; always 1.", "index", "total"
+            "shard_info", "The share of the tenants of this process, in labels; always 1.", "index", "total"
         )
-        self.dry_run = self._gauge("dry_run", "1 where the program never writes, whatever is due.")
-        self.check_interval = self._gauge("check_interval_seconds", "How often every keyset is looked at.")
+        self.dry_run = self._gauge("dry_run", "1 if rotator never writes, even if a key is due; otherwise 0.")
+        self.check_interval = self._gauge(
+            "check_interval_seconds", "Seconds from one look at every keyset to the next, as configured."
+        )
         self.reload_successful = self._gauge(
-            "config_last_reload_successful", "1 where the configuration was last read without a fault."
+            "config_last_reload_successful", "1 if the last read of the configuration was successful; otherwise 0."
         )
-        self.reload_success = self._instant("config_last_reload_success", "When the configuration in force was read.")
+        self.reload_success = self._instant(
+            "config_last_reload_success", "Unix time in seconds at which the configuration in force was read."
+        )
         self.reloads = self._counter(
-            "config_reloads", "How often the configuration was read again, by what came of it.", "outcome"
+            "config_reloads", "Number of times that the configuration was read again, by outcome.", "outcome"
         )
         for outcome in ("accepted", "rejected"):
             self.reloads.labels(outcome)
@@ -68,67 +75,87 @@ class Instruments:
         self._shard.labels(str(shard.index), str(shard.total)).set(1)
 
     def _outcomes(self) -> None:
-        self.failures = self._counter("failures", "Looks and rotations that failed, by error.kind.", "reason")
+        self.failures = self._counter(
+            "failures", "Number of looks and rotations that failed, by kind of failure.", "reason"
+        )
         for kind in FailureKind:
             self.failures.labels(kind.value)
         self.changes = self._counter(
-            "keyset_changes", "Changes of a keyset by others, seen between two looks.", "tenant", "keyset", "change"
+            "keyset_changes",
+            "Number of changes of a keyset by others, seen between two looks.",
+            "tenant",
+            "keyset",
+            "change",
         )
         self.tenant_failures = self._counter(
-            "tenant_failures", "Looks and rotations of a tenant that failed, by error.kind.", "tenant", "reason"
+            "tenant_failures",
+            "Number of looks and rotations of a tenant that failed, by kind of failure.",
+            "tenant",
+            "reason",
         )
-        self.sweeps = self._counter("sweeps", "Passes over all keysets, by what came of them.", "outcome")
+        self.sweeps = self._counter("sweeps", "Number of sweeps (one look at every keyset), by outcome.", "outcome")
         for swept in SweepOutcome:
             self.sweeps.labels(swept.value)
         self.sweep_seconds = self._histogram(
-            "sweep_duration_seconds", "How long a pass over all keysets takes.", (0.1, 0.5, 1, 5, 15, 60, 300)
+            "sweep_duration_seconds", "Seconds that a sweep takes.", (0.1, 0.5, 1, 5, 15, 60, 300)
         )
-        self.last_sweep = self._instant("last_sweep", "When the last sweep ended.")
-        self.last_success = self._instant("last_success", "When the last sweep ended in which nothing failed.")
+        self.last_sweep = self._instant("last_sweep", "Unix time in seconds at which the last sweep ended.")
+        self.last_success = self._instant(
+            "last_success", "Unix time in seconds at which the last sweep without a failure ended."
+        )
 
     def _requests(self) -> None:
-        self.requests = self._counter("graph_requests", "Requests to Graph, by HTTP status.", "operation", "code")
+        self.requests = self._counter(
+            "graph_requests", "Number of requests to Graph, by operation and HTTP status.", "operation", "code"
+        )
         self.request_seconds = self._histogram(
             "graph_request_duration_seconds",
-            "How long Graph takes to answer.",
+            "Seconds that Graph takes to answer, by operation.",
             (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             "operation",
         )
         for operation in OPERATIONS:
-            for code in CODES:
+            for code in ("201" if operation == CREATED else "200", *FAILED_CODES):
                 self.requests.labels(operation, code)
             self.request_seconds.labels(operation)
         self.requests.labels("enable_key", "204")
         self.retries = self._counter(
-            "graph_retries", "Requests to Graph that were sent again, by error.kind.", "reason"
+            "graph_retries", "Number of requests to Graph that were sent again, by kind of failure.", "reason"
         )
         for kind in (FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT, FailureKind.SERVICE):
             self.retries.labels(kind.value)
-        self.tokens = self._counter("token_requests", "Requests for an access token, by what came of them.", "outcome")
+        self.tokens = self._counter("token_requests", "Number of requests for an access token, by outcome.", "outcome")
         for outcome in TOKENS:
             self.tokens.labels(outcome)
         self.tenant_tokens = self._counter(
-            "tenant_token_requests", "Requests for an access token of a tenant, by outcome.", "tenant", "outcome"
+            "tenant_token_requests",
+            "Number of requests for an access token of a tenant, by outcome.",
+            "tenant",
+            "outcome",
         )
         self.credentials = self._gauge(
             "credential_expiration_timestamp_seconds",
-            "When the certificate, or the client secret whose end is configured, expires.",
+            "Unix time in seconds at which the certificate expires, or the client secret if its expiry is configured.",
             "tenant",
         )
         self.skew = self._gauge(
-            "clock_skew_seconds", "How far the local clock is ahead of the service's Date header.", "tenant"
+            "clock_skew_seconds",
+            "Seconds that the local clock is ahead of the service's Date header; negative if it is behind.",
+            "tenant",
         )
 
     def _election(self) -> None:
-        self.leader = self._gauge("leader", "1 where this process is the one that works, or there is no election.")
+        self.leader = self._gauge("leader", "1 if this process leads, or if there is no leader election; otherwise 0.")
         self.leader.set(1)
-        self.transitions = self._counter("leader_transitions", "How often this process became the leader.")
-        self.renew_failures = self._counter("lease_renew_failures", "Requests about the lease that failed.")
-        self.last_renew = self._instant("lease_last_renew", "When this process last renewed the lease.")
+        self.transitions = self._counter("leader_transitions", "Number of times that this process became the leader.")
+        self.renew_failures = self._counter("lease_renew_failures", "Number of requests about the lease that failed.")
+        self.last_renew = self._instant(
+            "lease_last_renew", "Unix time in seconds at which this process last renewed the lease."
+        )
 
     def _process(self) -> None:
         self.dropped_lines = _Followed(
-            f"{PREFIX}log_lines_dropped", "Log lines that were lost: nobody read them in time."
+            f"{PREFIX}log_lines_dropped", "Number of log lines that were dropped because they were not read in time."
         )
         self._registry.register(self.dropped_lines)
 
@@ -148,7 +175,7 @@ class Instruments:
 
 
 class _Instant(Collector):
-    """A gauge that is absent until it is set for the first time: 0 would look like 1970."""
+    """A gauge for an instant. It is absent until it is set for the first time, because 0 would mean 1970."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name
@@ -169,7 +196,7 @@ class _Instant(Collector):
 
 
 class _Followed(Collector):
-    """A counter that is counted elsewhere; 0 until then."""
+    """A counter whose value is computed elsewhere; 0 until `follow` is called."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name

@@ -1,7 +1,7 @@
 """
-Published keys and signed tokens (JOSE). The only door to PyJWT.
+Published keys and signed tokens (JOSE). Only this module imports PyJWT.
 
-Nothing here decrypts, and nothing of a token is read but its header.
+Nothing is decrypted, and only the header of a token is read.
 
 Sources: RFC 7515 (JWS; `kid`: section 4.1.4), RFC 7516 (JWE), RFC 7517 (JWK; JWKS: section 5),
 RFC 7518 (members of RSA keys: section 6.3.1).
@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){2}((\.[A-Za-z0-9_-]*){2})
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One key of a JWKS, with what it takes to verify a signature."""
+    """One key of a JWKS, with the public key that verifies signatures."""
 
     key: PublishedKey
     modulus: str
@@ -37,10 +37,10 @@ class Listed:
 
 def parse_jwks(raw: Mapping[str, Any]) -> tuple[Listed, ...]:
     """
-    The RSA keys of a JWKS that have a kid; others are left out. Of several with one kid the first counts.
+    The RSA keys of a JWKS that have a kid; others are left out. If several have the same kid, the first counts.
 
     Raises:
-        RequestError: `unreadable`, where it is not a JWKS, or has too many keys.
+        RequestError: `unreadable`, it is not a JWKS or has too many keys.
 
     """
     keys = raw.get("keys")
@@ -69,7 +69,7 @@ def token_kid(token: str) -> str:
     The kid in the header of a token that B2C issued (RFC 7515, section 4.1.4).
 
     Raises:
-        RequestError: `unreadable`, where it is not a JWT, or names no kid.
+        RequestError: `unreadable`, it is not a JWT or has no kid.
 
     """
     kid = header_kid(token) if token.count(".") == JWT_DOTS else None
@@ -79,7 +79,7 @@ def token_kid(token: str) -> str:
 
 
 def header_kid(token: str) -> str | None:
-    """The kid in the header of a JWT, or of a JWE such as a refresh token; None where *token* is neither."""
+    """The kid in the header of a JWT, or of a JWE such as a refresh token; None if *token* is neither."""
     if len(token) > MAX_TOKEN_LENGTH or not _TOKEN.fullmatch(token):
         return None
     kid = json_part(token, 0).get("kid")
@@ -87,7 +87,7 @@ def header_kid(token: str) -> str | None:
 
 
 def json_part(token: str, number: int) -> Mapping[str, Any]:
-    """The JSON object in the part *number* of a token, such as 0 for the header; empty where there is none."""
+    """The JSON object in part *number* of a token, such as 0 for the header; empty if it is not one."""
     part = dict(enumerate(token.split(".", number + 1))).get(number, "")
     try:
         content = parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -97,8 +97,8 @@ def json_part(token: str, number: int) -> Mapping[str, Any]:
 
 
 def is_signed_by(token: str, listed: Listed) -> bool:
-    """Whether the signature of *token* fits; audience, issuer and times are for the relying parties to check."""
-    import jwt  # noqa: PLC0415 - 30 ms that programs without a canary need not pay
+    """True if *listed* verifies the signature of *token*. Audience, issuer and times are not checked."""
+    import jwt  # noqa: PLC0415 - takes 30 ms, and is only needed with a canary
 
     jwk: dict[str, Any] = {"kty": "RSA", "n": listed.modulus, "e": listed.exponent}
     try:

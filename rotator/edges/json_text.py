@@ -1,8 +1,8 @@
 """
-JSON that somebody else wrote, bounded before anything is built of it.
+Parses JSON from services, after a check that the result fits into memory.
 
-An object takes up to 40 times the bytes that it is written with: `{}` is two bytes long, and takes 72.
-A text takes two or four bytes for each of its characters where one of them is not ASCII, so that a
+An object takes up to 40 times the bytes of its JSON: `{}` is two bytes long, and takes 72.
+A text with at least one character that is not ASCII takes two or four bytes for each character, so that a
 single emoji can make 8 MiB of JSON into 64 MiB of text.
 
 Source: RFC 8259; a byte order mark is tolerated, as its section 8.1 allows.
@@ -19,18 +19,18 @@ _WIDE = re.compile(rb"\\u(?!00[0-7])")  # the escape of a character that is not 
 
 def parse_json(body: bytes | bytearray, max_elements: int = MAX_ELEMENTS) -> Any:  # noqa: ANN401 - JSON
     """
-    What *body* says.
+    The value of *body*.
 
     Raises:
-        ValueError: it is not JSON in UTF-8, could have more than *max_elements*, or its texts could take too much.
+        ValueError: it is not JSON in UTF-8, may have more than *max_elements*, or its texts may be too large.
         RecursionError: it is nested too deeply.
 
     """
-    # Each element begins with one of these; those within texts are counted, too, which is rare enough.
+    # Each element begins with one of these characters. Those within texts are counted too, which is rare.
     if sum(body.count(mark) for mark in (b"{", b"[", b",")) > max_elements:
         msg = f"more than {max_elements} elements"
         raise ValueError(msg)
     if len(body) > MAX_WIDE_BYTES and (not body.isascii() or _WIDE.search(body)):
-        msg = f"more than {MAX_WIDE_BYTES} bytes that are not ASCII alone"
+        msg = f"more than {MAX_WIDE_BYTES} bytes, and not only ASCII"
         raise ValueError(msg)
     return json.loads(body.decode("utf-8-sig"))

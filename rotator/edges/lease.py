@@ -1,15 +1,15 @@
 """
 The lease in the Kubernetes API: `coordination.k8s.io/v1`, over `Http`.
 
-Kubernetes' ways that shape this module (measured with 1.36):
+Behaviour of Kubernetes that this module depends on (measured with 1.36):
 
 - a PUT without `metadata.resourceVersion` is refused, a stale one is 409; a merge
-  patch without it overwrites whatever is there, so patches are not used;
+  patch without it overwrites any version, so patches are not used;
 - `renewTime` without a fraction of a second is refused;
-- `create` can't be limited to one name, so it needs a rule of its own, without
+- `create` cannot be limited to one name, so it needs a separate rule without
   `resourceNames`; a POST of a name that exists is 409 AlreadyExists;
-- for some seconds after its start the API answers 401 or 403 to a token that is good;
-- a PUT replaces the object, so labels and all other members of it go back as they came.
+- for some seconds after its start the API answers 401 or 403 to a valid token;
+- a PUT replaces the object, so labels and all other members are sent back unchanged.
 
 Source: Kubernetes' API reference, Lease v1 coordination.k8s.io.
 """
@@ -37,7 +37,7 @@ Json = Mapping[str, Any]
 
 
 def root(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The API's root by the variables that every container of a cluster has; None elsewhere."""
+    """The base URL of the API, from the variables that every pod has; None outside of a cluster."""
     host = environ.get(HOST)
     if not host:
         return None
@@ -45,12 +45,12 @@ def root(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 def new_identity() -> str:
-    """The pod's name, and what makes it unique."""
+    """The pod's name with a unique suffix."""
     return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 class KubernetesLeases:
-    """One Lease by its name. For one thread."""
+    """One Lease, by its name. For one thread."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class KubernetesLeases:
         transport: TransportFactory = direct,
     ) -> None:
         """
-        No request is made, and nothing is read yet.
+        No request is made, and no file is read yet.
 
-        api:       its root
-        directory: the service account's, with `token`, `ca.crt` and `namespace`
-        namespace: used instead of the one in there; None: that one
-        transport: carries the requests; by default without a proxy, since the API is inside the cluster
-            and a proxy is not, while NO_PROXY often does not name the API
+        api:       the base URL of the API
+        directory: of the service account, with `token`, `ca.crt` and `namespace`
+        namespace: of the Lease; None: the one in *directory*
+        transport: carries the requests; by default without a proxy, because the API is inside the cluster
+            and NO_PROXY often does not name it
         """
         self._api = api
         self._name = name
@@ -79,10 +79,10 @@ class KubernetesLeases:
 
     def read(self, timeout: float) -> Lease:
         """
-        The Lease as it is now.
+        Read the Lease.
 
         Raises:
-            RequestError: it can't be had; the message says what to do.
+            RequestError: the request failed; the message says what to do.
 
         """
         return self._ask("GET", None, timeout)
@@ -103,7 +103,7 @@ class KubernetesLeases:
         Replace the Lease, if its version is still that of *lease*.
 
         Raises:
-            RequestError: `conflict` where it is not; else as above.
+            RequestError: `conflict` if it has another version; else as in `read`.
 
         """
         return self._ask("PUT", lease, timeout)
@@ -133,7 +133,9 @@ class KubernetesLeases:
             self._service_account.expire()
             if error.failure.code == UNTRUSTED:
                 ca_file = self._service_account.file("ca.crt")
-                message = f"the certificate of the Kubernetes API is not trusted by {ca_file}"
+                message = (
+                    f"{ca_file} does not verify the certificate of the Kubernetes API; mount the cluster's CA there"
+                )
                 raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from error
             raise
         return found
@@ -156,7 +158,7 @@ class KubernetesLeases:
         return {**self._object, "metadata": metadata, "spec": spec}
 
     def _taken(self, answer: Answer) -> RequestError:
-        """The error for a write that was answered as done, with somebody else as the holder."""
+        """The error for an answer that accepts a write but shows another holder."""
         message = f"the Kubernetes API shows another holder of lease {self._name} than was written; it is read again"
         return RequestError(
             Failure(
@@ -178,7 +180,7 @@ class KubernetesLeases:
         is_passing = answer.status in _REFUSED_AFTER_A_START
         failure = Failure(
             kind=kind,
-            message=f"{message}; it is tried again" if is_passing else f"{message}: {advice}",
+            message=f"{message}; rotator tries again" if is_passing else f"{message}: {advice}",
             status=answer.status,
             client_request_id=answer.client_request_id,
             if_it_lasts=f"{message} for longer than lease_duration: {advice}" if is_passing else None,
@@ -189,8 +191,8 @@ class KubernetesLeases:
 _KIND = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
 _VERBS = {"GET": "get", "PUT": "update", "POST": "create"}
 _REFUSED_AFTER_A_START = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_SERVICE = (FailureKind.SERVICE, "it has a problem; it is tried again")
-_UNKNOWN = (FailureKind.BAD_REQUEST, "it does not take this request")
+_SERVICE = (FailureKind.SERVICE, "the API has a problem; rotator tries again")
+_UNKNOWN = (FailureKind.BAD_REQUEST, "the API refuses this request; check the version of Kubernetes")
 _MAY_NOT_CREATE = (
     "there is no such Lease in namespace {namespace}, and the service account lacks the verb create; apply an empty "
     "Lease (spec: {{}}), or bind the account there to a Role with apiGroups [coordination.k8s.io], resources [leases], "
@@ -199,18 +201,18 @@ _MAY_NOT_CREATE = (
 _STATUSES = {
     401: (
         FailureKind.AUTH,
-        "it does not know the token in {directory}; mount a token of this pod's service account for the API there",
+        "the API refuses the token in {directory}; mount a token of this pod's service account there",
     ),
     403: (
         FailureKind.FORBIDDEN,
         (
-            "its service account lacks the verb {verb}; bind it, in namespace {namespace}, to a Role with apiGroups "
+            "the service account lacks the verb {verb}; bind it, in namespace {namespace}, to a Role with apiGroups "
             "[coordination.k8s.io], resources [leases], resourceNames [{name}], verbs [get, update]"
         ),
     ),
     404: (FailureKind.NOT_FOUND, "there is no such Lease, or no namespace {namespace}"),
     409: (FailureKind.CONFLICT, "another client has replaced or created it"),
-    429: (FailureKind.THROTTLED, "too many requests; it is tried again"),
+    429: (FailureKind.THROTTLED, "too many requests; rotator tries again"),
 }
 
 

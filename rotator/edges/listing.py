@@ -1,7 +1,7 @@
 """
 The list of a tenant's keysets, read page by page.
 
-Pure functions, and a collection that they fill.
+Pure functions, and a collection for their results.
 
 Source: Graph's pages on trustFrameworkKeySet (list) and on paging (`@odata.nextLink`).
 """
@@ -16,23 +16,23 @@ from rotator.core.keyset import Keyset
 from rotator.edges.answers import MAX_TEXT, Json, is_text, keyset_or_error, origin, unreadable
 
 MAX_KEYSETS = 10_000  # in one list, over all its pages
-MAX_KEYS = 25_000  # of the wanted keysets together, and of the others: they are kept, and take some 300 bytes each
+MAX_KEYS = 25_000  # of the wanted keysets together, and of the others; each takes about 300 bytes
 MAX_PAGES = 200
-BACKUP = ".bak"  # ends the id of a backup that B2C keeps of a deleted keyset
+BACKUP = ".bak"  # the end of the id of a backup, which B2C keeps of a deleted keyset
 
 Found = Keyset | RequestError
 
 
 class Listing:
     """
-    What a list shows of the wanted keysets and, up to a number, of the others.
+    Collects the wanted keysets, and a limited number of others, from the pages of a list.
 
-    The id as wanted counts before one that differs from it in case: B2C's case rules for ids are not
-    documented. Where several keysets have the same claim to a name, none of them is taken.
+    A keyset with exactly the wanted id is preferred to one that differs in case, because it is not documented
+    whether B2C compares ids with regard to case. If several keysets match equally well, it is an error.
     """
 
     def __init__(self, wanted: Collection[str], max_others: int = 0) -> None:
-        """Nothing is listed yet; no two of *wanted* differ in case alone. *max_others*: keysets to read besides."""
+        """*wanted*: ids that do not differ only in case; *max_others*: how many other keysets to collect."""
         self._names = {keyset_id.lower(): keyset_id for keyset_id in wanted}
         self._exact: dict[str, Found] = {}
         self._similar: dict[str, Found] = {}
@@ -43,7 +43,7 @@ class Listing:
 
     def add(self, page: Json) -> None:
         """
-        Take what one page shows. A keyset that cannot be read is kept as the error that says why.
+        Add the keysets of one page. The value of a keyset that cannot be parsed is the error.
 
         Raises:
             RequestError: `unreadable`, where the page is not a list of keysets, or there are too many.
@@ -74,7 +74,7 @@ class Listing:
         return keyset
 
     def _add_other(self, listed: str, item: Json) -> None:
-        """Read a keyset that is not wanted, if there is room: it must not cost the wanted ones anything."""
+        """Add a keyset that is not wanted, if there is room; an error in it must not affect the wanted ones."""
         has_room = len(self._others) < self._max_others and self._other_keys <= MAX_KEYS
         if not has_room or len(listed) > MAX_TEXT or listed in self._others:
             self._left_out += 1
@@ -83,7 +83,7 @@ class Listing:
         self._other_keys += len(keyset.keys) if isinstance(keyset, Keyset) else 0
 
     def found(self) -> Listed:
-        """What the pages showed."""
+        """The keysets of all pages so far."""
         return Listed(
             wanted=self._similar | self._exact,
             others=self._others,
@@ -93,7 +93,7 @@ class Listing:
 
 
 def _ambiguous(name: str) -> RequestError:
-    return unreadable(f"keyset {name}: the list has several of that name; it is not known which one is meant")
+    return unreadable(f"keyset {name}: the list has several keysets of that name; delete or rename all but one")
 
 
 def parse_page(page: Json) -> list[Mapping[str, Any]]:
@@ -121,10 +121,10 @@ def kids_of(page: Json) -> Iterator[str]:
 
 def next_page(url: str, page: Json) -> str:
     """
-    The address of the page after *page*, which was at *url*; empty where it was the last.
+    The URL of the page after *page*, which was at *url*; empty if it was the last one.
 
     Raises:
-        RequestError: `unreadable`, where it is at another host, or not an address.
+        RequestError: `unreadable`, it is at another host, or not a URL.
 
     """
     link = page.get("@odata.nextLink")
@@ -135,5 +135,5 @@ def next_page(url: str, page: Json) -> str:
     except ValueError:
         target = ""
     if origin(target) != origin(url) or not target.isprintable():
-        raise unreadable("the list of keysets goes on at another host, or nowhere (@odata.nextLink); not followed")
+        raise unreadable("the next page of the list is at another host or has no valid URL (@odata.nextLink)")
     return target

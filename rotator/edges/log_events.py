@@ -1,5 +1,5 @@
 """
-The log lines: one for each event that people read or filter on.
+The log lines: one for each event that operators read or filter on.
 
 Their names are `noun.past_participle` and part of the interface, as are `tenant` and
 `keyset` on every line about a keyset.
@@ -17,14 +17,15 @@ from rotator.core.events import (
     JobFailed,
     JobMissed,
     KeysetChanged,
+    KeysetCreated,
     Looked,
     RequestFinished,
     SweepFinished,
 )
+from rotator.core.findings import INFORMATION
 from rotator.core.lease import Acquired, LeaseRequestFailed, LossReason, Lost, Released
 from rotator.core.outcome import Failed, Held, Observation, Outcome, OutcomeName, Planned, Rotated
 from rotator.core.policy import KeySpec
-from rotator.core.proof import INFORMATION
 from rotator.core.proof_events import FindingChanged, KeyPublished, KeySigning, Probed
 from rotator.core.reasons import NEEDS_A_PERSON
 from rotator.core.text import format_instant, format_span
@@ -35,7 +36,7 @@ class EventLog:
     """Writes a line for each event."""
 
     def __init__(self, log: Logger, *, without_outcomes: bool = False) -> None:
-        """*without_outcomes*: a table has them; a bug's traceback is logged all the same."""
+        """*without_outcomes*: outcomes are not logged, because a table shows them; tracebacks of bugs still are."""
         self._log = log
         self._without_outcomes = without_outcomes
 
@@ -49,17 +50,21 @@ class EventLog:
             case KeysetChanged(tenant=tenant, keyset=keyset, changes=changes):
                 told = [{"change": change.kind, "kid": change.kid} for change in changes]
                 log.warning("keyset.changed", tenant=tenant, keyset=keyset, changes=told)
+            case KeysetCreated(tenant=tenant, keyset=keyset):
+                log.info("keyset.created", tenant=tenant, keyset=keyset)
             case RequestFinished():
                 _request(log, event)
             case SweepFinished():
                 _sweep(log, event)
             case ClockSkewed(tenant=tenant, seconds=seconds):
-                advice = "see to the time of this machine (NTP)"
+                advice = "correct the time of this machine (check NTP)"
                 log.warning("clock.skewed", tenant=tenant, seconds=round(seconds, 1), advice=advice)
             case JobFailed(job=job, error=error):
                 log.error("job.raised", job=job, exc_info=error)
             case JobMissed(job=job):
-                log.warning("job.missed", job=job, advice="it still runs; is check_interval too short?")
+                log.warning(
+                    "job.missed", job=job, advice="the run before it still runs; check_interval may be too short"
+                )
             case _:
                 _configuration(log, event)
                 _election(log, event)
@@ -178,7 +183,7 @@ def _about(observation: Observation) -> dict[str, object]:
 
 
 def _shortfall(shortfall: Shortfall) -> dict[str, str]:
-    """What falls short, and by how much."""
+    """By how much lead, overlap and cover fall short, as text."""
     spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
     return {name: format_span(span) for name, span in spans.items() if span}
 

@@ -1,8 +1,8 @@
 """
-A stream that a thread of its own writes, so that a reader who does not read stops no work.
+A stream with its own writing thread, so that a slow or stopped reader does not block other threads.
 
-A pipe that nobody reads takes 64 KiB, and then every `write` waits for good. Here lines wait in
-memory, and whoever writes waits only while the queue is full and the thread still makes progress.
+A pipe without a reader holds 64 KiB; then every `write` blocks forever. Here lines wait in memory. A
+caller waits only while this queue is full and the thread still makes progress.
 
 Source: pipe(7), "I/O on pipes and FIFOs".
 """
@@ -23,13 +23,13 @@ FLUSH_TIMEOUT = 5.0  # seconds for what is left at the end
 
 
 class LogWriter(io.TextIOBase):
-    """Writes to *stream* in a thread. For a daemon: a command that ends soon waits for its reader."""
+    """Writes to *stream* in a thread. Only the daemon needs it; short commands may wait for their reader."""
 
     def __init__(self, stream: TextIO, *, max_queued: int = MAX_QUEUED, max_block: float = MAX_BLOCK) -> None:
         """
         Nothing is written yet.
 
-        max_queued: characters that wait in memory, but for the line that exceeds it
+        max_queued: characters that wait in memory; one line may exceed it
         max_block:  seconds without progress after which lines are dropped while the queue is full
         """
         self._write = _writer(stream)
@@ -38,7 +38,7 @@ class LogWriter(io.TextIOBase):
         self._max_block = max_block
         self._changed = threading.Condition()
         self._lines: deque[str] = deque()
-        self._queued = 0  # characters, of which some may be under way
+        self._queued = 0  # characters, including those that are being written
         self._progress = time.monotonic()
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -94,9 +94,9 @@ class LogWriter(io.TextIOBase):
 
 def _writer(stream: TextIO) -> Callable[[str], bool]:
     """
-    What writes a text; False where it is lost.
+    A function that writes a text, and returns False if the text is lost.
 
-    It goes past the buffer of *stream* where there is a descriptor: Python ends with a fatal
+    If there is a descriptor, the buffer of *stream* is not used: Python exits with a fatal
     error where a thread still holds that buffer.
     """
     try:
@@ -116,7 +116,7 @@ def _write_all(descriptor: int, data: bytes) -> bool:
     while left:
         try:
             left = left[os.write(descriptor, left) :]
-        except BlockingIOError:  # somebody has made the pipe non-blocking
+        except BlockingIOError:  # another process has made the pipe non-blocking
             with contextlib.suppress(OSError):
                 select.select([], [descriptor], [])
         except OSError:

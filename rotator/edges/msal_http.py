@@ -1,10 +1,10 @@
 """
-MSAL's requests over our own `Http`, so that time, size, TLS and proxies are bounded in one place.
+MSAL's requests over `Http`, so that time, size, TLS and proxies are controlled in one place.
 
-What MSAL would misread, repeat from memory or raise in its own way (429, 5xx, a redirect, what
-is not JSON) is raised here as a `RequestError` before MSAL sees it. Of an answer only the members
-that are used are handed on, each of them checked: MSAL acts on many more, such as `id_token` and
-`client_info`, and fails in its own ways where they are not what it expects.
+Answers that MSAL would misread, cache, or turn into its own exceptions (429, 5xx, redirects, other
+content than JSON) are raised here as `RequestError` before MSAL sees them. MSAL gets only the members
+of an answer that rotator uses, after a check: it acts on many more, such as `id_token` and
+`client_info`, and fails in various ways if they are not as expected.
 
 Sources: RFC 6749, sections 5.1 and 5.2; "Microsoft identity platform and the OAuth 2.0 client
 credentials flow"; OpenID Connect Discovery 1.0, section 3.
@@ -32,26 +32,28 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,20000}=*")  # RFC 6750, section 2.1
 
 @dataclass(frozen=True, slots=True)
 class MsalResponse:
-    """An answer in the shape that MSAL reads."""
+    """An answer with the interface that MSAL expects."""
 
     status_code: int
     text: str = field(repr=False)
     headers: Mapping[str, str]
 
     def raise_for_status(self) -> None:
-        """MSAL calls this for answers that it cannot use; those it never sees."""
+        """Do nothing: answers for which MSAL calls this never reach it."""
 
 
 class MsalHttp:
     """
-    Our `Http` in the shape that MSAL calls.
+    `Http` with the interface that MSAL expects.
 
     answer:  the last one, for its status and ids
     content: the checked members of it
     """
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, on_secret: Callable[[str], None] = lambda _: None) -> None:
+        """*on_secret* is called with each assertion before it is sent."""
         self._http = http
+        self._on_secret = on_secret
         self.answer: Answer | None = None
         self.content: Mapping[str, Any] = {}
         self._discovered: MsalResponse | None = None
@@ -72,15 +74,18 @@ class MsalHttp:
         self,
         url: str,
         params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
+        data: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         **_: object,
     ) -> MsalResponse:
+        if data and "client_assertion" in data:  # RFC 7521, section 4.2
+            assertion: str | bytes = data["client_assertion"]  # bytes where MSAL has made it with a certificate
+            self._on_secret(assertion if isinstance(assertion, str) else assertion.decode())
         form = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
         return self._send("token", "POST", _with(url, params), form, urlencode(data or {}).encode())
 
     def close(self) -> None:
-        """Nothing: the `Http` is closed by its owner."""
+        """Do nothing: the owner of the `Http` closes it."""
 
     def _send(
         self, operation: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
@@ -88,7 +93,7 @@ class MsalHttp:
         ours = {name: value for name, value in headers.items() if name.lower() != "client-request-id"}
         self.answer, self.content = None, {}
         answer = self._http.send(operation, method, url, headers=ours, content=content)
-        self.answer = replace(answer, body=b"")  # which is kept for long
+        self.answer = replace(answer, body=b"")  # the answer is kept, so its body is dropped
         self.content = _checked(answer, operation, urlsplit(url).hostname or url)
         return MsalResponse(answer.status, json.dumps(self.content), answer.headers)
 
@@ -98,17 +103,17 @@ def _with(url: str, params: Mapping[str, str] | None) -> str:
 
 
 def _checked(answer: Answer, operation: str, host: str) -> Mapping[str, Any]:
-    """The members that are used; raise for what MSAL would misread, repeat from memory, or raise in its own way."""
+    """The members that rotator uses. Raises `RequestError` for answers that MSAL must not see."""
     content = None
     if answer.status == 429:
-        kind, what = FailureKind.THROTTLED, "too many requests; it is tried again later"
+        kind, what = FailureKind.THROTTLED, "too many requests; rotator tries again later"
     elif answer.status >= 500:
-        kind, what = FailureKind.SERVICE, "the login host has a problem; it is tried again later"
+        kind, what = FailureKind.SERVICE, "the login host has a problem; rotator tries again later"
     else:
         kind, what = FailureKind.UNREADABLE, "not a documented answer; check `cloud`, and any proxy in between"
         content = usable(answer.body, operation if answer.status == 200 else "refusal" if answer.status >= 400 else "")
     if content is not None and answer.status == HTTPStatus.BAD_REQUEST and content.get("error") in _PASSING:
-        kind, what = FailureKind.SERVICE, f"{content['error']}; it is tried again later"
+        kind, what = FailureKind.SERVICE, f"{content['error']}; rotator tries again later"
     elif content is not None:
         return content
     failure = Failure(
@@ -122,14 +127,14 @@ def _checked(answer: Answer, operation: str, host: str) -> Mapping[str, Any]:
 
 
 _PASSING = ("temporarily_unavailable", "server_error")
-"""OAuth's errors that say nothing about the app: RFC 6749, section 4.1.2.1, and Entra with status 400."""
+"""OAuth errors that are not caused by the app: RFC 6749, section 4.1.2.1; Entra sends them with status 400."""
 
 
 def usable(body: bytes | bytearray, what: str) -> dict[str, Any] | None:
     """
-    The members of the JSON object *body* that are used; None where what is taken for granted is not there.
+    The members of the JSON object *body* that rotator uses; None if a required one is missing.
 
-    what: discovery, token or refusal; for anything else there is nothing
+    what: discovery, token or refusal; otherwise the result is None
     """
     read = _READERS.get(what)
     try:

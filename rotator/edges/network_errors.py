@@ -1,9 +1,9 @@
 """
-What a network error is called in a message: its type, or the system's own words for it.
+Texts for network errors: the type of the exception, or the system's own words.
 
-What libraries say of an error quotes what a peer sent, or the request itself, with its token. So
-nothing of an exception's text is passed on but numbers: an errno, the status of a proxy's answer, and
-OpenSSL's reason for a certificate that it does not trust, which is a text of OpenSSL's.
+The texts of exceptions may quote the answer of a peer, or the request with its token. So only these
+parts of them are used: an errno, the status of a proxy's answer, and OpenSSL's reason for not
+trusting a certificate, which is one of OpenSSL's own texts.
 """
 
 import errno
@@ -29,12 +29,12 @@ def host_of(url: str) -> str:
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Whether *error* says that the peer's certificate is not trusted."""
+    """True if the cause of *error* is a peer certificate that is not trusted."""
     return any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error))
 
 
 def reason(error: BaseException) -> str:
-    """Why a request failed, in a few words that no peer can choose."""
+    """Why a request failed, in a few words that a peer cannot influence."""
     for each in _causes(error):
         if found := _known(each):
             return found
@@ -61,7 +61,7 @@ def _known(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """*error*, and what it comes from."""
+    """*error* and its causes, at most `MAX_CAUSES`."""
     each: BaseException | None = error
     for _ in range(MAX_CAUSES):
         if each is None:

@@ -19,7 +19,7 @@ from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switc
 
 
 class LogLevel(StrEnum):
-    """From which level on a line is logged."""
+    """The lowest level that is logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -28,7 +28,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a line looks."""
+    """The format of log lines."""
 
     JSON = "json"
     CONSOLE = "console"
@@ -119,20 +119,22 @@ class LeaderElectionSettings(Section):
 
     @property
     def is_on(self) -> bool:
-        """Whether this process needs the lease to write."""
+        """True if leader election is on."""
         return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.enabled == "auto" else self.enabled
 
     @property
     def longest_write(self) -> timedelta:
-        """How long a write may take that begins when the lease was just to be renewed."""
+        """The maximum duration of a write that begins right before the lease is renewed."""
         return self.renew_deadline - self.retry_period
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.renew_deadline >= self.lease_duration:
-            message = "renew_deadline must be shorter than lease_duration: one leader ends before the next begins"
+            message = (
+                "renew_deadline must be shorter than lease_duration: a leader must stop before the next one starts"
+            )
         elif self.retry_period >= self.renew_deadline:
-            message = "retry_period must be shorter than renew_deadline: a leader renews before it must end"
+            message = "retry_period must be shorter than renew_deadline: a leader must renew before it has to stop"
         else:
             return self
         raise PydanticCustomError("periods", "{message}", {"message": message})

@@ -1,4 +1,4 @@
-"""The counters and histograms of probes: told by events, and gone with a tenant that is no longer configured."""
+"""The counters and histograms of probes, updated by events. They are removed with their tenant."""
 
 import threading
 from datetime import datetime
@@ -14,54 +14,48 @@ DELAYS = (60, 300, 600, 1200, 1800, 2700, 3600, 7200, 21600, 86400)
 
 
 class ProofMetrics:
-    """What is counted of probes. A tenant that is not probed has no series."""
+    """The metrics of probes. A tenant that is not probed has no series."""
 
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        """Nothing was probed yet."""
-        self._lock = threading.Lock()  # of who has series: a configuration may come while a tenant is probed
+        """Register the metrics."""
+        self._lock = threading.Lock()  # guards which tenants have series: a reload may come during a probe
         self._tenants: frozenset[str] = frozenset()
         self._probed: set[str] = set()
         self._in_a_row: dict[str, dict[str, int]] = {}  # failures, by tenant and policy
         self._canaries: dict[str, datetime | None] = {}
         self._fetches = Counter(
             f"{prefix}jwks_fetches",
-            "Reads of a policy's JWKS, by what came of them.",
+            "Number of reads of the tenant's JWKS, by outcome.",
             ("tenant", "outcome"),
             registry=registry,
         )
         self._tokens = Counter(
             f"{prefix}canary_tokens",
-            "Tokens fetched as an application does, by what came of them.",
+            "Number of requests for a token by the canary application, by outcome.",
             ("tenant", "outcome"),
             registry=registry,
         )
         self._failures = Gauge(
             f"{prefix}policy_jwks_consecutive_failures",
-            "How many reads of the policy's JWKS in a row have failed.",
+            "Number of reads of the policy's JWKS that failed in a row.",
             ("tenant", "policy"),
             registry=registry,
         )
         self._expiries = Gauge(
             f"{prefix}canary_credential_expiration_timestamp_seconds",
-            "When the credential expires that fetches tokens as an application does.",
+            "Unix time in seconds at which the credential of the canary application expires.",
             ("tenant",),
             registry=registry,
         )
+        publication = "Seconds from the generation of a key until every policy lists it."
         self._publication = Histogram(
-            f"{prefix}publication_delay_seconds",
-            "From the generation of a key until every policy lists it.",
-            buckets=DELAYS,
-            registry=registry,
+            f"{prefix}publication_delay_seconds", publication, buckets=DELAYS, registry=registry
         )
-        self._activation = Histogram(
-            f"{prefix}activation_delay_seconds",
-            "From the nbf of a key until it is confirmed to be in use.",
-            buckets=DELAYS,
-            registry=registry,
-        )
+        activation = "Seconds from the nbf of a key until it is confirmed to be in use."
+        self._activation = Histogram(f"{prefix}activation_delay_seconds", activation, buckets=DELAYS, registry=registry)
 
     def follow(self, tenants: frozenset[str]) -> None:
-        """Have series of these tenants alone."""
+        """Create the series of *tenants*, and remove those of other tenants."""
         with self._lock:
             self._tenants = tenants
             for tenant in self._probed - tenants:
@@ -75,7 +69,7 @@ class ProofMetrics:
                 self._show_expiry(tenant, expires)
 
     def on_event(self, event: Event) -> None:
-        """Count *event*, if it is of a probe."""
+        """Update the metrics for *event*, if it is an event of a probe."""
         match event:
             case CanaryCredentialRead(tenant=tenant, expires=expires):
                 with self._lock:

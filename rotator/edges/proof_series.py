@@ -1,10 +1,11 @@
-"""The series of what probes have shown, read from the store when somebody scrapes."""
+"""The series of probe results, computed from the status store at each scrape."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from rotator.core.proof import KeysetProof, Method, Slot
+from rotator.core.key_in_use import Method
+from rotator.core.proof import KeysetProof, Slot
 from rotator.core.publication import Evidence
 from rotator.core.status import KeysetStatus, Name
 from rotator.edges.exposition import Labels, escaped, gauge, keyset_labels
@@ -21,9 +22,9 @@ def proof_series(
     prefix: str, entries: Mapping[Name, KeysetStatus], found: Mapping[Name, KeysetProof], now: datetime
 ) -> Iterator[str]:
     """
-    The lines, each with its end, of every metric of what probes have shown; none where nothing is probed.
+    The lines, each with its line end, of every metric of probe results; none if nothing is probed.
 
-    found: what probes say of the keysets of *entries* that are probed
+    found: the result of the probes for the keysets of *entries* that are probed
     """
     if not found:
         return
@@ -33,28 +34,33 @@ def proof_series(
     def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
         return gauge(f"{prefix}{name}", text, samples)
 
-    yield from family("keyset_proof", "How it is proven which key is in use; always 1.", _methods(known))
+    yield from family("keyset_proof", "What shows which key is in use, in a label; always 1.", _methods(known))
     yield from family(
-        "keyset_key_published", "1 where every policy that publishes the keyset lists the key.", _published(known)
+        "keyset_key_published",
+        "1 if every policy that publishes the keyset lists the key; otherwise 0.",
+        _published(known),
     )
     yield from family(
         "keyset_published_timestamp_seconds",
-        "When the next key, or the active one where there is no next, was first seen published.",
+        "Unix time in seconds at which the next key, or else the active one, was first seen published.",
         _published_at(known),
     )
     yield from family(
         "keyset_upcoming_activation_timestamp_seconds",
-        "The nbf of the first upcoming key; absent where there is none.",
+        "Unix time in seconds of the nbf of the first upcoming key; absent if there is none.",
         _upcoming({labels[name]: entries[name] for name in found}, now),
     )
     yield from family(
-        "keyset_signing_key_confirmed", "1 where the active key is confirmed to be the one in use.", _confirmed(known)
+        "keyset_signing_key_confirmed",
+        "1 if the active key is confirmed to be the one in use; 0 if another key is.",
+        _confirmed(known),
     )
     evidence = {name[0]: entry.evidence for name, entry in entries.items() if entry.evidence is not None}
+    last_success = "Unix time in seconds at which the JWKS of a policy was last read."
+    yield from family("policy_jwks_last_success_timestamp_seconds", last_success, _read(evidence))
     yield from family(
-        "policy_jwks_last_success_timestamp_seconds", "When the JWKS of a policy was last read.", _read(evidence)
+        "policy_token_lifetime_seconds", "Seconds for which a token of the policy is valid.", _lifetimes(evidence)
     )
-    yield from family("policy_token_lifetime_seconds", "How long a token of the policy is valid.", _lifetimes(evidence))
 
 
 def _methods(known: _Known) -> Iterator[tuple[str, float]]:

@@ -1,13 +1,13 @@
 """
 The proxies that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
-Pure functions. A variable that is wrong is reported by its name and without its value, which can hold a password.
-The name counts in either case of letters; where both are set, the one in lower case goes first.
+Pure functions. An invalid variable is reported by its name, without its value, which may hold a password.
+The names may be in upper or lower case; if both are set, the one in lower case is used.
 
-NO_PROXY has entries with commas or white space between them:
+NO_PROXY has entries that are separated by commas or white space:
 
-- `example.com`     the host and its subdomains; `localhost` and addresses stand for themselves alone
-- `.example.com`    its subdomains alone; `*.example.com` is the same
+- `example.com`     the host and its subdomains; `localhost` and addresses match only themselves
+- `.example.com`    only its subdomains; `*.example.com` is the same
 - `10.0.0.0/8`      a network; `fe80::/10` too
 - `[::1]`, `::1`    an IPv6 address
 - `example.com:443` one port; in front of all of these, `https://` limits them to that scheme
@@ -39,7 +39,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?\.?", re.
 
 
 class Target(NamedTuple):
-    """Where a request goes. port: None where it is the scheme's own."""
+    """The target of a request. port: None if it is the default of the scheme."""
 
     scheme: str
     host: str
@@ -49,10 +49,10 @@ class Target(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
     """
-    One proxy. As text it has neither user nor password.
+    One proxy. Its text has neither user nor password.
 
     scheme:   http, https, socks5 or socks5h
-    port:     None for that of the scheme
+    port:     None for the default of the scheme
     userinfo: as it is in the variable, with its percent signs; "" for none
     """
 
@@ -68,7 +68,7 @@ class Proxy:
 
     @property
     def auth(self) -> tuple[bytes, bytes] | None:
-        """User and password; None where the proxy wants none."""
+        """User and password; None if the variable has none."""
         if not self.userinfo:
             return None
         user, _, password = self.userinfo.partition(":")
@@ -76,7 +76,7 @@ class Proxy:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every form in which the password could come up: plain, percent-encoded, with the user, as a header."""
+        """Every form in which the password could appear: plain, percent-encoded, with the user, as a header."""
         if self.auth is None:
             return ()
         password = self.userinfo.partition(":")[2]
@@ -91,9 +91,9 @@ class Bypass:
 
     scheme:         "" for both
     host:           a name; "" where *network* is set
-    has_itself:     *host* itself counts
-    has_subdomains: names below *host* count
-    network:        addresses; None where *host* is set
+    has_itself:     matches *host* itself
+    has_subdomains: matches names below *host*
+    network:        addresses; None if *host* is set
     port:           None for every port
     """
 
@@ -105,7 +105,7 @@ class Bypass:
     port: int | None = None
 
     def matches(self, target: Target) -> bool:
-        """Whether *target* is connected to directly."""
+        """True if *target* is connected to without a proxy."""
         if self.scheme not in ("", target.scheme):
             return False
         if self.port is not None and self.port != (target.port or _PORTS.get(target.scheme)):
@@ -120,10 +120,10 @@ class Bypass:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxies:
     """
-    What the environment says of proxies.
+    The proxies of the environment.
 
     by_scheme:  the proxy for URLs of `http`, `https`, and `all`
-    bypasses:  what is connected to directly
+    bypasses:   the targets without a proxy
     """
 
     by_scheme: Mapping[str, Proxy] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class Proxies:
         The proxy that a URL goes through; None: no proxy.
 
         host: a name or an address, without brackets
-        port: None where it is the scheme's own
+        port: None if it is the default of the scheme
         """
         target = Target(scheme, host, port)
         if any(bypass.matches(target) for bypass in self.bypasses):
@@ -143,7 +143,7 @@ class Proxies:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be printed."""
+        """The values that must never be printed."""
         return tuple(secret for proxy in self.by_scheme.values() for secret in proxy.secrets)
 
 
@@ -152,7 +152,7 @@ def read_proxies(environ: Mapping[str, str]) -> Proxies:
     The proxies that *environ* names.
 
     Raises:
-        ConfigError: with a problem for each variable that is wrong.
+        ConfigError: with a problem for each invalid variable.
 
     """
     problems: list[ConfigProblem] = []
@@ -178,14 +178,14 @@ def read_proxies(environ: Mapping[str, str]) -> Proxies:
 
 
 def _variable(environ: Mapping[str, str], scheme: str) -> str | None:
-    """The name of the variable that counts; None where none does."""
+    """The name of the variable for *scheme* that is used; None if none is set."""
     lower = f"{scheme}_proxy"
     names = [lower] if lower in environ else sorted(name for name in environ if name.lower() == lower)
     return next((name for name in names if environ[name].strip()), None)
 
 
 def _proxy(value: str) -> Proxy:
-    """The proxy of a variable's value; raises ValueError, whose text does not quote it."""
+    """Parse the value of a variable. Raises ValueError, whose text does not quote the value."""
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         port = parts.port
@@ -209,7 +209,7 @@ def _is_host(text: str) -> bool:
 
 
 def _bypass(entry: str) -> Bypass:
-    """One entry of NO_PROXY; raises ValueError where it is a network that does not exist."""
+    """Parse an entry of NO_PROXY. Raises ValueError if it looks like a network but is not one."""
     scheme, has_scheme, rest = entry.lower().rpartition("://")
     text, port = _without_port(rest.rstrip("/"))
     network = _network(text)
@@ -223,7 +223,7 @@ def _bypass(entry: str) -> Bypass:
 
 
 def _without_port(text: str) -> tuple[str, int | None]:
-    """*text* without brackets and port, and the port; an IPv6 address has colons of its own."""
+    """*text* without brackets and port, and the port. The colons of an IPv6 address are not a port."""
     if found := _BRACKETS.fullmatch(text):
         return found["address"] + (found["prefix"] or ""), int(found["port"]) if found["port"] else None
     host, _, port = text.partition(":")
@@ -231,7 +231,7 @@ def _without_port(text: str) -> tuple[str, int | None]:
 
 
 def _network(text: str) -> Network | None:
-    """The addresses that *text* means, an address alone being one; None where it is a name."""
+    """*text* as a network; a single address is a network of one. None if it is a name."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

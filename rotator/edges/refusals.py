@@ -1,5 +1,5 @@
 """
-What an answer of Graph means that is not the one hoped for: why, and whether the request may have been carried out.
+The meaning of Graph's error answers: the kind of failure, and whether the request may have been carried out.
 
 Pure functions.
 
@@ -45,10 +45,10 @@ _NOTHING_DONE = frozenset(FailureKind) - {
 
 def classify(status: int, code: str | None) -> tuple[FailureKind, Effect]:
     """
-    What a refusal means, and whether the request may have been carried out all the same.
+    The kind of failure, and whether the request may nevertheless have been carried out.
 
-    The code goes first: B2C answers a missing keyset with 400 as well as with 404,
-    and "there is a problem with the service" with 400 as well as with 500.
+    The code has priority over the status: B2C answers 400 as well as 404 for a missing keyset,
+    and 400 as well as 500 for "there is a problem with the service".
     """
     kind = _CODES.get(code or "") or _STATUSES.get(status)
     if kind is None and status >= 500:
@@ -59,7 +59,7 @@ def classify(status: int, code: str | None) -> tuple[FailureKind, Effect]:
 
 
 def refused(answer: Answer, operation: str) -> RequestError:
-    """The error for an answer that is not the one hoped for."""
+    """The error for an error answer of Graph."""
     code = _error_code(answer)
     kind, effect = classify(answer.status, code)
     failure = Failure(
@@ -86,14 +86,14 @@ def _explain(kind: FailureKind, status: int, code: str | None, operation: str) -
     said = f"Graph answered {status}{f' {code}' if code else ''} to {operation}"
     needed = READ if operation in ("list_keysets", "get_keyset") else WRITE
     advice = {
-        FailureKind.AUTH: "it refuses a fresh token; check tenant_id, cloud and the app registration",
-        FailureKind.FORBIDDEN: f"grant the app the application permission {needed}, with admin consent",
+        FailureKind.AUTH: "a new token is refused; check tenant_id, cloud and the app registration",
+        FailureKind.FORBIDDEN: f"no permission; grant the app the application permission {needed}, with admin consent",
         FailureKind.NOT_FOUND: "there is no such keyset in this tenant; check its id, tenant_id and cloud",
-        FailureKind.THROTTLED: "too many requests; it is tried again later",
-        FailureKind.CONFLICT: "another client is writing to this keyset",
-        FailureKind.SERVICE: "the service has a problem; it is tried again later",
-        FailureKind.TIMEOUT: "the service gave up waiting; it is tried again later",
-        FailureKind.BAD_REQUEST: "it does not take this request; look the code up, check use and kty",
+        FailureKind.THROTTLED: "too many requests; rotator tries again later",
+        FailureKind.CONFLICT: "another client is writing to this keyset; find out which one",
+        FailureKind.SERVICE: "the service has a problem; rotator tries again later",
+        FailureKind.TIMEOUT: "the service gave up waiting; rotator tries again later",
+        FailureKind.BAD_REQUEST: "the request is refused; look up the code, check use and kty",
         FailureKind.UNREADABLE: "not a documented answer (a redirect is not followed); check `cloud`, and any proxy",
     }
     return f"{said}: {advice[kind]}"

@@ -1,16 +1,18 @@
 """
-Jobs at their time, in threads. The only door to APScheduler.
+Runs jobs at their time, in threads. Only this module imports APScheduler.
 
-APScheduler's ways that shape this module (measured with 3.11): an interval's
-first run comes only after one interval, unless another is set; a run that
-is a second late is dropped by default; an exception in a job is only logged to
-the standard library; its clock is the wall clock, so all is in UTC, and a clock
-that is set back by an hour would stop it for an hour; one that is set forward makes it
-list every run that was missed, one by one; a job whose id has just run may be dropped
-as still running; a job that it starts while it is shut down ends its thread with an error;
-while it waits for jobs to end, adding a job blocks for ever, also in those jobs.
+Behaviour of APScheduler that this module works around (measured with 3.11):
 
-The heartbeat goes by the machine's own clock, since the threads do.
+- the first run of an interval comes only after one interval, unless another time is set;
+- a run that is a second late is dropped by default;
+- an exception in a job is only logged to the standard library;
+- it uses the wall clock: a clock that is set back by an hour would stop it for an hour, and
+  one that is set forward makes it list every missed run;
+- a new job may be dropped as still running if a job with the same id has just run;
+- a job that it starts during a shutdown ends its thread with an error;
+- while it waits for jobs to end, adding a job blocks forever, also from these jobs.
+
+All its times are in UTC. The heartbeat uses the monotonic clock of the machine.
 """
 
 import contextlib
@@ -36,17 +38,17 @@ NUMBER = "#"  # between the key of a job and its number
 
 
 class JobProblem(StrEnum):
-    """What went wrong with a job."""
+    """A problem with a job."""
 
     RAISED = "raised"
     MISSED = "missed"
 
 
 class _Interval(IntervalTrigger):  # type: ignore[misc]
-    """One run for all that were missed."""
+    """An interval; if several runs were missed, one run replaces them."""
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """The first one that is not over; ``interval`` is the parent's."""
+        """The first time that is not in the past; ``interval`` is an attribute of the parent."""
         if previous_fire_time is not None and previous_fire_time + self.interval < now:
             missed = math.ceil((now - previous_fire_time) / self.interval) - 1
             previous_fire_time += missed * self.interval
@@ -55,14 +57,14 @@ class _Interval(IntervalTrigger):  # type: ignore[misc]
 
 
 class Scheduler:
-    """A thread that starts jobs, and others that run them."""
+    """A thread that starts jobs, and a pool that runs them."""
 
     def __init__(self, threads: int, *, on_problem: Callable[[str, JobProblem, BaseException | None], None]) -> None:
         """
-        Nothing runs yet.
+        No thread is started.
 
-        on_problem: called with the key of a job that raised, and what it raised, or whose next
-            run came while it still ran
+        on_problem: called with the key of a job that raised and the exception, or of a job whose next
+            run was skipped because it still ran
         """
         self._on_problem = on_problem
         self._heartbeat = time.monotonic()
@@ -70,11 +72,11 @@ class Scheduler:
         self._stopped = False
         self._ended = threading.Event()
         self._recurring: dict[str, Job] = {}
-        self._waiting: dict[str, str] = {}  # the id of the last job that was to run once, by its key
+        self._waiting: dict[str, str] = {}  # by key, the id of the last job that runs once
         self._numbers = count(1)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            # The beat runs in the scheduler's own thread: it stops when that does, and with nothing else.
+            # The heartbeat runs in the scheduler's own thread, so it stops only if that thread stops.
             executors={"default": ThreadPoolExecutor(threads), "beat": DebugExecutor()},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -82,10 +84,10 @@ class Scheduler:
 
     def every(self, key: str, span: timedelta, job: Callable[[], object]) -> None:
         """
-        Run *job* at once, and then every *span*, instead of what had that *key*.
+        Run *job* at once, and then every *span*; it replaces a job with that *key*.
 
-        Each run is late by a random jitter, so that many do not come together. A run of what it
-        replaces may still be ending: that does not keep the first one of this out.
+        Each run is delayed by a random jitter, so that runs of many processes spread. A run of the
+        replaced job may still be in progress; it does not prevent the first run of the new one.
         """
         with self._lock:
             if self._stopped:
@@ -102,7 +104,7 @@ class Scheduler:
             )
 
     def once(self, key: str, seconds: float, job: Callable[[], object]) -> None:
-        """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
+        """Run *job* in *seconds*, unless a job with that *key* is waiting and is due sooner."""
         when = datetime.now(UTC) + timedelta(seconds=seconds)
         with self._lock:
             if self._stopped:
@@ -117,7 +119,7 @@ class Scheduler:
             self._scheduler.add_job(job, "date", run_date=when, id=self._waiting[key])
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         with self._lock:
             self._scheduler.add_job(self._beat, _Interval(seconds=BEAT, timezone=UTC), executor="beat", id="beat")
             self._scheduler.start()
@@ -127,16 +129,16 @@ class Scheduler:
         """Start no further job, and wait for those that run."""
         with self._lock:
             self._stopped = True
-            self._scheduler.remove_all_jobs()  # its thread would die of one that it was about to start
+            self._scheduler.remove_all_jobs()  # a job that starts during the shutdown would end its thread
         self._ended.set()
         self._scheduler.shutdown(wait=True)
 
     def seconds_since_heartbeat(self) -> float:
-        """The age of the last heartbeat of the scheduler's thread, which has one every `BEAT`."""
+        """The age in seconds of the last heartbeat of the scheduler's thread; there is one every `BEAT`."""
         return time.monotonic() - self._heartbeat
 
     def _follow_clock(self) -> None:
-        """Where the wall clock is set back, bring the jobs forward by as much; set forward, they come sooner anyway."""
+        """If the wall clock was set back, move the jobs earlier by as much; if set forward, nothing is needed."""
         before = _ahead()
         while not self._ended.wait(BEAT):
             now = _ahead()

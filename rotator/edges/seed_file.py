@@ -1,5 +1,5 @@
 """
-Keysets as a file describes them, in the form of the emulator's seeds: of that only tenants, keysets and keys are read.
+Reads keysets from a file in the form of the emulator's seeds; only its tenants, keysets and keys are used.
 
     tenants:
       - domain: contoso.onmicrosoft.com              # or id; the same as tenant_id of the configuration
@@ -9,7 +9,7 @@ Keysets as a file describes them, in the form of the emulator's seeds: of that o
               - {use: sig, kty: RSA, nbf: now-80d, exp: now+11d1h}
               - {kid: hand-made, nbf: 2025-01-01T00:00:00Z, exp: 1893456000, status: disabled}
 
-Instants are NumericDates (RFC 7519), in RFC 3339, or relative to now.
+Instants are NumericDates (RFC 7519), in the form of RFC 3339, or relative to now.
 """
 
 import re
@@ -21,8 +21,14 @@ from typing import Any, NoReturn
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.keyset import Key, Keyset
 from rotator.core.text import parse_span, printable
+from rotator.edges.answers import MAX_DATE, MAX_KEYS, MAX_TEXT, is_text
 from rotator.edges.config_file import parse_yaml, read_content
 
+__all__ = ["MAX_KEYS", "read_seed"]
+
+MAX_SHOWN = 40  # characters of a value that a message repeats
+_LATEST = datetime.fromtimestamp(MAX_DATE, UTC)
+_EARLIEST = datetime.fromtimestamp(0, UTC)
 _RELATIVE = re.compile(r"now(?:([+-])(\w+))?")
 
 
@@ -30,7 +36,7 @@ def read_seed(path: Path, now: datetime) -> Mapping[str, tuple[Keyset, ...]]:
     """
     The keysets of each tenant in *path*, by its domain and by its id in lower case.
 
-    now: what relative instants count from
+    now: the instant that relative instants are relative to
 
     Raises:
         ConfigError: the file cannot be read, or is not a seed.
@@ -41,14 +47,15 @@ def read_seed(path: Path, now: datetime) -> Mapping[str, tuple[Keyset, ...]]:
     try:
         for where, tenant in _each(content, "tenants", ""):
             keysets = tuple(_keyset(each, place, now) for place, each in _each(tenant, "keysets", where))
-            found |= {str(tenant[name]).lower(): keysets for name in ("domain", "id") if name in tenant}
+            names = (_text(tenant, name, where) for name in ("domain", "id"))
+            found |= {name.lower(): keysets for name in names if name is not None}
     except _SeedError as error:
         _refuse(path, error)
     return found
 
 
 class _SeedError(Exception):
-    """A member that is not valid: its path, and what is wrong."""
+    """A member is not valid: its path, and the problem."""
 
 
 def _each(inside: Mapping[str, Any], name: str, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -64,10 +71,14 @@ def _each(inside: Mapping[str, Any], name: str, where: str) -> Iterator[tuple[st
 
 
 def _keyset(content: Mapping[str, Any], where: str, now: datetime) -> Keyset:
-    if not isinstance(content.get("id"), str):
+    keyset_id = _text(content, "id", where)
+    if keyset_id is None:
         raise _SeedError(f"{where}.id", "is missing")
-    keys = (_key(each, place, now, number) for number, (place, each) in enumerate(_each(content, "keys", where), 1))
-    return Keyset(id=content["id"], keys=tuple(keys))
+    listed = tuple(_each(content, "keys", where))
+    if len(listed) > MAX_KEYS:
+        raise _SeedError(f"{where}.keys", f"has more than {MAX_KEYS} keys")
+    keys = (_key(each, place, now, number) for number, (place, each) in enumerate(listed, 1))
+    return Keyset(id=keyset_id, keys=tuple(keys))
 
 
 def _key(content: Mapping[str, Any], where: str, now: datetime, number: int) -> Key:
@@ -76,21 +87,34 @@ def _key(content: Mapping[str, Any], where: str, now: datetime, number: int) -> 
         for name in ("nbf", "exp")
     )
     return Key(
-        kid=str(content.get("kid") or f"seed {number}"),
+        kid=_text(content, "kid", where) or f"seed {number}",
         nbf=nbf,
         exp=exp,
         enabled=content.get("status", "enabled") != "disabled",
-        use=str(content.get("use", "sig")),
-        kty=str(content.get("kty", "RSA")),
+        use=_text(content, "use", where) or "sig",
+        kty=_text(content, "kty", where) or "RSA",
     )
+
+
+def _text(content: Mapping[str, Any], name: str, where: str) -> str | None:
+    """The text of a member; a number is one, too. None where it is not there."""
+    value = content.get(name)
+    text = str(value) if isinstance(value, int) else value
+    if text is None or is_text(text):
+        return text
+    raise _SeedError(f"{where}.{name}", f"must be a text of at most {MAX_TEXT} characters")
 
 
 def _instant(raw: object, where: str, now: datetime) -> datetime:
     try:
-        return _parsed(raw, now)
+        instant = _parsed(raw, now)
     except (ValueError, OverflowError, OSError) as error:
-        message = f"{raw!r} is not an instant; write 2026-01-01T00:00:00Z, 1767225600 or now+1h30m"
+        shown = f"{raw!r} " if isinstance(raw, str) and len(raw) <= MAX_SHOWN else ""
+        message = f"{shown}is not an instant; write 2026-01-01T00:00:00Z, 1767225600 or now+1h30m"
         raise _SeedError(where, message) from error
+    if not _EARLIEST <= instant <= _LATEST:
+        raise _SeedError(where, f"is not an instant between {_EARLIEST.year} and {_LATEST.year}")
+    return instant
 
 
 def _parsed(raw: object, now: datetime) -> datetime:

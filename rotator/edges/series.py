@@ -1,7 +1,7 @@
 """
 The series of the keysets, as lines of an exposition.
 
-They are read from the status store when somebody scrapes. There are more than a dozen for
+They are computed from the status store at each scrape. There are more than a dozen for
 each keyset, and prometheus-client's encoder takes 5 to 10 us for each: 0.2 s of the
 processor for a thousand keysets, every time. A gauge looks the same in both formats,
 and is written here in a tenth of that.
@@ -27,29 +27,35 @@ _Read = Callable[[Observation, Assessment, datetime], datetime | None]
 
 _INSTANTS: dict[str, tuple[str, _Read]] = {
     "active_key_expiration": (
-        "When the key in use now expires; absent where it does not, or there is none.",
+        "Unix time in seconds at which the key in use now expires; absent if it does not, or there is none.",
         lambda observation, _, now: (
             active.exp if observation.keyset and (active := observation.keyset.active(now)) else None
         ),
     ),
     "coverage_end": (
-        "When the unbroken chain of dated keys ends; absent where cover has no end, or no key is valid.",
+        "Unix time in seconds at which the unbroken chain of dated keys ends; absent without an end, or a valid key.",
         lambda _, assessment, __: assessment.covered_until,
     ),
     "certificate_expiration": (
-        "When the certificate that is valid longest, or another one of its chain, expires; absent without one.",
+        "Unix time in seconds at which the certificate that is valid longest, or its chain, ends; absent without one.",
         lambda observation, _, __: _certificate_end(observation.keyset),
     ),
     "rotation_due": (
-        "From when on the next key may be generated.",
+        "Unix time in seconds from which the next key is due.",
         lambda _, assessment, __: assessment.plan.renewal_due,
     ),
     "publish_by": (
-        "By when the next key must be generated, for its lead not to suffer.",
+        "Unix time in seconds by which the next key must be generated to keep its full publication lead.",
         lambda _, assessment, __: assessment.plan.publish_by,
     ),
-    "next_activation": ("When the next key takes over.", lambda _, assessment, __: assessment.plan.activation),
-    "last_observed": ("When the keyset was last seen.", lambda observation, _, __: observation.now),
+    "next_activation": (
+        "Unix time in seconds at which the next key takes over.",
+        lambda _, assessment, __: assessment.plan.activation,
+    ),
+    "last_observed": (
+        "Unix time in seconds at which the keyset was last seen.",
+        lambda observation, _, __: observation.now,
+    ),
 }
 
 
@@ -59,7 +65,7 @@ def _certificate_end(keyset: Keyset | None) -> datetime | None:
 
 
 _Other = tuple[Labels, Keyset, datetime]
-"""A keyset that is not configured, and when it was seen."""
+"""A keyset that is not configured, and when it was last read."""
 
 
 def keyset_series(
@@ -70,56 +76,52 @@ def keyset_series(
     inventories: Sequence[Inventory] = (),
 ) -> Iterator[str]:
     """
-    The lines, each with its end, of every metric of the keysets that are on the status store.
+    The lines, each with its line end, of every metric of the keysets in the status store.
 
     prefix:      of every metric's name
-    stale:       how old an observation may be; a keyset that was not seen for longer has no more than its name
-    inventories: the keysets that are not configured, which have nothing where they were not seen for longer
+    stale:       the maximum age of an observation; with an older one, a keyset has only the series that need none
+    inventories: the keysets that are not configured; they have no series if they were last read too long ago
     """
     labels = {name: keyset_labels(name) for name in entries}
     known = [(labels[name], entry) for name, entry in entries.items()]
+    others = _others(inventories, now, stale)
     fresh = [
         (each, entry.observation) for each, entry in known if entry.observation and now - entry.observation.now <= stale
     ]
 
-    others = [
+    def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
+        return gauge(f"{prefix}keyset_{name}", text, samples)
+
+    info = "What is configured, or only observed (mode inventory), in labels; always 1."
+    yield from family("info", info, [*_info(known), *_others_info(others)])
+    for name, (text, read) in _INSTANTS.items():
+        samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
+        yield from family(f"{name}_timestamp_seconds", text, samples)
+    undated = "1 if the key in use has no expiry, and nothing replaces it; otherwise 0."
+    yield from family("undated", undated, _undated(fresh, others, now))
+    expires = "Unix time in seconds of the configured expiry (setting expires)."
+    yield from family("expires_timestamp_seconds", expires, _expires(known))
+    yield from family("keys", "Number of keys of a keyset, by state.", _keys(fresh, now))
+    found = proofs(entries, now)
+    notes = (*_notes(fresh), *_findings(labels, found))
+    yield from family("notes", "Number of notes and findings about the keyset or its keys, by name of the note.", notes)
+    outcome = "The effective outcome of the last look and its reason, in labels; always 1."
+    yield from family("outcome", outcome, _outcomes(known))
+    hold_until = "Unix time in seconds at which the hold ends; absent if there is none, or it has ended."
+    yield from family("hold_until_timestamp_seconds", hold_until, _holds(known, now))
+    yield from _calendars(prefix, entries.values(), now)
+    yield from family("consecutive_failures", "Number of looks that failed in a row.", _failures(known))
+    yield from proof_series(prefix, entries, found, now)
+
+
+def _others(inventories: Sequence[Inventory], now: datetime, stale: timedelta) -> list[_Other]:
+    return [
         (keyset_labels((each.tenant, of.id)), of.keyset, each.now)
         for each in inventories
         if now - each.now <= stale
         for of in each.keysets
         if of.keyset is not None
     ]
-
-    def family(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-        return gauge(f"{prefix}keyset_{name}", text, samples)
-
-    yield from family(
-        "info", "What is configured, or only observed (inventory); always 1.", [*_info(known), *_others_info(others)]
-    )
-    for name, (text, read) in _INSTANTS.items():
-        samples = [*_instants(fresh, read, now), *_other_instants(others, name, now)]
-        yield from family(f"{name}_timestamp_seconds", text, samples)
-    yield from family(
-        "undated", "1 where the key in use has no expiry, and nothing replaces it.", _undated(fresh, others, now)
-    )
-    yield from family("expires_timestamp_seconds", "The end that is configured (expires).", _expires(known))
-    yield from family("keys", "The keys of a keyset, by state.", _keys(fresh, now))
-    found = proofs(entries, now)
-    notes = (*_notes(fresh), *_findings(labels, found))
-    yield from family("notes", "What is wrong with keys of the keyset, or with what relying parties see of it.", notes)
-    yield from family(
-        "outcome",
-        "What came of the last look, and why, or the trouble that a plan may not have ended; always 1.",
-        _outcomes(known),
-    )
-    yield from family(
-        "hold_until_timestamp_seconds",
-        "When the hold ends; absent where there is none, or it is over.",
-        _holds(known, now),
-    )
-    yield from _calendars(prefix, entries.values(), now)
-    yield from family("consecutive_failures", "How many looks in a row have failed.", _failures(known))
-    yield from proof_series(prefix, entries, found, now)
 
 
 def _info(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
@@ -148,7 +150,7 @@ def _others_info(others: Iterable[_Other]) -> Iterator[tuple[str, float]]:
 
 
 def _other_instants(others: Iterable[_Other], name: str, now: datetime) -> Iterator[tuple[str, float]]:
-    """Those of the instants that a keyset without a rotation policy has."""
+    """The instants of a keyset without a rotation policy."""
     for labels, seen, at in others:
         match name:
             case "coverage_end":
@@ -173,7 +175,7 @@ def _undated(
 
 
 def _keys(fresh: Iterable[tuple[Labels, Observation]], now: datetime) -> Iterator[tuple[str, float]]:
-    """As they are now: a key that has ended since the look is in use no more."""
+    """The states of the keys now, which may have changed since the look."""
     for (keyset, tenant), observation in fresh:
         counts = Counter(state for _, state in observation.keyset.states(now)) if observation.keyset else Counter()
         for state in KeyState:
@@ -195,7 +197,7 @@ def _findings(labels: Mapping[Name, Labels], found: Mapping[Name, KeysetProof]) 
 
 
 def _outcomes(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:
-    """What came of the last look that had an end, whether it showed the keyset or not."""
+    """The effective outcome of each keyset."""
     for (keyset, tenant), entry in known:
         if entry.effective_outcome is not None:
             outcome, reason = entry.effective_outcome.name, reason_name(entry.effective_outcome)
@@ -212,7 +214,9 @@ def _calendars(prefix: str, entries: Iterable[KeysetStatus], now: datetime) -> I
     """Whether each calendar that a keyset uses is open."""
     calendars = {entry.policy.calendar.name: entry.policy.calendar for entry in entries if entry.policy.calendar}
     samples = ((f'calendar="{escaped(name)}"', calendar.is_open(now)) for name, calendar in sorted(calendars.items()))
-    yield from gauge(f"{prefix}calendar_open", "1 where keys may take over now, by the calendar; 0 where not.", samples)
+    yield from gauge(
+        f"{prefix}calendar_open", "1 if the calendar is open now, so that keys may take over; otherwise 0.", samples
+    )
 
 
 def _failures(known: Iterable[tuple[Labels, KeysetStatus]]) -> Iterator[tuple[str, float]]:

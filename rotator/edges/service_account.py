@@ -1,5 +1,5 @@
 """
-The pod's service account: the token, CA and namespace that are mounted into it, and a client that trusts that CA.
+The service account of the pod: the mounted token, CA and namespace, and a client that trusts this CA.
 
 The kubelet renews the token, and may renew the CA: both are read again every minute, and
 after a failure.
@@ -22,7 +22,7 @@ MAX_AGE = 60.0  # seconds after which token and CA are read again
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What the directory held when it was read; `read_at` is monotonic."""
+    """The content of the directory; *read_at*: when it was read, in monotonic seconds."""
 
     token: str = field(repr=False)
     ca: bytes
@@ -32,14 +32,14 @@ class Account:
 
 
 class ServiceAccount:
-    """One service account's directory. For one thread."""
+    """The directory of one service account. For one thread."""
 
     def __init__(self, directory: Path, *, namespace: str | None, clock: Clock, transport: TransportFactory) -> None:
         """
-        Nothing is read yet.
+        No file is read yet.
 
         directory: has `token`, `ca.crt` and `namespace`
-        namespace: used instead of the one in there; None: that one
+        namespace: used instead of the one in *directory*; None: that one
         """
         self.directory = directory
         self._namespace = namespace
@@ -50,7 +50,7 @@ class ServiceAccount:
 
     def current(self) -> Account:
         """
-        What the directory holds, at most a minute old.
+        The content of the directory, at most `MAX_AGE` old.
 
         Raises:
             RequestError: `auth`, where a file is missing or is not what a cluster mounts.
@@ -71,11 +71,11 @@ class ServiceAccount:
         return self._account
 
     def expire(self) -> None:
-        """Have `current` read the directory again: token or CA may have been renewed since."""
+        """Make `current` read the directory again: the token or the CA may have been renewed."""
         self._is_expired = True
 
     def file(self, name: str) -> Path:
-        """Where that file is mounted."""
+        """The path of the file *name*."""
         return self.directory / name
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class ServiceAccount:
             _fail(message, cause=error)
 
     def _word(self, name: str) -> str:
-        """A file that holds one word; what else it could be would not fit into a request."""
+        """The content of a file that must be one word, because it becomes part of a request."""
         word = self._content(name).decode("latin-1").strip()
         if not re.fullmatch(r"[\w.-]+", word, re.ASCII):
             _fail(f"{self.file(name)} is not what a cluster mounts there; mount the service account's token")
@@ -102,8 +102,11 @@ class ServiceAccount:
         try:
             context = ssl.create_default_context(cadata=ca.decode("ascii"))
         except (OSError, ValueError) as error:
-            _fail(f"{self.file('ca.crt')} does not hold a certificate that can be read", cause=error)
-        # From Python 3.13 on it wants what CAs of clusters often lack: kubernetes-client/python, issue 2394.
+            _fail(
+                f"{self.file('ca.crt')} has no certificate that can be parsed; mount the cluster's CA there",
+                cause=error,
+            )
+        # Python 3.13 sets a flag that rejects the CAs of many clusters: kubernetes-client/python, issue 2394.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 

@@ -1,7 +1,7 @@
 """
-The types of single settings: what a value must look like, and its part of the JSON Schema.
+The types of single settings: the form of a value, and its part of the JSON Schema.
 
-Messages never repeat a value, since one of them could be a secret in the wrong place.
+Messages never repeat a value, because it could be a secret in the wrong place.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ _ROOT = re.compile(
     r"https://(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::(?P<port>\d{1,5}))?/?",
     re.ASCII | re.IGNORECASE,
 )
-NOT_A_TENANT = ("common", "organizations", "consumers")  # what Entra's authorities can name in place of a tenant
+NOT_A_TENANT = ("common", "organizations", "consumers")  # names in Entra's authorities that are not tenants
 
 
 class Section(BaseModel):
@@ -52,7 +52,7 @@ def _some_span(value: object) -> object:
 
 
 def _root(value: str) -> str:
-    """The one spelling of a root: lower case, without a trailing dot, the default port and a slash at the end."""
+    """The normalized base URL: lower case, without a trailing dot, default port and final slash."""
     match = _ROOT.fullmatch(value)
     port = int(match["port"] or HTTPS_PORT) if match else 0
     if match is None or not 0 < port < 1 << 16 or not _is_host(match["host"]):
@@ -97,7 +97,7 @@ def _web_address(value: str) -> str:
 
 def _keyset_id(value: str) -> str:
     if value.lower().endswith(".bak"):
-        raise PydanticCustomError("keyset_id", "is a backup that B2C keeps of a deleted keyset; it can't be rotated")
+        raise PydanticCustomError("keyset_id", "is a backup of a deleted keyset, which cannot be rotated; remove it")
     if not re.fullmatch(KEYSET_ID_PATTERN, value):
         raise PydanticCustomError(
             "keyset_id", "must be the full id of a keyset, B2C_1A_ and then letters, digits, '_', '-' or '.'"

@@ -7,9 +7,9 @@ import httpx
 
 class SharedTransport(httpx.BaseTransport):
     """
-    One transport for several clients, closed when the last of them is gone.
+    One transport for several clients, closed when the last of them is garbage-collected.
 
-    The clients of all tenants share a pool, so that the idle connections are few, however many
+    The clients of all tenants share a pool, so that there are few idle connections, however many
     tenants there are: an idle connection is closed only when its pool is used again.
     """
 
@@ -22,4 +22,4 @@ class SharedTransport(httpx.BaseTransport):
         return self._inner.handle_request(request)
 
     def close(self) -> None:
-        """Nothing: another client may still use it."""
+        """Do nothing: another client may still use it."""

@@ -1,9 +1,9 @@
 """
-The sign-in side of a tenant: what relying parties fetch, and the tokens that they get.
+The sign-in side of a tenant: the documents that relying parties fetch, and the tokens that they get.
 
-The only place that knows these URLs. It reads, for each policy, the OpenID configuration (kept for
-a day) and the JWKS that it names, and fetches a token of the first policy as an application does.
-Of a token only the kid in its header and whether its signature fits are kept.
+For each policy it reads the OpenID configuration (cached for a day) and the JWKS that this names. It
+can fetch a token of the first policy with the client credentials of the canary application. Only the
+kid of a token is kept, and whether its signature verifies.
 
 The `issuer` of the OpenID configuration is not checked: it never equals the URL (tokens overview).
 
@@ -26,15 +26,15 @@ from rotator.edges.jose import Listed, is_signed_by, parse_jwks, token_kid
 
 DISCOVERY_LIFETIME = timedelta(days=1)
 
-# Intermediate caches must not answer for B2C: what is wanted is what B2C says now.
+# The answer must come from B2C and not from a cache in between.
 _HEADERS = {"Accept": "application/json", "Cache-Control": "no-cache"}
 
 
 class Issuer(Protocol):
-    """Fetches tokens as an application does. `fresh` raises `RequestError`."""
+    """Fetches tokens as the canary application. `fresh` raises `RequestError`."""
 
     def fresh(self) -> tuple[str, timedelta]:
-        """A token that was fetched just now, and how long it is valid."""
+        """Fetch a token; returns it, and how long it is valid."""
         ...
 
 
@@ -46,12 +46,12 @@ class Directory(Protocol):
         ...
 
     def active_kid(self, keyset_id: str) -> str | None:
-        """The kid of the active key; None where the service names none."""
+        """The kid of the active key; None if the service names none."""
         ...
 
 
 class Clock(Protocol):
-    """What is used of the clock."""
+    """The clock, as far as this module needs it."""
 
     def now(self) -> datetime:
         """The instant: aware, UTC, whole seconds."""
@@ -82,9 +82,9 @@ class SignIn:
         """
         No request is made yet.
 
-        url:            the root of the sign-in host
-        probe_interval: how often it is probed while something is not known
-        issuer:         fetches tokens of the first policy; None where none are fetched
+        url:            the base URL of the sign-in host
+        probe_interval: the interval of probes while something is unknown
+        issuer:         fetches tokens of the first policy; None if none are fetched
         """
         self.probe_interval = probe_interval
         self.policies = tuple(dict.fromkeys(policy.lower() for policy in policies))
@@ -98,11 +98,11 @@ class SignIn:
 
     @property
     def fetches_tokens(self) -> bool:
-        """Whether it can fetch tokens."""
+        """True if a canary application is configured."""
         return self._issuer is not None
 
     def all_kids(self) -> frozenset[str] | None:
-        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        """The kids of all keysets of the tenant, configured or not; None if they cannot be listed."""
         try:
             return self._directory.kids()
         except RequestError:
@@ -110,9 +110,9 @@ class SignIn:
 
     def probe(self, *, with_token: bool, ask_active: Collection[str]) -> Probe:
         """
-        One probe of all policies; what fails is in it as a failure.
+        Probe all policies; failures are part of the result.
 
-        ask_active: the keysets whose active key Graph is asked for
+        ask_active: the keysets for which to call getActiveKey
         """
         shown: dict[str, tuple[Listed, ...]] = {}
         failures: dict[str, Failure] = {}
@@ -127,7 +127,7 @@ class SignIn:
             try:
                 active[keyset_id] = self._directory.active_kid(keyset_id)
             except RequestError:
-                continue  # the looks at the keyset say what is wrong with Graph
+                continue  # the looks at the keyset report problems with Graph
         token, token_failure = None, None
         if with_token and self._issuer is not None:
             try:
@@ -154,7 +154,7 @@ class SignIn:
         answer = self._get("openid_configuration", f"{self._root}/{policy}/v2.0/.well-known/openid-configuration")
         uri = parse_object(answer).get("jwks_uri")
         if not is_text(uri) or not uri.isprintable() or origin(uri) != origin(self._host):
-            raise unreadable(f"the OpenID configuration of {policy} names a jwks_uri at another host, or none", answer)
+            raise unreadable(f"the OpenID configuration of {policy} has no jwks_uri, or one at another host", answer)
         self._discovered[policy] = _Discovered(uri, now + DISCOVERY_LIFETIME)
         return uri
 
@@ -175,11 +175,14 @@ class SignIn:
 def _refusal(operation: str, answer: Answer) -> Failure:
     match answer.status:
         case HTTPStatus.TOO_MANY_REQUESTS:
-            kind, what = FailureKind.THROTTLED, "too many requests; it is probed again later"
+            kind, what = FailureKind.THROTTLED, "too many requests; the next probe shows whether that is over"
         case HTTPStatus.NOT_FOUND | HTTPStatus.BAD_REQUEST:
-            kind, what = FailureKind.NOT_FOUND, "it does not know the policy; check policies, tenant_id and url"
+            kind, what = FailureKind.NOT_FOUND, "there is no such policy; check policies, tenant_id and url"
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            kind, what = FailureKind.SERVICE, "the sign-in host has a problem; it is probed again later"
+            kind, what = (
+                FailureKind.SERVICE,
+                "the sign-in host has a problem; the next probe shows whether that is over",
+            )
         case _:
             kind, what = FailureKind.UNREADABLE, "not a documented answer; check url, and any proxy in between"
     return Failure(

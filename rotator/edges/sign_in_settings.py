@@ -1,4 +1,4 @@
-"""Where the relying parties of a tenant look for its keys, as configured."""
+"""The settings of a tenant's sign-in side, where relying parties fetch its keys."""
 
 import re
 from datetime import timedelta
@@ -16,7 +16,14 @@ B2C_LOGIN = {"global": "b2clogin.com", "china": "b2clogin.cn"}
 _POLICY = re.compile(r"B2C_1A?_[A-Za-z0-9_.-]{1,200}", re.IGNORECASE)
 
 
-def _policy(value: str) -> str:
+def policy_name(value: str) -> str:
+    """
+    *value*, if it is the name of a policy.
+
+    Raises:
+        ValueError: it is not.
+
+    """
     if not _POLICY.fullmatch(value):
         raise PydanticCustomError("policy", "must be the name of a policy, such as B2C_1A_signup_signin")
     return value
@@ -29,12 +36,12 @@ class CanarySettings(CredentialSettings):
 
 
 class SignInSettings(Section):
-    """Where relying parties look for the keys of a tenant, and how they get tokens."""
+    """The sign-in host and policies from which relying parties fetch keys and tokens."""
 
     url: Root | None = Field(
         default=None, description="the sign-in host; not given: https://NAME.b2clogin.com for NAME.onmicrosoft.com"
     )
-    policies: tuple[Annotated[str, AfterValidator(_policy)], ...] = Field(
+    policies: tuple[Annotated[str, AfterValidator(policy_name)], ...] = Field(
         min_length=1, max_length=100, description="the policies whose keys are looked at; case does not matter"
     )
     probe_interval: SomeSpan = Field(
@@ -47,7 +54,7 @@ class SignInSettings(Section):
 
 
 def sign_in_url(settings: SignInSettings, tenant_id: str, cloud: str | None) -> str | None:
-    """The sign-in host as configured, or as *tenant_id* says; None where that does not say it."""
+    """The sign-in host as configured, or derived from *tenant_id*; None if neither gives one."""
     if settings.url is not None:
         return settings.url
     name, _, domain = tenant_id.lower().partition(".")

@@ -1,4 +1,4 @@
-"""Writing a report to stdout, whatever stands behind it."""
+"""Writes a report to stdout, also if that is closed or a pipe without a reader."""
 
 import os
 import sys
@@ -7,29 +7,35 @@ from typing import NoReturn, TextIO
 from rotator.core.outcome import Exit
 
 
-def say(text: str) -> None:
+def say(text: str) -> bool:
     """
-    Print *text*; a reader that has seen enough is no fault.
+    Print *text*. A reader that closes the pipe early is not an error.
 
     A character that the encoding of stdout does not have is printed as an escape.
-    Where it can't be written, that is said on stderr, and the program ends with 1.
+    If it cannot be written, a message goes to stderr, and the program exits with 1.
+
+    Returns:
+        False if the reader has closed the pipe, so that nobody reads what follows.
+
     """
-    out: TextIO | None = sys.stdout  # None where the program was started without one
+    out: TextIO | None = sys.stdout  # None if the program was started without one
     if out is None:
         _fail("there is no stdout")
     shown = text.encode(out.encoding or "utf-8", "backslashreplace").decode(out.encoding or "utf-8")
     try:
         print(shown, file=out, flush=True)
-    except BrokenPipeError:
-        _drop(out)
     except OSError as error:
-        _drop(out)
-        _fail(error.strerror)
+        give_up(out, error)
+        return False
+    return True
 
 
-def _drop(out: TextIO) -> None:
-    """What is left in the buffer must not be tried again at the end."""
+def give_up(out: TextIO, error: OSError) -> None:
+    """Write nothing more to *out*, to which a write has failed; exit with 1 unless its reader has closed the pipe."""
+    # What is left in the buffer is dropped, so that Python does not try to write it at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    if not isinstance(error, BrokenPipeError):
+        _fail(error.strerror)
 
 
 def _fail(reason: str | None) -> NoReturn:

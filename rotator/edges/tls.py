@@ -1,5 +1,5 @@
 """
-Which authorities TLS trusts: those of certifi, or of SSL_CERT_FILE or SSL_CERT_DIR, and those of `ca_file`.
+The authorities that TLS trusts: those of certifi, or of SSL_CERT_FILE or SSL_CERT_DIR, and those of `ca_file`.
 
 Sources: httpx, "SSL" and "Environment variables"; OpenSSL, SSL_CERT_FILE and SSL_CERT_DIR.
 """
@@ -34,7 +34,7 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
         raise _unusable(CERT_FILE, os.environ.get(CERT_FILE, ""), error) from error
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     directories = os.environ.get(CERT_DIR, "")
-    # OpenSSL passes over directories that do not exist, and would then trust nobody.
+    # OpenSSL ignores directories that do not exist, and would then trust no authority.
     if directories and not os.environ.get(CERT_FILE) and not any(map(os.path.isdir, directories.split(os.pathsep))):
         message = f"{directories} is not a directory; correct the variable, or unset it"
         raise ConfigError("environment", (ConfigProblem(path=CERT_DIR, message=message),))
@@ -48,7 +48,7 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
 
 def _unusable(name: str, file: str, error: OSError) -> ConfigError:
     is_other = isinstance(error, ssl.SSLError)
-    reason = "it holds no certificate that can be read" if is_other else error.strerror or str(error)
+    reason = "it has no certificate that can be parsed" if is_other else error.strerror or str(error)
     advice = "" if name == "ca_file" else "; correct the variable, or unset it"
     message = f"{Path(file)} cannot be read as a PEM bundle: {reason}{advice}"
     return ConfigError("environment", (ConfigProblem(path=name, message=message),))

@@ -1,13 +1,13 @@
 """
-Access tokens for Graph, from Entra's token endpoint. The only door to MSAL.
+Access tokens for Graph, from Entra's token endpoint. Only this module imports MSAL.
 
-MSAL's ways that shape this module (measured with 1.39):
+Behaviour of MSAL that this module works around (measured with 1.39):
 
-- its application object holds some 8 kB for each tenant, repeats a refusal from memory for a minute
-  without asking again, never reads a secret or certificate again, and has a token cache that goes by
-  the machine's clock. So it lives for one request. The last good token is kept here, and used as
-  long as it is valid;
-- its constructor goes to the network (discovery): `MsalHttp` remembers that answer until a request fails;
+- its application object takes about 8 kB for each tenant, caches a refusal for a minute and does not send
+  another request, never reads a secret or certificate again, and has a token cache that uses the machine's
+  clock and cannot be switched off. So an object is created for each request. This module caches the last
+  token, and uses it while it is valid;
+- its constructor makes a request (discovery): `MsalHttp` caches that answer until a request fails;
 - 4xx comes back as a dict, 5xx and transport errors as exceptions;
 - it turns `refresh_in` into an instant of the machine's clock, so it is read from the answer;
 - it raises errors of many types for answers that it does not expect.
@@ -33,15 +33,15 @@ from rotator.edges.token_refusals import not_understood, refuse
 
 GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 RENEW_BEFORE = 300.0  # seconds before its expiry that a token is renewed
-MIN_PERMISSIONS_AGE = 60.0  # seconds; a younger token is kept where it lacks a permission
+MIN_PERMISSIONS_AGE = 60.0  # seconds; a newer token is kept even if it lacks a permission
 RENEWAL_RETRY = 60.0  # seconds between attempts to renew a token that is still valid
 
 
 class OnSecret(Protocol):
-    """Called with a value that must never be printed."""
+    """A callback for a value that must never be printed."""
 
     def __call__(self, value: str, *, permanent: bool) -> None:
-        """*permanent*: it stays in use; else it is one of many that come and go, such as a token."""
+        """*permanent*: the value stays in use; False for one of many that change, such as a token."""
         ...
 
 
@@ -54,7 +54,7 @@ class _Token:
 
 
 class Tokens:
-    """Tokens for one app registration in one tenant; one request at a time, however many ask."""
+    """Tokens for one app registration in one tenant. Thread-safe; one request at a time."""
 
     def __init__(
         self,
@@ -71,15 +71,15 @@ class Tokens:
         on_directory: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
-        No request is made, and no credential is read yet.
+        No request is made, and the credential is not read yet.
 
-        authority:  the login root with the tenant
-        on_attempt: called after each attempt; True if it gave a token
+        authority:  the base URL of the login host with the tenant
+        on_attempt: called after each attempt, with True if there is a token
         on_secret:  called with each value that must never be printed
-        on_expiry:  called whenever the credential is read, with the instant when it expires; None: not known
+        on_expiry:  called whenever the credential is read, with the instant at which it expires; None if unknown
         on_directory: called with the GUID of the directory that a token is for, where the token says it
         """
-        self._http = MsalHttp(http)
+        self._http = MsalHttp(http, lambda value: on_secret(value, permanent=False))
         self._authority = authority
         self._scope = scope
         self._client_id = client_id
@@ -94,7 +94,7 @@ class Tokens:
 
     def get(self) -> str:
         """
-        A token that is valid now.
+        A token that is valid now: the cached one, or a new one.
 
         Raises:
             RequestError: no token can be had; the message says why.
@@ -114,7 +114,7 @@ class Tokens:
 
     def fresh(self) -> tuple[str, timedelta]:
         """
-        A token that is fetched now, whatever is kept, and how long it is valid.
+        Fetch a token without the cache; returns it, and how long it is valid.
 
         Raises:
             RequestError: no token can be had; the message says why.
@@ -125,7 +125,7 @@ class Tokens:
             return token.value, timedelta(seconds=token.expires - self._clock.monotonic())
 
     def reject(self, token: str) -> None:
-        """Forget *token*: the service refused it."""
+        """Drop *token*, which the service refused."""
         with self._lock:
             if self._token is not None and self._token.value == token:
                 self._token = None
@@ -133,10 +133,10 @@ class Tokens:
 
     def outdate(self, token: str) -> bool:
         """
-        Forget *token*, which lacks a permission, unless it was issued just now; True where the next one is another.
+        Drop *token*, which lacks a permission, unless it is newer than `MIN_PERMISSIONS_AGE`; True if it was dropped.
 
-        Its permissions are those of the time when it was issued. One that is granted afterwards is only in the
-        next token. One that is never granted costs no more than a token a minute.
+        A token has the permissions that were granted before it was issued. So a new token helps if the permission
+        was granted later. If it is never granted, this costs one token a minute at most.
         """
         with self._lock:
             held = self._token
@@ -150,10 +150,13 @@ class Tokens:
     def _acquire(self) -> _Token:
         granted = False
         try:
-            result = self._ask(self._build(client_credential(self._credential, self._on_expiry)))
+            credential = client_credential(
+                self._credential, self._on_expiry, lambda value: self._on_secret(value, permanent=True)
+            )
+            result = self._ask(self._build(credential))
             granted = "access_token" in result
         except RequestError as error:
-            # Whatever this request did, it changed no keyset: the default effect, none, is right.
+            # A token request never changes a keyset, so the default effect (none) is right.
             raise RequestError(error.failure) from error
         finally:
             if not granted:
@@ -172,7 +175,7 @@ class Tokens:
         return _Token(value=result["access_token"], issued=now, expires=now + lifetime, renew=renew)
 
     def _ask(self, application: Any) -> Mapping[str, Any]:  # noqa: ANN401 - MSAL ships no types
-        """MSAL's answer: a token, or why there is none."""
+        """MSAL's result: a token, or an error."""
         try:
             result: Mapping[str, Any] = application.acquire_token_for_client(scopes=[self._scope])
         except RequestError:
@@ -182,7 +185,7 @@ class Tokens:
         return result
 
     def _build(self, credential: object) -> Any:  # noqa: ANN401 - MSAL ships no types
-        import msal  # noqa: PLC0415 - 50 ms that `--help` and a rejected configuration need not pay
+        import msal  # noqa: PLC0415 - takes 50 ms, which `--help` and an invalid configuration do not need
 
         if isinstance(credential, str):
             self._on_secret(credential, permanent=True)
@@ -196,15 +199,15 @@ class Tokens:
             )
         except ValueError as error:
             host, tenant = urlsplit(self._authority).hostname, self._authority.rpartition("/")[2]
-            message = f"{host} does not know tenant {tenant}; check tenant_id and cloud"
+            message = f"{host} has no tenant {tenant}; check tenant_id and cloud"
             raise RequestError(Failure(kind=FailureKind.AUTH, message=message)) from error
 
 
 def directory_of(token: str) -> str | None:
     """
-    The GUID of the directory that an access token is for (its claim `tid`), in lower case; None where it says none.
+    The GUID of the directory that issued an access token (its claim `tid`), in lower case; None if there is none.
 
-    The token is not verified, and nothing else of it is read: it is the service's, and only compared with others.
+    The token is not verified: it comes from the service, and the GUID is only compared with that of other tenants.
     """
     found = json_part(token, 1).get("tid")
     return found.lower() if isinstance(found, str) and GUID.fullmatch(found) else None

@@ -1,8 +1,8 @@
 """
-The transport that requests go over: connections that keep a deadline, and the proxies of the environment.
+The transport of requests: connections with a deadline, and the proxies of the environment.
 
 httpx takes a transport as an argument, but builds its own connection pools without a way to
-choose their network backend, and ignores the environment's proxies once it was given one. So
+choose their network backend, and it ignores the environment's proxies if it gets a transport. So
 the pools are here, on httpcore's public `ConnectionPool(network_backend=..., proxy=...)`;
 `proxies` says which proxy a URL goes through.
 """
@@ -38,24 +38,24 @@ _ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
     httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
     httpcore.ProtocolError: httpx.ProtocolError,
 }
-"""httpx's name for each error of httpcore; the first that fits counts."""
+"""The exception of httpx for each one of httpcore; the first match is used."""
 
 
 def transport(context: ssl.SSLContext, max_connections: int = MAX_CONNECTIONS) -> httpx.BaseTransport:
     """
-    A transport with the proxies that the environment names now; TLS is verified by *context*.
+    Create a transport with the proxies that the environment names now; *context* verifies TLS.
 
     max_connections: how many may be open at once, directly and through each proxy; a request waits for one
 
     Raises:
-        ConfigError: a variable that names a proxy is wrong.
+        ConfigError: a proxy variable is invalid.
 
     """
     return ProxiedTransport(context, read_proxies(os.environ), max_connections)
 
 
 def direct(context: ssl.SSLContext) -> httpx.BaseTransport:
-    """A transport without any proxy, whatever the environment names; TLS is verified by *context*."""
+    """Create a transport that ignores the proxies of the environment; *context* verifies TLS."""
     return PoolTransport(context)
 
 
@@ -79,7 +79,7 @@ class ProxiedTransport(httpx.BaseTransport):
 
 
 class PoolTransport(httpx.BaseTransport):
-    """One pool of connections, all of which keep the deadline of the thread that uses them."""
+    """One pool of connections, which obey the deadline of the thread that uses them."""
 
     def __init__(
         self, context: ssl.SSLContext, proxy: Proxy | None = None, max_connections: int = MAX_CONNECTIONS
@@ -115,7 +115,7 @@ class PoolTransport(httpx.BaseTransport):
 
 
 class _Stream(httpx.SyncByteStream):
-    """The body of an answer, as it comes."""
+    """The body of an answer, as a stream."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response
@@ -133,7 +133,7 @@ def _proxy(proxy: Proxy, context: ssl.SSLContext) -> httpcore.Proxy:
     return httpcore.Proxy(
         httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/"),
         auth=proxy.auth,
-        # Without a context of ours, httpcore would trust other authorities than we do.
+        # Without this context, httpcore would trust other authorities.
         ssl_context=context if proxy.scheme == "https" else None,
     )
 

@@ -1,11 +1,11 @@
 """
-The HTTP side of a daemon: metrics, health and status. Standard library only.
+The web server of the daemon: metrics, health and status. Standard library only.
 
-Health never asks anybody else: an outage of Graph must not restart the program.
+/healthz makes no request to other services: an outage of Graph must not restart rotator.
 
-A slow client keeps nobody else waiting, and uses up no descriptors that requests to Graph need:
-a whole request has one deadline, and `MAX_CONNECTIONS` bounds the clients. cheroot, waitress
-and the standard library bound only the pause between two bytes of a request (cheroot 11, with
+A slow client does not delay others, and does not use up the descriptors that requests to Graph need:
+a whole request has one deadline, and `MAX_CONNECTIONS` limits the clients. cheroot, waitress
+and the standard library limit only the pause between two bytes of a request (cheroot 11, with
 its ten threads and a timeout of 3 s, left a request unanswered while ten clients sent a byte a second).
 """
 
@@ -26,12 +26,12 @@ __all__ = ["Page", "Request", "Route", "Server"]
 MAX_CONNECTIONS = 64
 MAX_DESCRIPTOR_SHARE = 0.25  # of the process's descriptors; the rest is for requests to Graph
 BACKLOG = 128
-STOP_POLL = 0.1  # seconds between two looks whether to stop
-ACCEPT_PAUSE = 0.05  # seconds until the next attempt where no connection can be accepted
+STOP_POLL = 0.1  # seconds between two checks for a request to stop
+ACCEPT_PAUSE = 0.05  # seconds until the next attempt if no connection can be accepted
 
 
 class Server:
-    """Serves pages until it is stopped, each connection in a thread of its own."""
+    """Serves pages until it is stopped, with one thread for each connection."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class Server:
         private: Collection[str] = (),
     ) -> None:
         """
-        Listen; nothing is answered yet.
+        Bind the port; requests are not answered yet.
 
-        on_bug:  called with what a page raised, in the thread of its request
+        on_bug:  called with an exception of a page, in the thread of its request
         private: the paths that pages of other sites may not read
 
         Raises:
@@ -61,11 +61,11 @@ class Server:
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer requests."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401 - the standard library's
-        """Whether there is room for one more client."""
+        """True if there is room for one more client."""
         del client_address
         return self.clients.add(request)
 
@@ -105,7 +105,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Tell of memory and threads that have run out; a client that went away is not worth a line."""
+        """Report exhausted memory and threads; a client that disconnects is not logged."""
         del request, client_address
         error = sys.exception()
         if isinstance(error, MemoryError | RuntimeError):  # RuntimeError: a thread cannot be started
@@ -117,7 +117,7 @@ class _Server6(_Server):
 
 
 def max_connections(descriptors: int) -> int:
-    """How many clients may be connected where a process may have so many *descriptors*."""
+    """The maximum number of clients for a process with a limit of *descriptors*."""
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
     return max(1, min(MAX_CONNECTIONS, int(descriptors * MAX_DESCRIPTOR_SHARE)))

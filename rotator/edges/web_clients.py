@@ -1,5 +1,5 @@
 """
-Which clients are connected to the web server, so that they cannot use up threads and descriptors.
+The connected clients of the web server, limited so that they cannot use up threads and descriptors.
 
 Source: socket(7); "Slowloris" (CVE-2007-6750) for what this defends against.
 """
@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 
 class Clients:
-    """The open connections. At most *limit*: one more closes the one that has waited longest for its client."""
+    """The open connections, at most *limit*: a further one closes the one that has waited longest for its client."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         """
-        Nobody is connected.
+        Start without connections.
 
-        clock: gives monotonic seconds
+        clock: returns monotonic seconds
         """
         self._limit = limit
         self._clock = clock
@@ -29,7 +29,7 @@ class Clients:
         return len(self._waits_since)
 
     def add(self, client: socket.socket) -> bool:
-        """Take in *client*; False where nobody waits whose connection could be closed instead."""
+        """Add *client*; False if the limit is reached and no waiting connection can be closed instead."""
         with self._lock:
             if len(self._waits_since) >= self._limit and not self._close_oldest():
                 return False
@@ -37,7 +37,7 @@ class Clients:
             return True
 
     def make_room(self) -> bool:
-        """Close the connection that has waited longest; False where there is none."""
+        """Close the connection that has waited longest; False if there is none."""
         with self._lock:
             return self._close_oldest()
 

@@ -1,9 +1,9 @@
 """
-How one connection of the web server is answered: `http.server`, with deadlines and with answers of our own form.
+Answers the requests of one connection: `http.server` with deadlines, and with plain-text errors.
 
-`http.server` bounds each read, not the request, and each header line, not their sum; it
-answers what it refuses with HTML. It reads no body: what follows a request that has one would be
-taken for the next request, so that connection is closed.
+`http.server` limits each read but not the request, and each header line but not their sum; its error
+pages are HTML. It does not read the body of a request, and would parse it as the next request; so
+a connection with a request that has a body is closed.
 
 Sources: RFC 9110 and 9112; "Fetch Metadata Request Headers" (W3C).
 """
@@ -30,13 +30,13 @@ REQUEST_TIMEOUT = 10.0  # seconds that a client may take to send a whole request
 ANSWER_TIMEOUT = 30.0  # seconds that it may take to accept an answer
 MAX_REQUEST_BYTES = 32 * 1024
 MAX_UNREAD_BYTES = 64 * 1024  # of a body that are read and dropped, so that the client gets its answer
-UNREAD_TIMEOUT = 1.0  # seconds for that
+UNREAD_TIMEOUT = 1.0  # seconds to read and drop them
 MIN_GZIP_BYTES = 1024
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is served; `security` is its Content-Security-Policy."""
+    """A response; `security` is its Content-Security-Policy."""
 
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
@@ -45,24 +45,24 @@ class Page:
 
     @cached_property
     def compressed(self) -> bytes:
-        """The body in gzip, compressed once."""
+        """The body in gzip; it is compressed once and kept."""
         return gzip.compress(self.body, 5, mtime=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a page may depend on: the Accept header, and the query of the address, without its question mark."""
+    """The parts of a request that pages use: the Accept header, and the query of the URL, without its question mark."""
 
     accept: str = ""
     query: str = ""
 
 
 Route = Callable[[Request], Page]
-"""Makes a page."""
+"""Renders a page."""
 
 
 class Site(Protocol):
-    """What a handler knows of its server; `private` are the paths that pages of other sites may not read."""
+    """The server, as its handlers see it; *private*: the paths that pages of other sites may not read."""
 
     routes: Mapping[str, Route]
     private: Collection[str]
@@ -78,7 +78,7 @@ class _Requests(io.RawIOBase):
         self.begin()
 
     def begin(self) -> None:
-        """The next request begins."""
+        """Start the limits of the next request."""
         self._until = time.monotonic() + REQUEST_TIMEOUT
         self._left = MAX_REQUEST_BYTES
 
@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def handle_expect_100(self) -> bool:
-        """Read no body, whatever the client expects."""
+        """Refuse to read a body, even if the client sends `Expect: 100-continue`."""
         return True
 
     def do_GET(self) -> None:
@@ -140,11 +140,11 @@ class Handler(BaseHTTPRequestHandler):
         """Refuse a request that `http.server` cannot handle, in the form of every other answer."""
         del message, explain
         status = HTTPStatus(code)
-        self.request_version = self.protocol_version  # that of HTTP 0.9, which has no headers, is the default
+        self.request_version = self.protocol_version  # the default is that of HTTP 0.9, which has no headers
         self._answer(Page(f"{status.phrase.lower()}\n".encode(), status=status), is_unread=True)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's signature
-        """Scrapes and probes are not worth a line."""
+        """Do nothing: scrapes and probes are not logged."""
 
     def _page(self) -> Page:
         try:
@@ -160,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         self._site.clients.set_waiting(self.connection, is_waiting=False)
         try:
             return route(Request(self.headers.get("Accept", ""), address.query))
-        except Exception as error:  # noqa: BLE001 - a page's bug is logged, and costs this request alone
+        except Exception as error:  # noqa: BLE001 - an exception of a page is logged, and fails this request only
             self._site.on_bug(error)
             return Page(b"a bug; see the log\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
         finally:
@@ -168,10 +168,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _is_foreign(self) -> bool:
         """
-        Whether a page of another site asks, in somebody's browser.
+        True if the request comes from a page of another site, in a browser.
 
-        A site whose name was made to point here (DNS rebinding) passes for this site; it is
-        known by its name where the connection is local, since that is no name of this machine.
+        A site whose name was changed to point here (DNS rebinding) looks like this site. On a local
+        connection its Host header shows it, because that is not a name of this machine.
         """
         if self.headers.get("Sec-Fetch-Site") == "cross-site":
             return True
@@ -209,14 +209,14 @@ class Handler(BaseHTTPRequestHandler):
             self._drop_rest()
 
     def _header(self, name: str) -> str:
-        headers = getattr(self, "headers", None)  # there are none where the request line was refused
+        headers = getattr(self, "headers", None)  # missing if the request line was refused
         return "" if headers is None else headers.get(name, "")
 
     def _has_body(self) -> bool:
         return self._header("Content-Length") not in ("", "0") or bool(self._header("Transfer-Encoding"))
 
     def _drop_rest(self) -> None:
-        """Read on for a moment: a connection that is closed with something unread is reset, and the answer lost."""
+        """Read and drop the rest for a moment: a connection closed with unread data is reset, and the answer lost."""
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             until, left = time.monotonic() + UNREAD_TIMEOUT, MAX_UNREAD_BYTES

@@ -1,7 +1,7 @@
 """
-The certificates that a keyset shows in `x5c`.
+Parses the certificates of keys (`x5c`).
 
-Pure functions. The only door to the X.509 parser for what a service sends.
+Pure functions. Only this module parses X.509 certificates that a service sends.
 
 Source: RFC 7517, section 4.7: base64 (not base64url) of DER, the leaf first.
 """
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 MAX_CERTIFICATES = 16  # of a key; a chain has two to four
 MAX_CERTIFICATE = 64 * 1024  # characters of base64 of one certificate; usual are 1,500
-MAX_NAME = 256  # characters of a distinguished name that are kept
+MAX_NAME = 256  # characters of a distinguished name; a longer one is not kept
 
 
 def read_chain(x5c: object) -> Certificate | None:
     """
-    The certificate in *x5c*; None where it cannot be read: it is hostile, damaged, or too large.
+    The certificate in *x5c*; None if it cannot be parsed, or is too large.
 
-    No signature is verified: the dates are shown to people, and nothing is trusted because of them.
+    No signature is verified: the dates are only shown.
     """
     if not isinstance(x5c, list) or not 0 < len(x5c) <= MAX_CERTIFICATES:
         return None
@@ -52,4 +52,6 @@ def _parse(text: str) -> "X509Certificate":
 
 
 def _name(name: "Name") -> str:
-    return name.rfc4514_string()[:MAX_NAME]
+    """A distinguished name; nothing is cut, since a part of a secret is not recognised as one."""
+    text = name.rfc4514_string()
+    return text if len(text) <= MAX_NAME else f"a name of {len(text)} characters"

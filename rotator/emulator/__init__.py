@@ -1,7 +1,7 @@
 """
 An emulated Azure AD B2C tenant: Entra login, Microsoft Graph keysets and JWKS.
 
-It judges the daemon from outside, over real HTTPS, so it imports nothing from the
+It tests the daemon from outside, over real HTTPS, so it imports nothing from the
 rest of the project. What the service is known to do is the default; what is unknown
 is a switch; what goes wrong is a fault.
 

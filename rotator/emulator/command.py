@@ -59,6 +59,8 @@ def serve(
     except (SeedError, StateError) as error:
         sys.stderr.write(f"{error}\n")
         return _INVALID
+    except BrokenPipeError:  # the reader of stdout has ended
+        raise
     except (EmulatorError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return _FAILED
@@ -76,11 +78,18 @@ def _run(emulator: Emulator, folder: Path) -> int:
     return _OK
 
 
-def write_configuration(emulator: Emulator, folder: Path, settings: Mapping[str, Any] | None = None) -> Path:
+def write_configuration(
+    emulator: Emulator,
+    folder: Path,
+    settings: Mapping[str, Any] | None = None,
+    sign_in: Mapping[str, Any] | None = None,
+) -> Path:
     """
     Write a `rotator.yaml` for every tenant that has an app with a secret, and the secrets beside it.
 
-    *settings* are further members at its top, such as `check_interval`. Returns: where it is.
+    *settings* are further members at its top, such as `check_interval`. Where *sign_in* is given,
+    each tenant with policies is probed, with these further members of `sign_in`, and with a canary,
+    which has the credential of the tenant. Returns: where it is.
     """
     cloud = {"graph": emulator.url, "login": emulator.url}
     tenants: list[dict[str, Any]] = []
@@ -90,11 +99,19 @@ def write_configuration(emulator: Emulator, folder: Path, settings: Mapping[str,
         if credential is not None and keysets:
             name = tenant.domain.partition(".")[0]
             known = {"name": name, "tenant_id": tenant.domain, "cloud": dict(cloud), "credential": credential}
-            tenants.append({**known, "keysets": keysets})
+            probed = _sign_in(emulator, tenant, credential, sign_in) if sign_in is not None and tenant.policies else {}
+            tenants.append({**known, **probed, "keysets": keysets})
     configuration = folder / CONFIGURATION
     data = {"ca_file": str(emulator.ca_file.absolute()), **(settings or {}), "tenants": tenants}
     write_file(configuration, yaml.safe_dump(data, sort_keys=False))
     return configuration
+
+
+def _sign_in(
+    emulator: Emulator, tenant: Tenant, credential: Mapping[str, str], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    canary = {**credential, "scope": f"https://{tenant.domain}/canary/.default"}
+    return {"sign_in": {"url": emulator.url, "policies": list(tenant.policies), "canary": canary, **more}}
 
 
 def _credential(tenant: Tenant, folder: Path) -> dict[str, str] | None:

@@ -5,9 +5,9 @@ JSON over the same HTTPS, below ``/_emulator``; `_ENDPOINTS` at the end of the m
 what there is.
 
 Instants are epoch seconds; a request may use every spelling of validation.py.
-Whoever reaches the port may do all of this: there is nothing real to protect. But no web page that a
-browser on the same machine shows may: a body must be declared as JSON, which a page of another
-origin cannot send unasked, and a foreign Origin is refused.
+There is no authentication, because the emulator has nothing to protect. But web pages in a browser of the
+same machine must not use it: a body must have the content type JSON, which a page of another origin
+cannot send without a preflight, and requests with a foreign Origin are refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,59 +15,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pydantic
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from rotator.emulator.control_forms import CHANGES, CLOCK, FAULT, KEY_SEED, QUERY, STATUS
 from rotator.emulator.control_page import Page
-from rotator.emulator.faults.fault import Fault, FaultError, FaultTable, Injected
+from rotator.emulator.faults.fault import FaultTable, Injected
 from rotator.emulator.http.answers import Answer, RefusedError, Request, json_answer
-from rotator.emulator.http.routes import CONTROL_ROOT, Operation
-from rotator.emulator.journal import Journal, Stage, matching
+from rotator.emulator.http.routes import CONTROL_ROOT
+from rotator.emulator.journal import Journal, matching
 from rotator.emulator.model.keys import active_key
 from rotator.emulator.model.keysets import Keyset, ModelError, event_json, key_json
-from rotator.emulator.model.seed import KeySeed, SeedError
-from rotator.emulator.model.switches import Status
 from rotator.emulator.model.tenants import Directory, Tenant
-from rotator.emulator.validation import STRICT, Count, Instant, InvalidError, JsonForm, Source, parse_instant
+from rotator.emulator.validation import InvalidError, Source, parse_instant
 
 Arguments = Mapping[str, Any]
 T = TypeVar("T")
 _MAX_WAIT_SECONDS = 60.0
 MAX_INSTANT = 253_370_764_799  # epoch seconds: the end of 9998, so that a day more is still a date
-
-
-@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
-class _RequestsQuery:
-    """Which requests, how far they got, how many of them, and how many seconds to wait for them."""
-
-    operation: Operation | None = None
-    stage: Stage = Stage.ARRIVED
-    count: Count = 1
-    timeout: float = 10
-
-
-@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
-class _ClockBody:
-    offset: float | None = None
-    now: Instant | None = None
-
-    def __post_init__(self) -> None:
-        if (self.offset is None) == (self.now is None):
-            raise InvalidError('write {"offset": seconds} or {"now": instant}')
-
-
-@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=STRICT)
-class _StatusBody:
-    status: Status
-
-
-_FAULT: JsonForm[Fault] = JsonForm(Fault, FaultError)
-_KEY_SEED: JsonForm[KeySeed] = JsonForm(KeySeed, SeedError)
-_CHANGES: JsonForm[dict[str, Any]] = JsonForm(dict[str, Any])
-_QUERY: JsonForm[_RequestsQuery] = JsonForm(_RequestsQuery)
-_CLOCK: JsonForm[_ClockBody] = JsonForm(_ClockBody)
-_STATUS: JsonForm[_StatusBody] = JsonForm(_StatusBody)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +77,7 @@ class Control:
         return {"url": request.origin, "now": self.directory.now(), "tenants": tenants}
 
     def requests(self, request: Request, _: Arguments) -> object:
-        query = _QUERY.read(request.query)
+        query = QUERY.read(request.query)
         return {"requests": [asdict(seen) for seen in matching(self.journal.requests, query.operation, query.stage)]}
 
     def forget(self, request: Request, arguments: Arguments) -> object:
@@ -120,7 +85,7 @@ class Control:
         return self.requests(request, arguments)
 
     def wait(self, request: Request, _: Arguments) -> object:
-        query = _QUERY.read(request.query)
+        query = QUERY.read(request.query)
         if query.operation is None:
             raise InvalidError("operation: is missing")
         reached = self.journal.wait(
@@ -133,7 +98,7 @@ class Control:
         return {"faults": [_injected_body(injected) for injected in self.faults.active]}
 
     def inject(self, request: Request, _: Arguments) -> object:
-        return _injected_body(self.faults.inject(_FAULT.read(request.body or b"{}")))
+        return _injected_body(self.faults.inject(FAULT.read(request.body or b"{}")))
 
     def remove_faults(self, request: Request, arguments: Arguments) -> object:
         self.faults.clear()
@@ -153,7 +118,7 @@ class Control:
 
     def set_clock(self, request: Request, arguments: Arguments) -> object:
         now, before = self.directory.now(), self.directory.offset
-        wanted = _CLOCK.read(request.body or b"{}", Source(now=now))
+        wanted = CLOCK.read(request.body or b"{}", Source(now=now))
         offset = before + wanted.now - now if wanted.now is not None else wanted.offset or 0.0
         if not 0 <= now - before + offset <= MAX_INSTANT:
             raise InvalidError(f"{'now' if wanted.offset is None else 'offset'}: the clock would leave 1970 to 9998")
@@ -162,7 +127,7 @@ class Control:
         return self.clock(request, arguments)
 
     def switches(self, request: Request, arguments: Arguments) -> object:
-        return asdict(self._tenant(arguments).switch(**_CHANGES.read(request.body or b"{}")))
+        return asdict(self._tenant(arguments).switch(**CHANGES.read(request.body or b"{}")))
 
     def keysets(self, _: Request, arguments: Arguments) -> object:
         tenant = self._tenant(arguments)
@@ -181,12 +146,12 @@ class Control:
 
     def add_key(self, request: Request, arguments: Arguments) -> object:
         tenant = self._tenant(arguments)
-        seed = _KEY_SEED.read(request.body or b"{}", Source(now=self.directory.now()))
+        seed = KEY_SEED.read(request.body or b"{}", Source(now=self.directory.now()))
         return key_json(tenant.add_key(self._keyset(tenant, arguments).id, seed))
 
     def set_status(self, request: Request, arguments: Arguments) -> object:
         tenant = self._tenant(arguments)
-        status = _STATUS.read(request.body or b"{}").status
+        status = STATUS.read(request.body or b"{}").status
         return key_json(tenant.set_status(self._keyset(tenant, arguments).id, arguments["kid"], status))
 
     def _tenant(self, arguments: Arguments) -> Tenant:

@@ -49,7 +49,7 @@ FAULTS: dict[Kind, tuple[str, dict[str, Any]]] = {
     Kind.CUT_JSON: ("The answer ends in the middle of its JSON.", _READ),
     Kind.WRONG_DATE: ("The Date header is skew seconds off.", {"skew": -400}),
 }
-"""What each kind does, and the members of an example of it beside `what`."""
+"""The effect of each kind of fault, and the members of an example besides `what`."""
 
 _STYLE = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; }
@@ -62,7 +62,7 @@ dd { margin: 0; }
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What the page shows: where the emulator is, the file with its CA, and its tenants."""
+    """The content of the page: the emulator's URL, the file with its CA, and its tenants."""
 
     url: str
     ca_file: Path

@@ -1,4 +1,4 @@
-"""Writing a file where others may have put something in its place."""
+"""Writes files in folders to which other users may write."""
 
 import os
 from pathlib import Path

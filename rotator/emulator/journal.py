@@ -152,7 +152,7 @@ def matching(
 
 
 def redacted(operation: Operation, body: bytes) -> str | None:
-    """*body* as text, its secrets replaced; None where there is none."""
+    """*body* as text, its secrets replaced; None if there is none."""
     if not body:
         return None
     text = body[:_MAX_BODY].decode("utf-8", "replace")

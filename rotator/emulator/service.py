@@ -55,7 +55,7 @@ class _Context:
 
     @property
     def switches(self) -> Switches:
-        """Those of the tenant; the defaults where there is no tenant."""
+        """Those of the tenant; the defaults if there is no tenant."""
         return self.tenant.switches if self.tenant else Switches()
 
     @property
@@ -119,7 +119,7 @@ class Service:
         return answer
 
     def _authenticated(self, context: _Context) -> tuple[Bearer | None, RefusedError | None]:
-        """The app that asks Graph; or the refusal. Both None where no app is needed."""
+        """The app that asks Graph; or the refusal. Both None if no app is needed."""
         if context.operation not in routes.GRAPH:
             return None, None
         try:
@@ -207,7 +207,7 @@ class Service:
         return self.faults.hit(context.operation, names, context.route.arguments.get("keyset"))
 
     def _interrupted(self, context: _Context, moment: Moment) -> Delivery | None:
-        """Pause, then what is answered instead; None where no fault replaces the answer at this *moment*."""
+        """Pause, then what is answered instead; None if no fault replaces the answer at this *moment*."""
         hit = {family: each for family, each in context.faults_hit.items() if each.fault.when is moment}
         if Family.PAUSE in hit:
             fault_effects.pause(hit[Family.PAUSE], context.peer, self.closing)

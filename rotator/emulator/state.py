@@ -128,7 +128,7 @@ def _saved(tenant: Tenant) -> SavedTenant:
 
 
 def load_state(path: Path, directory: Directory) -> Identity | None:
-    """Fill *directory* with what *path* holds; None where there is no such file. Raises: StateError."""
+    """Fill *directory* with what *path* holds; None if there is no such file. Raises: StateError."""
     try:
         state = _FORM.read(path.read_bytes(), [])
         for saved in state.tenants:

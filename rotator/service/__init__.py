@@ -1,1 +1,1 @@
-"""What only the daemon has: its control loop, its pages, and its part in the leader election."""
+"""Modules that only the daemon uses: its control loop, its pages, and its part in the leader election."""

@@ -1,27 +1,30 @@
 """
 The daemon's control loop.
 
-The main thread owns the state: it takes one request after the other from the inbox, and is
-the only one that reloads the configuration, replaces the loop's snapshot, and replaces what
-the pages show. Everything else asks it by the inbox, and none of them waits for it:
+The main thread owns the state: it takes one request after the other from the inbox. It alone reloads
+the configuration, replaces the loop's snapshot, and replaces what the pages show. Other threads put
+requests into the inbox and never wait for the main thread:
 
     signals    SIGTERM, SIGINT, SIGHUP
-    scheduler  when to look at the files of the configuration; a sweep has ended
-    elector    this replica leads, leads no more, has handed the lease over
+    scheduler  it is time to check the files of the configuration; a sweep has ended
+    elector    this replica leads, does not lead any more, has released the lease
 """
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.core.errors import ConfigError
-from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, JobMissed, SweepFinished
+from rotator.core.events import ConfigRejected, ConfigReloaded, Event, JobFailed, SweepFinished
 from rotator.core.lease import Acquired, Lost, Released
-from rotator.edges.metrics import SWEEP, Metrics, Registry
-from rotator.edges.scheduler import JobProblem, Scheduler
+from rotator.edges.metrics import Metrics, Registry
+from rotator.edges.process_metrics import SWEEP
+from rotator.edges.scheduler import Scheduler
 from rotator.edges.settings import Settings
 from rotator.service.health import LookProgress
 from rotator.service.inbox import FilesDue, Inbox, ReloadAsked, Request, StopAsked
+from rotator.service.job_problems import report
 from rotator.service.pages import Pages, Shown
 from rotator.service.probes import prober
 from rotator.service.process_store import ProcessStore
@@ -36,20 +39,20 @@ if TYPE_CHECKING:
     from rotator.service.leader import Candidate
 
 WATCH, WATCH_INTERVAL = "watch", timedelta(seconds=5)
-SCHEDULER_THREADS = 4  # two sweeps, of which one waits for the other; the watch; a visit that is handed to a pool
+SCHEDULER_THREADS = 4  # a sweep, a second one that waits for it, the watch, and one that hands visits to pools
 
 
 class Daemon:
-    """One run, from start to stop."""
+    """The daemon, from start to stop."""
 
     def __init__(self, program: Program, *, scheduler: Recurring | None = None, pools: Pools = thread_pool) -> None:
         """
-        Wire everything; nothing runs yet.
+        Wire everything; no thread is started.
 
         scheduler, pools: run the jobs and the visits; by default in threads
 
         Raises:
-            ConfigError: there is to be an election, and no cluster.
+            ConfigError: leader election is on, but the process does not run in a cluster.
 
         """
         self._program = program
@@ -63,7 +66,7 @@ class Daemon:
         self.metrics = Metrics(Registry(), self._store, program.clock.now, program.settings.shard.shard)
         self._configure_metrics(program.settings)
         self._candidate = self._stand() if is_elected else None
-        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=self._on_job_problem)
+        self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=partial(report, program.tell))
         self._progress = LookProgress()
         self._prober = prober(program, self._scheduler, self._store, pools)
         consumers = (self._store, self._process, self.metrics, self._prober, self._progress)
@@ -91,7 +94,7 @@ class Daemon:
         return self._shown.settings
 
     def pages(self) -> Pages:
-        """What is served; to be made before anything happens."""
+        """The pages that the web server serves."""
         program = self._program
         pages = Pages(
             lambda: self._shown,
@@ -109,13 +112,11 @@ class Daemon:
         return pages
 
     def is_visiting(self) -> bool:
-        """Whether a visit to a tenant is under way."""
+        """True while a visit to any tenant is in progress."""
         return self._loop.is_visiting()
 
-    # --- from start to stop
-
     def start(self) -> None:
-        """Begin to sweep, or to follow, and to look at the files of the configuration."""
+        """Start to sweep, or to follow, and to watch the files of the configuration."""
         self.sweep_now()
         self._scheduler.every(WATCH, WATCH_INTERVAL, lambda: self.inbox.put_once(FilesDue()))
         self._scheduler.start()
@@ -123,7 +124,7 @@ class Daemon:
             self._candidate.start()
 
     def end(self) -> None:
-        """Begin nothing more, and finish what is under way."""
+        """Start nothing more, and finish visits, writes and probes in progress."""
         if self._candidate is not None:
             self._candidate.stop()
         self._scheduler.stop()
@@ -134,14 +135,14 @@ class Daemon:
             self._candidate.join()
 
     def handle(self, request: Request) -> None:
-        """Do what is asked for; a bug in it ends nothing."""
+        """Carry out *request*; an unexpected exception is reported and does not end the daemon."""
         try:
             self._handle(request)
-        except Exception as error:  # noqa: BLE001 - the main thread must go on hearing of everything else
+        except Exception as error:  # noqa: BLE001 - the main thread must handle the requests that follow
             self._program.tell(JobFailed(job=type(request).__name__, error=error))
 
     def sweep_now(self) -> None:
-        """Sweep at once, and then as often as is configured."""
+        """Sweep at once, and then in rounds, one in each `check_interval`."""
         self._scheduler.every(SWEEP, self.settings.check_interval, self._loop.rounds())
 
     def _handle(self, request: Request) -> None:
@@ -160,29 +161,27 @@ class Daemon:
             case Released():
                 # Nothing is left behind that looks like news.
                 self.metrics.follow_store()
-                self.metrics.forget_sweeps()
+                self.metrics.process.forget_sweeps()
             case StopAsked():
                 pass
 
-    # --- the configuration
-
     def _reload(self) -> None:
-        """Read the configuration again: a valid one takes over as a whole, another one changes nothing."""
+        """Read the configuration again: if it is valid it replaces the old one as a whole, else nothing changes."""
         try:
             settings = reread(self._program, is_elected=self._candidate is not None)
             origin = Origin.of(self._program, settings)
             tenants = self._tenants if origin == self._origin else self._program.tenants(settings)
         except ConfigError as error:
             self._program.tell(ConfigRejected(error=error))
-        except Exception as error:  # noqa: BLE001 - a bug in reading it must not end the daemon
-            self.metrics.rejected()
+        except Exception as error:  # noqa: BLE001 - a bug in the reader must not end the daemon
+            self.metrics.process.rejected()
             self._program.tell(JobFailed(job="reload", error=error))
         else:
             self._origin = origin
             self._take_over(settings, tenants)
 
     def _take_over(self, settings: Settings, tenants: tuple[Tenant, ...]) -> None:
-        """Have *settings* in force; the tenants in force stay, with their tokens, where nothing has changed."""
+        """Put *settings* in force; if nothing has changed, the tenants and their tokens are kept."""
         is_new = tenants is not self._tenants
         self._shown = replace(self._shown, settings=settings)
         if is_new:
@@ -199,29 +198,27 @@ class Daemon:
     def _configure_metrics(self, settings: Settings) -> None:
         self.metrics.configure(settings.check_interval, dry_run=settings.dry_run, keysets=settings.metrics.keysets)
 
-    # --- the lead
-
     def _stand(self) -> "Candidate":
-        from rotator.service.leader import Candidate  # noqa: PLC0415 - most processes have no rival
+        from rotator.service.leader import Candidate  # noqa: PLC0415 - only imported if leader election is on
 
         candidate = Candidate(
             self._program,
             max_write_seconds=self.max_write_seconds,
-            is_confirming=lambda: self._loop.is_confirming(),  # noqa: PLW0108 - the loop comes later
+            is_confirming=lambda: self._loop.is_confirming(),  # noqa: PLW0108 - the loop is created later
         )
         self.metrics.set_leader_probe(lambda: candidate.is_leading)
         self._program.stream.add(candidate.on_event)
         return candidate
 
     def max_write_seconds(self) -> float:
-        """How long a request to Graph may take, as configured now."""
+        """The maximum duration of a write request to Graph with the current configuration, in seconds."""
         return self.settings.request_timeout.total_seconds()
 
     def _guarded(self, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
         return tenants if self._candidate is None else self._candidate.guarded(tenants)
 
     def _lead(self) -> None:
-        """Begin to lead: sweep at once."""
+        """Start to lead: sweep at once."""
         self._shown = replace(self._shown, swept=None, began=self._program.clock.now(), is_active=True)
         self._watch(self._tenants)
         self.metrics.follow_store()
@@ -230,30 +227,22 @@ class Daemon:
         self.sweep_now()
 
     def _stop_leading(self) -> None:
-        """Look at no keyset, and forget what was seen."""
+        """Stop to look at keysets, and clear their statuses."""
         self._loop.pause()
         self._shown = replace(self._shown, is_active=False)
         self._watch(())
 
     def _watch(self, tenants: tuple[Tenant, ...]) -> None:
-        """Keep the status of these tenants' keysets, and probe their sign-in sides."""
+        """Store the status of the keysets of *tenants*, and probe their sign-in sides."""
         self._store.configure(tenants)
         self._prober.configure(tenants, self.settings.check_interval)
 
-    # --- what happens
-
     def _on_event(self, event: Event) -> None:
-        """Have the main thread act on the election; in the elector's thread."""
+        """Put events of the election into the inbox; called in the elector's thread."""
         if isinstance(event, Acquired | Lost | Released):
             self.inbox.put(event)
 
     def _on_swept(self, event: SweepFinished) -> None:
-        if self._shown.is_active:  # else the lead was lost meanwhile, and what it would show is cleared already
+        if self._shown.is_active:  # otherwise the lead was lost meanwhile, and the pages are cleared already
             self._shown = replace(self._shown, swept=self._program.clock.now())
             self._program.tell(event)
-
-    def _on_job_problem(self, job: str, problem: JobProblem, error: BaseException | None) -> None:
-        if problem is JobProblem.RAISED and error is not None:
-            self._program.tell(JobFailed(job=job, error=error))
-        elif job == SWEEP:  # of another job the one that runs does what there is to do
-            self._program.tell(JobMissed(job=job))

@@ -1,4 +1,4 @@
-"""What the daemon's main thread is asked to do, and the signals that ask for it."""
+"""The inbox of the daemon's main thread, and the handling of signals."""
 
 import signal
 import socket
@@ -24,37 +24,37 @@ class ReloadAsked:
 
 @dataclass(frozen=True, slots=True)
 class FilesDue:
-    """It is time to see whether the configuration has changed on disk."""
+    """It is time to check whether the configuration has changed on disk."""
 
 
 Request: TypeAlias = StopAsked | ReloadAsked | FilesDue | SweepFinished | Acquired | Lost | Released
 
 
 class Inbox:
-    """A queue that any thread may fill, and the main thread empties."""
+    """A queue of requests. Any thread may put requests into it; the main thread takes them out."""
 
     def __init__(self) -> None:
-        """It is empty."""
+        """Start with an empty queue."""
         self._requests: SimpleQueue[Request] = SimpleQueue()
-        self._pending: set[type] = set()  # of requests of which one waits already; set operations are atomic
+        self._pending: set[type] = set()  # types of requests of which one waits; set operations are atomic
 
     def put(self, request: Request) -> None:
-        """Ask for something; does not wait."""
+        """Add *request*; does not block."""
         self._requests.put(request)
 
     def put_once(self, request: Request) -> None:
-        """Ask for something, unless the same is asked for already and was not begun."""
+        """Add *request*, unless one of the same type is waiting already; does not block."""
         if type(request) not in self._pending:
             self._pending.add(type(request))
             self._requests.put(request)
 
     def pending(self) -> Iterator[Request]:
-        """The requests that are there; waits for none."""
+        """The waiting requests; does not block."""
         while not self._requests.empty():
             yield self.get()
 
     def get(self) -> Request:
-        """The next request; waits for it."""
+        """The next request; blocks until there is one."""
         request = self._requests.get()
         self._pending.discard(type(request))
         return request
@@ -62,13 +62,13 @@ class Inbox:
 
 def heed_signals(on_stop: Callable[[], None], on_reload: Callable[[], None] | None = None) -> None:
     """
-    Call *on_stop* where SIGTERM or SIGINT comes, and *on_reload* where SIGHUP does.
+    Call *on_stop* on SIGTERM or SIGINT, and *on_reload* on SIGHUP.
 
-    Both are called in a thread that does nothing else, and must not wait: whatever the rest of
-    the program does, a stop is heard. Python runs signal handlers in the main thread alone,
-    which may be asleep in a lock while the kernel gives the signal to another thread; what the
-    handler in C writes to the wakeup fd comes whichever thread it was. Where signals come
-    faster than they are read, the fd is full: those that are lost are like one that waits.
+    Both are called in a thread that does nothing else, and must not block; so a stop is noticed
+    even if all other threads hang. Python runs signal handlers only in the main thread, which may
+    wait for a lock while the kernel delivers the signal to another thread. The handler in C,
+    however, writes to the wakeup fd in any thread. If signals arrive faster than they are read, the
+    fd is full; a lost signal does no harm, because the same request is waiting already.
     """
     numbers = {signal.SIGTERM: on_stop, signal.SIGINT: on_stop, **({signal.SIGHUP: on_reload} if on_reload else {})}
     receiver, sender = socket.socketpair()
@@ -78,7 +78,7 @@ def heed_signals(on_stop: Callable[[], None], on_reload: Callable[[], None] | No
         signal.signal(number, lambda *_: None)
 
     def listen(_sender: socket.socket) -> None:
-        # The thread holds the sender, so that its descriptor belongs to nothing else until the process ends.
+        # The argument keeps the sender alive, so that no other file gets its descriptor before the process ends.
         while True:
             for number in set(receiver.recv(4096)):
                 on_signal = numbers.get(signal.Signals(number))

@@ -1,8 +1,8 @@
 """
-The daemon's part in the leader election. Imported only where there is one.
+The daemon's part in the leader election. Imported only if leader election is on.
 
-The elector runs in a thread of its own, and tells what happens as events; what follows from
-leading, and from not leading, is decided by the daemon's main thread.
+The elector has its own thread and emits events. The daemon's main thread starts and stops looks
+according to these events.
 """
 
 import random
@@ -19,30 +19,30 @@ from rotator.shell.lease_record import LEASE_REQUEST_TIMEOUT
 from rotator.shell.tenant import Tenant
 from rotator.wiring import Program
 
-END_TIMEOUT = 3 * LEASE_REQUEST_TIMEOUT  # seconds that the elector has to end in, once no write is under way
+END_TIMEOUT = 3 * LEASE_REQUEST_TIMEOUT  # seconds in which the elector must end after the last write
 
 
 class Candidate:
-    """One replica that takes part in the election."""
+    """The replica of this process, as a candidate in the election."""
 
     def __init__(
         self, program: Program, *, max_write_seconds: Callable[[], float], is_confirming: Callable[[], bool]
     ) -> None:
         """
-        Nothing runs yet.
+        No thread is started.
 
-        max_write_seconds: how long a request to Graph may take
-        is_confirming:     whether a key was asked for that no look has shown yet
+        max_write_seconds: returns the maximum duration of a write request to Graph
+        is_confirming:     returns True while a requested key has not been seen
 
         Raises:
             ConfigError: this process does not run in a cluster.
 
         """
-        from rotator.edges import lease  # noqa: PLC0415 - most processes have no rival
+        from rotator.edges import lease  # noqa: PLC0415 - only imported if leader election is on
 
         settings, api = program.settings.leader_election, lease.root()
         if api is None:
-            message = f"needs {lease.HOST}, which every container of a cluster has; is this one?"
+            message = f"needs the variable {lease.HOST}, which every pod has; run it in a pod, or set it to off"
             raise ConfigError(str(program.path), (ConfigProblem(path="leader_election.enabled", message=message),))
         self._max_write_seconds = max_write_seconds
         self._leases = lease.KubernetesLeases(
@@ -83,32 +83,32 @@ class Candidate:
         if self.is_leading:
             return f"leads as {self._elector.identity}"
         leader = self.leader()
-        return f"follows: {leader} leads" if leader else "follows: nobody leads"
+        return f"follows: {leader} leads" if leader else "follows: no replica leads"
 
     def guarded(self, tenants: tuple[Tenant, ...]) -> tuple[Tenant, ...]:
-        """*tenants*, to which only the leader writes."""
+        """*tenants* with a further gate: only the leader writes."""
         return tuple(
             replace(each, writing=led(each.writing, self._elector.state, self._max_write_seconds)) for each in tenants
         )
 
     def on_event(self, event: Event) -> None:
-        """Have a replica whose clock is wrong let another one try: it may not write."""
+        """Step down if the local clock is wrong: this replica must not write, but another one may."""
         if isinstance(event, RequestFinished) and event.exchange.skew is not None and is_wrong(event.exchange.skew):
             self._elector.state.step_down()
 
     def on_confirmed(self) -> None:
-        """Take note that a tenant has no key left that was asked for and not seen."""
+        """Tell the elector that every requested key of a tenant was seen or given up."""
         self._elector.state.on_confirmed()
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start the elector's thread as a follower."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop leading; the lease is handed over as soon as no write is under way."""
+        """Stop leading; the lease is released as soon as no write is in progress."""
         self._elector.state.stop()
 
     def join(self) -> None:
-        """Wait until it is handed over, after what was under way has ended."""
+        """Wait until the elector has ended, which is after the last write."""
         self._thread.join(END_TIMEOUT)
         self._leases.close()

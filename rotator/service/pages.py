@@ -1,4 +1,4 @@
-"""What the daemon serves over HTTP: metrics, health, readiness, and the status page."""
+"""The pages that the daemon serves over HTTP: metrics, health, readiness, the status page, JSON and calendar."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.core.proof_events import Probed
 from rotator.core.shard import WHOLE, Shard
-from rotator.core.status import proofs
+from rotator.core.status import outcomes, proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
-from rotator.edges.logs import Redactor
 from rotator.edges.metrics import STALE, Metrics
+from rotator.edges.redactor import Redactor
 from rotator.edges.settings import PREFIX, Settings
 from rotator.edges.web import Page, Request, Server
 from rotator.service.health import LookProgress, is_exhausted
@@ -34,7 +34,7 @@ from rotator.views.selection import parse_query
 from rotator.views.style import POLICY
 from rotator.wiring import Program
 
-CHART_CONFIG = "/etc/rotator/rotator.yaml"  # where the chart mounts the configuration
+CHART_CONFIG = "/etc/rotator/rotator.yaml"  # the chart mounts the configuration here
 STATUS_JSON = "/status.json"
 CALENDAR = "/calendar.ics"
 MAX_SILENCE = 30.0  # seconds without a heartbeat of the scheduler before it counts as dead
@@ -57,29 +57,29 @@ class Shown:
 
 
 class Leadership(Protocol):
-    """What pages and metrics ask of the election."""
+    """The state of the election, as pages and metrics read it."""
 
     @property
     def is_leading(self) -> bool:
-        """Whether this replica leads, at this very moment."""
+        """Whether this replica leads at this moment."""
         ...
 
     @property
     def has_followed(self) -> bool:
-        """Whether it has found out at least once that it does not lead: such a replica is ready without a sweep."""
+        """True if this replica has followed at least once: then it is ready without a sweep."""
         ...
 
     def leader(self) -> str | None:
-        """The identity of the leader; None where there is none, as far as this replica knows."""
+        """The identity of the leader; None if there is none, as far as this replica knows."""
         ...
 
     def line(self) -> str:
-        """Who leads, for people."""
+        """One line for people about who leads."""
         ...
 
 
 class Pages:
-    """The pages, rendered from values that do not change; those that take long are kept for a while."""
+    """Renders the pages from frozen values. Pages that are slow to render are cached for a short time."""
 
     def __init__(
         self,
@@ -95,8 +95,7 @@ class Pages:
         progress: LookProgress,
         shard: Shard = WHOLE,
     ) -> None:
-        """*seconds_since_heartbeat*: the scheduler's."""
-        self._shard = shard
+        """*seconds_since_heartbeat* returns the age of the scheduler's last heartbeat."""
         self._shown = shown
         self._store = store
         self._process = process
@@ -105,21 +104,21 @@ class Pages:
         self._seconds_since_heartbeat = seconds_since_heartbeat
         self._redactor = redactor
         self._leadership = leadership
-        self._progress = progress
-        self._looks = 0  # only ever compared, so it does not matter that two threads may count one look
-        self._rendering = threading.Lock()  # one page at a time: looks need the processor, too
+        self._progress, self._shard = progress, shard
+        self._looks = 0  # only compared for equality, so a lost increment between two threads does not matter
+        self._rendering = threading.Lock()  # one page at a time, because looks need the processor too
         self._page = Rendered(lambda: self._status_page(""), self._version, self._rendering)
         self._json = Rendered(self._status_json, self._version, self._rendering)
         self._calendar = Rendered(self._ics, self._version, self._rendering)
-        self._exposing = threading.Lock()  # apart from the pages: a scrape must not wait for one
+        self._exposing = threading.Lock()  # not the same lock, because a scrape must not wait for a page
 
     def on_event(self, event: Event) -> None:
-        """Take note of what changes the pages."""
+        """Count the events that change the pages."""
         if isinstance(event, Looked | Probed | InventoryTaken):
             self._looks += 1
 
     def routes(self) -> Mapping[str, Callable[[Request], Page]]:
-        """What answers each path."""
+        """The handler of each path."""
         calendar = {CALENDAR: lambda _: self._calendar.get()} if self._shown().settings.http.calendar else {}
         return calendar | {
             "/metrics": self._exposition,
@@ -130,12 +129,12 @@ class Pages:
         }
 
     def _version(self) -> object:
-        """What the pages show, but for the time."""
+        """A value that changes when the pages do, except for the time that they show."""
         leader = None if self._leadership is None else self._leadership.line()
         return self._shown(), self._looks, leader, self._process.refused
 
     def _whole_or_selected(self, request: Request) -> Page:
-        """The page; a selection of it is rendered for each request."""
+        """The page. It is cached, unless a query selects part of it: then it is rendered for each request."""
         if not request.query:
             return self._page.get()
         with self._rendering:
@@ -165,9 +164,8 @@ class Pages:
 
     def _status_json(self) -> Page:
         statuses, now = self._store.statuses(), self._now()
-        outcomes = [status.outcome for status in statuses.values() if status.outcome is not None]
         dry_run = self._shown().settings.dry_run
-        found = document(outcomes, now, dry_run=dry_run, proofs=proofs(statuses, now))
+        found = document(outcomes(statuses), now, dry_run=dry_run, proofs=proofs(statuses, now))
         inventories = self._store.inventories()
         if inventories:
             found["inventory"] = inventory_json(inventories, now)
@@ -222,8 +220,8 @@ def election_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
     """
     The variables of a pod of the chart that override its election, sorted.
 
-    The chart sets none, so somebody has added them to the Deployment. Elsewhere they are an
-    ordinary way to configure the election: nothing is reported.
+    The chart sets none of them, so somebody has added them to the Deployment. Outside of the chart they
+    are a normal way to configure the election: then the result is empty.
     """
     if environ.get(CONFIG_VARIABLE) != CHART_CONFIG:
         return ()
@@ -232,10 +230,10 @@ def election_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def listen(program: Program, pages: Pages) -> Server:
     """
-    The server of *pages*, which has its port, and does not answer yet.
+    The server of *pages*. It listens on its port, but does not answer yet.
 
     Raises:
-        ConfigError: the port cannot be had.
+        ConfigError: the port cannot be bound.
 
     """
     http = program.settings.http

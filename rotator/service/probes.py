@@ -1,4 +1,4 @@
-"""The daemon's probes of the sign-in side, put together."""
+"""Wires the daemon's probes of the sign-in side."""
 
 from rotator.shell.jobs import Scheduler
 from rotator.shell.loop import Pools
@@ -8,12 +8,12 @@ from rotator.wiring import Program
 
 
 def prober(program: Program, scheduler: Scheduler, store: StatusStore, pools: Pools) -> Prober:
-    """What probes the tenants of *store* that have a sign-in side; nothing is probed yet."""
+    """The prober of the tenants that have a sign-in side; *store* has the statuses of their keysets."""
     return Prober(
         clock=program.clock,
         scheduler=scheduler,
         tell=program.tell,
         jitter=program.jitter,
-        statuses=store.statuses,
+        status=store.status,
         pools=pools,
     )

@@ -1,4 +1,4 @@
-"""The daemon as a process: its signals, its web server, and an end within a bounded time."""
+"""The process of the daemon: signals, web server, and a stop that takes a bounded time."""
 
 import gc
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from rotator.wiring import Program
 
 
 class Process:
-    """One run, from start to stop."""
+    """The process, from start to stop."""
 
     def __init__(self, program: Program, daemon: Daemon, *, end_now: Callable[[int], None]) -> None:
         """
-        Nothing runs yet.
+        No thread is started.
 
         end_now: ends the process at once with an exit code, where a stop takes too long
 
         Raises:
-            ConfigError: the port cannot be had.
+            ConfigError: the port cannot be bound.
 
         """
         self._program = program
@@ -41,7 +41,7 @@ class Process:
         program.stream.add(self._on_event)
 
     def run(self) -> int:
-        """Serve, and sweep until a stop is asked for; what is under way then is finished. The exit code."""
+        """Serve and sweep until a stop is requested, finish visits in progress, and return the exit code."""
         program, daemon = self._program, self._daemon
         self._guard.start()
         heed_signals(self._stop, lambda: daemon.inbox.put_once(ReloadAsked()))
@@ -49,7 +49,7 @@ class Process:
         listening = {"host": program.settings.http.host, "port": self._server.port}
         program.log.info("rotator.started", version=__version__, **facts(program, daemon.settings), **listening)
         daemon.start()
-        gc.freeze()  # what is there by now stays; a collection that goes over it would hold up every thread, health too
+        gc.freeze()  # objects until now are permanent; collecting them would delay every thread, and so /healthz
         while not program.clock.is_stopping:
             daemon.handle(daemon.inbox.get())
         program.log.info("rotator.stopping")
@@ -60,7 +60,7 @@ class Process:
         return self._exit
 
     def _stop(self) -> None:
-        """Have `run` end; may be called from any thread."""
+        """Make `run` end; may be called from any thread."""
         self._program.clock.stop()
         self._guard.on_stop()
         self._daemon.inbox.put(StopAsked())

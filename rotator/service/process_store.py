@@ -1,7 +1,7 @@
 """
-What happened to the process as a whole, for its page: the configuration, credentials and clocks.
+The process store: the state of the configuration, the credentials and the clocks, for the status page.
 
-Written by the threads in which it happens, read by those that make pages. Every value is replaced as a whole.
+Threads that emit events write to it, threads that render pages read it. Every value is replaced as a whole.
 """
 
 import os
@@ -16,19 +16,19 @@ from rotator.views.process import RefusedConfig
 
 
 class ProcessStore:
-    """Consumes events."""
+    """The state of the process, collected from events."""
 
     def __init__(self, now: Callable[[], datetime], config: Path) -> None:
-        """Nothing has happened yet; *config* is the path of the configuration."""
+        """*config* is the path of the configuration."""
         self.config = config
         self._now = now
-        self._lock = threading.Lock()  # of the two below
+        self._lock = threading.Lock()  # guards the two attributes below
         self._expiries: dict[str, datetime | None] = {}
         self._skews: dict[str, float] = {}
         self.refused: RefusedConfig | None = None
 
     def on_event(self, event: Event) -> None:
-        """Take note of what happened."""
+        """Store the content of *event*."""
         match event:
             case ConfigRejected(error=error):
                 since = self._now() if self.refused is None else self.refused.since
@@ -45,17 +45,17 @@ class ProcessStore:
                 pass
 
     def expiries(self, tenants: Iterable[str]) -> dict[str, datetime]:
-        """When the credential of each of *tenants* expires, where that is known."""
+        """By tenant, when its credential expires; tenants for which that is unknown are absent."""
         with self._lock:
             found = {tenant: self._expiries.get(tenant) for tenant in tenants}
         return {tenant: expires for tenant, expires in found.items() if expires is not None}
 
     def skews(self, tenants: Iterable[str]) -> dict[str, float]:
-        """By how many seconds the local clock was last ahead of that of each of *tenants*, where that is known."""
+        """By tenant, by how many seconds the local clock was last ahead of its service's; absent if unknown."""
         with self._lock:
             return {tenant: self._skews[tenant] for tenant in tenants if tenant in self._skews}
 
 
 def place() -> tuple[str, str]:
-    """Where this process runs: in a pod, whose name is that of the host, or elsewhere."""
+    """A label and a name for where this process runs: the pod in Kubernetes, otherwise the host."""
     return "pod" if os.environ.get("KUBERNETES_SERVICE_HOST") else "host", socket.gethostname()

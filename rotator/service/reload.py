@@ -1,4 +1,4 @@
-"""Reading the configuration again, and what is said of one."""
+"""Reloads of the configuration, and what is logged of a configuration."""
 
 import os
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ AT_START = ("log", "http", "concurrency", "leader_election", "shard")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """All that a daemon's tenants are made from: equal where a reload has nothing to change."""
+    """Everything that tenants are created from. If it is equal after a reload, the tenants can stay."""
 
     settings: Settings
     authorities: bytes | None
 
     @classmethod
     def of(cls, program: Program, settings: Settings) -> "Origin":
-        """That of *settings*, which were just loaded."""
+        """The origin of *settings*, which were just loaded."""
         return cls(settings, program.sources.authorities(settings))
 
 
@@ -30,25 +30,25 @@ def reread(program: Program, *, is_elected: bool) -> Settings:
     """
     The configuration as it is on disk now.
 
-    is_elected: there is a leader election, whose timings stay as they were at the start
+    is_elected: leader election is on; its timings stay as they were at the start
 
     Raises:
-        ConfigError: it is invalid, or a request could outlast the lead.
+        ConfigError: the configuration is invalid, or a request could take longer than the lead lasts.
 
     """
     settings = program.sources.load()
     longest = program.settings.leader_election.longest_write
     if is_elected and settings.request_timeout > longest:
         message = (
-            f"must not be longer than {format_span(longest)} until the next start: the election goes on with the "
-            "periods that it began with, and a leader would never be sure to lead until a request has ended"
+            f"must not be longer than {format_span(longest)} until the next start: a leader writes only if it is "
+            "sure to lead until the request has ended; shorten it, or restart rotator"
         )
         raise ConfigError(str(program.path), (ConfigProblem(path="request_timeout", message=message),))
     return settings
 
 
 def facts(program: Program, settings: Settings) -> dict[str, object]:
-    """What is logged of a configuration, and of the proxies: without user and password."""
+    """The members of the log line about a configuration and the proxies, without user names and passwords."""
     proxies = {scheme: str(proxy) for scheme, proxy in read_proxies(os.environ).by_scheme.items()}
     return {
         "config": str(program.path),
@@ -62,5 +62,5 @@ def facts(program: Program, settings: Settings) -> dict[str, object]:
 
 
 def restart_needed(program: Program, settings: Settings) -> list[str]:
-    """The settings that have changed since the start, and take effect only with the next one."""
+    """The settings that have changed since the start and take effect only after a restart."""
     return [name for name in AT_START if getattr(program.settings, name) != getattr(settings, name)]

@@ -1,4 +1,4 @@
-"""Pages that take long to render, rendered no more often than they change."""
+"""A cache for pages that are slow to render."""
 
 import threading
 import time
@@ -7,16 +7,15 @@ from collections.abc import Callable
 from rotator.edges.web import Page
 
 MAX_AGE = 5.0  # seconds after which a page is rendered again although nothing has changed
-MAX_SHARE = 0.05  # of the time that may go into rendering one page
+MAX_SHARE = 0.05  # of the time: the limit for rendering one page
 
 
 class Rendered:
     """
-    One page, kept until it is out of date. One thread renders at a time, and others take what it made.
+    One cached page. One thread at a time renders it; others wait and use the result.
 
-    Where a page is quick to render, a change shows at once. Where it is not, a change shows after
-    `MAX_AGE` seconds at most, and a page without changes is rendered so seldom that rendering
-    takes `MAX_SHARE` of the time.
+    A page that is quick to render shows a change at once. A slow page shows it after at most
+    `MAX_AGE` seconds, and if nothing changes, rendering it takes at most `MAX_SHARE` of the time.
     """
 
     def __init__(
@@ -27,10 +26,10 @@ class Rendered:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        Nothing is rendered yet.
+        Start without a rendered page.
 
-        version: equal to the one before while nothing has changed
-        lock:    held while a page is rendered; pages that share it are rendered one at a time
+        version: returns a value that stays equal while nothing has changed
+        lock:    held while the page is rendered; pages with the same lock are rendered one at a time
         """
         self._render = render
         self._version = version
@@ -42,7 +41,7 @@ class Rendered:
         self._rendered_version: object = None
 
     def get(self) -> Page:
-        """The page, at most so old as the class says."""
+        """The page, rendered again if it is too old (see the class)."""
         with self._lock:
             version, began = self._version(), self._monotonic()
             if self._page is not None and began - self._rendered_at < self._max_age(version):

@@ -1,18 +1,18 @@
-"""The end of the process within a bounded time after a stop was asked for, whatever hangs."""
+"""Ends the process within a bounded time after a request to stop, even if a thread hangs."""
 
 import threading
 import time
 from collections.abc import Callable
 
-MAX_STOP = 10.0  # seconds, from when no visit that was under way runs any more
-POLL = 0.1  # seconds between two looks at what is under way
+MAX_STOP = 10.0  # seconds after the end of the last visit
+POLL = 0.1  # seconds between two checks whether visits are in progress
 
 
 class StopGuard:
     """
-    Ends the process where the stop takes too long.
+    Ends the process if the stop takes too long.
 
-    Its thread runs from the start, so that a stop needs no new thread where memory or threads
+    Its thread runs from the start, so that a stop needs no new thread if memory or threads
     have run out.
     """
 
@@ -25,10 +25,10 @@ class StopGuard:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        Nothing runs yet.
+        The thread is not started.
 
-        is_visiting:         whether a visit to a tenant is under way
-        max_request_seconds: how long a request may take that began before the stop
+        is_visiting:         returns True while a visit to a tenant is in progress
+        max_request_seconds: the maximum duration of a request that began before the stop
         on_overdue:          called in the thread of the guard; ends the process
         """
         self._is_visiting = is_visiting
@@ -40,15 +40,15 @@ class StopGuard:
         self._thread = threading.Thread(target=self._run, name="stop", daemon=True)
 
     def start(self) -> None:
-        """Wait for the stop."""
+        """Start the thread, which waits for the stop."""
         self._thread.start()
 
     def on_stop(self) -> None:
-        """A stop was asked for; may be called from any thread."""
+        """Record the request to stop; may be called from any thread."""
         self._asked.set()
 
     def on_ended(self) -> None:
-        """The program has ended in time: do nothing more."""
+        """Do nothing more: the program has ended in time."""
         self._ended.set()
         self._asked.set()
 
@@ -68,8 +68,8 @@ def latest_end(asked_at: float, idle_at: float | None, max_request_seconds: floa
     """
     When the process must have ended, in monotonic seconds.
 
-    asked_at: when the stop was asked for
-    idle_at:  when no visit was under way for the first time since then; None: one still is
+    asked_at: when the stop was requested
+    idle_at:  when the last visit after that ended; None while one is in progress
     """
     requests_end = asked_at + max_request_seconds
     return min(requests_end, requests_end if idle_at is None else idle_at) + MAX_STOP

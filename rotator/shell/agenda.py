@@ -1,4 +1,4 @@
-"""What is remembered of one tenant between two visits, and which visit runs."""
+"""The agenda of one tenant: what is remembered between two visits, and which visit runs or waits."""
 
 import threading
 from concurrent.futures import Future
@@ -13,20 +13,20 @@ from rotator.shell.tenant import Tenant
 
 
 class Kind(StrEnum):
-    """What a visit is for."""
+    """The purpose of a visit."""
 
     SWEEP = "sweep"  # look at every keyset
-    RETRY = "retry"  # look at every keyset again, since looking at one has failed
-    ACT = "act"  # ask for keys that are called for, and look for those that were asked for
+    RETRY = "retry"  # look at every keyset again, because a look at one failed
+    ACT = "act"  # request the keys that are due, and look for requested keys
 
 
 Result: TypeAlias = "Future[list[Outcome]]"
-"""The outcomes of a visit, once it has ended."""
+"""A future of the outcomes of a visit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A visit that runs, or that follows the one that runs."""
+    """A visit that runs, or that waits for the end of the one that runs."""
 
     kind: Kind
     result: Result
@@ -34,27 +34,27 @@ class Booked:
 
 class Agenda:
     """
-    One tenant's keysets, and the visits to it, of which one runs at a time.
+    The keysets of one tenant, and the visits to it. One visit runs at a time.
 
-    The thread that makes the visit owns `tenant`, `progress` and `since`; other threads may
+    Only the thread of the visit may use `tenant`, `progress` and `since`. Other threads may
     read `is_confirming` and `is_failing`, which are replaced as a whole.
     """
 
     def __init__(self, tenant: Tenant) -> None:
-        """Nothing is known of the tenant, and nobody visits it."""
+        """Start without any knowledge of the keysets, and without a visit."""
         self.tenant = tenant
         self.progress: dict[str, Progress] = {}
         self.since = -1
         self.is_confirming = False
         self.is_failing = False
-        self._lock = threading.Lock()  # of the two below
+        self._lock = threading.Lock()  # guards the two attributes below
         self._running: Booked | None = None
         self._following: dict[Kind, Booked] = {}
 
     # --- which visit runs
 
     def book(self, kind: Kind) -> tuple[Booked, bool]:
-        """The visit of that *kind*: the one that runs already, or a new one; and whether it is to be begun now."""
+        """Return the running or waiting visit of *kind*, or a new one; and True if the caller must begin it now."""
         with self._lock:
             if self._running is None:
                 self._running = Booked(kind, Future())
@@ -64,7 +64,7 @@ class Agenda:
             return self._following.setdefault(kind, Booked(kind, Future())), False
 
     def end(self) -> Booked | None:
-        """The visit that runs has ended; the one to be begun now, if any waited for it."""
+        """Record the end of the running visit; returns the waiting visit that the caller must begin now, or None."""
         with self._lock:
             self._running = None
             for kind in (Kind.ACT, Kind.SWEEP, Kind.RETRY):
@@ -75,13 +75,13 @@ class Agenda:
 
     @property
     def is_visited(self) -> bool:
-        """Whether a visit runs, or is about to."""
+        """True if a visit runs or is about to begin."""
         return self._running is not None
 
     # --- what is known
 
     def keep(self, progress: Progress) -> None:
-        """Remember where a keyset stands."""
+        """Store the progress of a keyset."""
         self.progress[progress.policy.keyset_id] = progress
         asked = [each for each in self.progress.values() if isinstance(each.stage, Asked)]
         self.is_confirming = bool(asked)
@@ -89,9 +89,9 @@ class Agenda:
 
     def revise(self, snapshot: Snapshot) -> None:
         """
-        Forget what does not hold under *snapshot*: looks at another policy, or before a break.
+        Forget what is not valid under *snapshot*: looks with another policy, or from before the lead was lost.
 
-        What was asked for is kept until it is seen, whatever became of the configuration.
+        A requested key is kept until it is seen, even if the configuration has changed.
         """
         tenant, since = snapshot.tenants.get(self.tenant.id), snapshot.since.get(self.tenant.id, -1)
         begins_anew, self.since = since != self.since, since
@@ -102,7 +102,7 @@ class Agenda:
                 progress = known.get(policy.keyset_id, Progress(policy=policy))
                 if not isinstance(progress.stage, Asked):
                     if begins_anew:
-                        progress = Progress(policy=policy)
+                        progress = Progress(policy=policy, was_seen=progress.was_seen)
                     elif progress.policy != policy:
                         progress = replace(progress, policy=policy, stage=Idle())
                 self.progress[policy.keyset_id] = progress
@@ -111,15 +111,15 @@ class Agenda:
                 self.progress[keyset_id] = progress
 
     def act_at(self, timing: Timing) -> float | None:
-        """When the next keyset wants to be acted upon, in monotonic seconds; None where none does."""
+        """When the next visit of kind `ACT` is due, in monotonic seconds; None if none is."""
         wanted = (progress.act_at(timing) for progress in self.progress.values())
         return min((at for at in wanted if at is not None), default=None)
 
     def confirm_at(self, default: float) -> float:
-        """When to look for the next key that was asked for, in monotonic seconds; *default* where there is none."""
+        """When the next look for a requested key is due, in monotonic seconds; *default* if no key is requested."""
         stages = (progress.stage for progress in self.progress.values())
         return min((stage.next_look for stage in stages if isinstance(stage, Asked)), default=default)
 
     def retry_at(self) -> float | None:
-        """When to look again after a failure, in monotonic seconds; None where the next sweep is soon enough."""
+        """When the next visit of kind `RETRY` is due, in monotonic seconds; None if the next sweep is soon enough."""
         return min((each.retry_at for each in self.progress.values() if each.retry_at is not None), default=None)

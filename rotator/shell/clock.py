@@ -1,4 +1,4 @@
-"""The clock of the machine, and the wish to stop: whoever sleeps is woken by it."""
+"""The clock, and the request to stop, which ends every interruptible sleep."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the shell knows of time."""
+    """The clock as the shell uses it."""
 
     @property
     def is_stopping(self) -> bool:
@@ -20,23 +20,23 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow, for spans between two looks."""
+        """Seconds that never decrease, to measure spans."""
         ...
 
     def sleep(self, seconds: float) -> bool:
-        """Wait; False where the wait was cut short, because the program is to stop."""
+        """Wait for *seconds*; False if the wait ended early because the program has to stop."""
         ...
 
-    def linger(self, seconds: float) -> None:
-        """Wait even though the program is to stop, for what must be finished."""
+    def sleep_uninterrupted(self, seconds: float) -> None:
+        """Wait for *seconds*, even after a request to stop: for work that must be finished."""
         ...
 
 
 class SystemClock:
-    """The real one. `stop` may be called from a signal handler."""
+    """The clock of the machine. `stop` may be called from a signal handler."""
 
     def __init__(self) -> None:
-        """Nobody has asked to stop yet."""
+        """Start without a request to stop."""
         self._stop = threading.Event()
 
     @property
@@ -49,24 +49,24 @@ class SystemClock:
         return self.exact().replace(microsecond=0)
 
     def exact(self) -> datetime:
-        """The instant with its fraction."""
+        """The instant, with microseconds."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow; on Linux also while the machine is suspended, when leases run out as well."""
+        """Seconds that never decrease. On Linux they also count while the machine is suspended, as a lease does."""
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         return time.monotonic()
 
     def sleep(self, seconds: float) -> bool:
-        """Wait; False where `stop` was called before or meanwhile."""
+        """Wait for *seconds*; False if `stop` was called before or meanwhile."""
         return not self._stop.wait(seconds)
 
-    def linger(self, seconds: float) -> None:
-        """Wait, whatever `stop` says."""
+    def sleep_uninterrupted(self, seconds: float) -> None:
+        """Wait for *seconds*, even if `stop` is called."""
         if seconds > 0:
             time.sleep(seconds)
 
     def stop(self) -> None:
-        """Wake every sleeper, now and from now on."""
+        """End every `sleep`: those that run now, and all later ones."""
         self._stop.set()

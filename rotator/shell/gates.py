@@ -1,8 +1,8 @@
 """
-Reasons not to write that lie outside of the decision. Each is asked right before a key is.
+Gates: checks right before each write, in addition to the decision.
 
-A gate answers None where it has nothing against the write, a `Refusal` where the keyset
-is to be held, and a `Failure` where something is wrong that somebody must fix.
+A gate returns None to allow the write, a `Refusal` to hold the keyset, and a `Failure` if a
+person must fix something.
 """
 
 import threading
@@ -21,14 +21,14 @@ from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
 from rotator.shell.tenant import Objection, Writing
 
-NOTABLE_SKEW = 60.0  # seconds, from which on it is logged
-MAX_SKEW = 300.0  # seconds, from which on no key is generated: every date in it would be wrong
+NOTABLE_SKEW = 60.0  # seconds of clock skew from which on it is logged
+MAX_SKEW = 300.0  # seconds of clock skew from which on no key is generated: its dates would be wrong
 
 Gate = Callable[[Planned], Objection | None]
 
 
 def guarded(gates: Sequence[Gate]) -> Writing:
-    """Writes to which no gate objects; the gates are asked in turn."""
+    """Combine *gates*: the first objection refuses the write."""
 
     @contextmanager
     def writing(planned: Planned) -> Iterator[Objection | None]:
@@ -38,7 +38,7 @@ def guarded(gates: Sequence[Gate]) -> Writing:
 
 
 def also(gate: Gate, writing: Writing) -> Writing:
-    """*writing*, where *gate* has no objection either."""
+    """*writing* with a further *gate*, which is checked first."""
 
     @contextmanager
     def writing_where_it_passes(planned: Planned) -> Iterator[Objection | None]:
@@ -53,22 +53,22 @@ def also(gate: Gate, writing: Writing) -> Writing:
 
 
 class Lead(Protocol):
-    """The lead over other replicas."""
+    """Whether this replica leads, as writers see it."""
 
     def begin_write(self, seconds: float) -> bool:
-        """Whether this replica leads, and goes on to for *seconds*; if so, it keeps the lease until `end_write`."""
+        """True if this replica leads for at least *seconds* more; then it keeps the lease until `end_write`."""
         ...
 
     def end_write(self) -> None:
-        """Say that a write that was begun has ended."""
+        """Report that a write has ended; call it once after each `begin_write` that returned True."""
         ...
 
 
 def led(writing: Writing, lead: Lead, max_seconds: Callable[[], float]) -> Writing:
     """
-    *writing*, for the leader alone.
+    *writing*, allowed to the leader only.
 
-    max_seconds: how long a request may take; a write begins only if the lead lasts longer than that
+    max_seconds: the maximum duration of a write; it begins only if the lead lasts for longer
     """
 
     @contextmanager
@@ -88,25 +88,25 @@ def led(writing: Writing, lead: Lead, max_seconds: Callable[[], float]) -> Writi
 
 
 def not_stopping(clock: Clock) -> Gate:
-    """Nothing new begins once the program was asked to stop."""
+    """A gate that refuses writes after the program was asked to stop."""
     return lambda _: Refusal.STOPPING if clock.is_stopping else None
 
 
 def is_wrong(skew: float) -> bool:
-    """Whether a clock that differs by so many seconds from a service's is too wrong for a key to be generated."""
+    """True if the local clock differs by too many seconds from a service's to generate a key."""
     return abs(skew) > MAX_SKEW
 
 
 class SkewGate:
-    """Compares the local clock with those of the services, by the Date header of their answers."""
+    """A gate that compares the local clock with the Date header of the services' answers."""
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
-        """*tell* gets a `ClockSkewed` when a tenant's skew becomes notable, and when it ceases to be."""
+        """*tell* gets a `ClockSkewed` event when a tenant's skew reaches `NOTABLE_SKEW`, and when it is less again."""
         self._tell = tell
         self._skews: dict[TenantId, float] = {}
 
     def on_event(self, event: Event) -> None:
-        """Take note of each answer."""
+        """Store the clock skew of each answer."""
         if not isinstance(event, RequestFinished) or event.exchange.skew is None:
             return
         skew = event.exchange.skew
@@ -116,7 +116,7 @@ class SkewGate:
             self._tell(ClockSkewed(tenant=event.tenant, seconds=skew))
 
     def __call__(self, planned: Planned) -> Failure | None:
-        """Refuse while the clocks differ too much."""
+        """Refuse while the clocks differ by `MAX_SKEW` or more."""
         skew = self._skews.get(planned.observation.tenant_id, 0.0)
         if not is_wrong(skew):
             return None
@@ -129,20 +129,20 @@ class SkewGate:
 
 
 class RunawayGate:
-    """Remembers which keys were generated, and holds a keyset that wants too many."""
+    """A gate that counts generated keys, and holds a keyset that calls for too many; the rules are in `core.guard`."""
 
     def __init__(self) -> None:
-        """No key was generated yet, as far as this process knows."""
-        self._lock = threading.Lock()  # of the keys: tenants are visited by several threads
+        """Start without any known key."""
+        self._lock = threading.Lock()  # guards the keys: several threads visit tenants
         self._generated: dict[tuple[TenantId, str], list[tuple[datetime, str]]] = {}
-        self._unnamed = count(1)  # no two keys without a kid are the same, whatever was forgotten since
+        self._unnamed = count(1)  # gives each key without a kid a name of its own, which is never used again
 
     def on_event(self, event: Event) -> None:
         """
-        Take note of a key that was generated, whether the keyset shows it or not.
+        Remember a key that was generated, even if the keyset does not show it.
 
-        A request of which nobody knows what it did does not count: a service that is
-        down for days would otherwise leave no room for the one key that it owes.
+        A request with an unknown result does not count. Otherwise a service that is
+        down for days would use up the limit, and the one key that is needed could not be requested.
         """
         if isinstance(event, Looked):
             self._note(event.outcome)
@@ -157,7 +157,7 @@ class RunawayGate:
                 pass
 
     def __call__(self, planned: Planned) -> Refusal | None:
-        """Hold where one more key would be one too many."""
+        """Refuse if the runaway guard allows no further key."""
         observation, policy = planned.observation, planned.observation.policy
         if observation.keyset is None or observation.assessment is None:
             return None

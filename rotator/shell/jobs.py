@@ -1,4 +1,4 @@
-"""Jobs at their time, run one after the other by whoever calls: the scheduler of the commands that are not daemons."""
+"""The protocols of the scheduler, and a scheduler without threads, for commands that are not daemons."""
 
 import threading
 from collections.abc import Callable
@@ -10,53 +10,53 @@ from typing import Any, Protocol
 from rotator.shell.clock import Clock
 
 Job = Callable[[], object]
-"""Does its work, or hands it to a pool; the future of the work is returned then."""
+"""A job does its work, or hands it to a pool and returns the future of the work."""
 
 
-MAX_WAIT = 0.5  # seconds after which it is looked again whether a job is due, while others run
+MAX_WAIT = 0.5  # seconds between two checks for jobs that are due, while others run
 
 
 class Scheduler(Protocol):
     """Runs jobs at their time."""
 
     def once(self, key: str, seconds: float, job: Job) -> None:
-        """Run *job* in *seconds*, unless one with that *key* is waiting already and comes sooner."""
+        """Run *job* in *seconds*, unless a job with that *key* is waiting and is due sooner."""
         ...
 
 
 class Recurring(Scheduler, Protocol):
-    """A scheduler whose jobs may come again and again; the daemon's."""
+    """A scheduler that also runs jobs at an interval; the daemon uses it."""
 
     def every(self, key: str, span: timedelta, job: Callable[[], object]) -> None:
-        """Run *job* at once, and then every *span*, instead of what had that *key*."""
+        """Run *job* at once, and then every *span*; it replaces a job with that *key*."""
         ...
 
     def start(self) -> None:
-        """Begin."""
+        """Start to run jobs."""
         ...
 
     def stop(self) -> None:
-        """Begin nothing more, and wait for what runs."""
+        """Start no further job, and wait for those that run."""
         ...
 
     def seconds_since_heartbeat(self) -> float:
-        """The age of the scheduler's last heartbeat."""
+        """The age of the scheduler's last heartbeat, in seconds."""
         ...
 
 
 class JobQueue:
     """
-    A `Recurring` scheduler without threads of its own: `run_until` sleeps by the clock and runs what is due.
+    A `Recurring` scheduler without threads: `run_until` sleeps until a job is due and runs it.
 
-    Used by one thread at a time: a job is waited for before the next one begins, and only
+    One thread uses it at a time: it waits for each job before it begins the next one, and only
     jobs add jobs.
     """
 
     def __init__(self, clock: Clock) -> None:
-        """No job is waiting."""
+        """Start without jobs."""
         self._clock = clock
         self._numbers = count()
-        self._lock = threading.Lock()  # of the waiting jobs: visits in pools add some
+        self._lock = threading.Lock()  # guards the waiting jobs: visits in pools add some
         self.waiting: dict[str, tuple[float, int, Job]] = {}
 
     def once(self, key: str, seconds: float, job: Job) -> None:
@@ -67,7 +67,7 @@ class JobQueue:
                 self.waiting[key] = (when, next(self._numbers), job)
 
     def every(self, key: str, span: timedelta, job: Job) -> None:
-        """Run *job* at once, and then every *span*; the runs that a late one missed are left out."""
+        """Run *job* at once, and then every *span*; runs that were missed because one was late are skipped."""
         seconds, began = span.total_seconds(), self._clock.monotonic()
 
         def run() -> object:
@@ -78,14 +78,14 @@ class JobQueue:
         self.waiting[key] = (began, next(self._numbers), run)
 
     def start(self) -> None:
-        """Nothing is to be started: whoever calls `run_until` runs the jobs."""
+        """Do nothing: the caller of `run_until` runs the jobs."""
 
     def stop(self) -> None:
-        """Forget what is waiting."""
+        """Forget the waiting jobs."""
         self.waiting.clear()
 
     def seconds_since_heartbeat(self) -> float:
-        """Always 0: there is no thread that could die."""
+        """Always 0: there is no thread that could fail."""
         return 0.0
 
     def left(self) -> dict[str, float]:
@@ -94,9 +94,9 @@ class JobQueue:
 
     def run_until(self, until: float | None) -> None:
         """
-        Run what is due by the monotonic instant *until*; None: until no job waits and none runs.
+        Run the jobs that are due by *until* (monotonic seconds); None: until no job waits or runs.
 
-        A job that hands its work to a pool holds up no other. Returns early where the program is to stop.
+        A job that hands its work to a pool does not delay others. Returns early if the program has to stop.
         """
         running: set[Future[Any]] = set()
         while not self._clock.is_stopping:
@@ -104,7 +104,7 @@ class JobQueue:
             ended = {work for work in running if work.done()}
             running -= ended
             for work in ended:
-                work.result()  # raises what it raised
+                work.result()  # raises the exception of the work, if any
             first = self._next()
             if (first is None and not running) or (until is not None and not running and (first or until) > until):
                 break
@@ -121,7 +121,7 @@ class JobQueue:
             return min((when for when, *_ in self.waiting.values()), default=None)
 
     def _take_due(self) -> list[Job]:
-        """The jobs whose time has come, in the order in which it came; they wait no more."""
+        """Remove and return the jobs that are due, in the order of their time."""
         with self._lock:
             now = self._clock.monotonic()
             due = sorted((item for item in self.waiting.items() if item[1][0] <= now), key=lambda item: item[1][:2])
@@ -136,10 +136,10 @@ def _begin(job: Job) -> "Future[Any] | None":
 
 
 class InlineExecutor(Executor):
-    """Runs what is submitted at once, in the thread that submits it: for clocks that move only when somebody sleeps."""
+    """Runs a task in the thread that submits it, at once: for simulated clocks, which move only during a sleep."""
 
     def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> "Future[Any]":
-        """Run *fn*, and return a future that is done; what it raises is raised here."""
+        """Run *fn* and return a future that is done; an exception of *fn* is raised here."""
         future: Future[Any] = Future()
         future.set_result(fn(*args, **kwargs))
         return future

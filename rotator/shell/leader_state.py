@@ -55,7 +55,7 @@ class LeaderState:
 
     @property
     def has_followed(self) -> bool:
-        """Whether it found out at least once that it does not lead, or that it cannot know."""
+        """True if this replica, as a follower, has read the lease at least once, or tried to."""
         with self._changed:
             return self._has_followed
 
@@ -65,7 +65,7 @@ class LeaderState:
             return self.identity if self._remaining() > 0 else self._holder or None
 
     def begin_write(self, seconds: float) -> bool:
-        """Whether a write that takes at most *seconds* may begin; if so, the lease is kept until `end_write`."""
+        """True if a write that takes at most *seconds* may begin; then the lease is kept until `end_write`."""
         with self._changed:
             allowed = self._remaining() > seconds and not (self._is_stopping or self._is_stepping_down)
             if allowed:
@@ -79,7 +79,7 @@ class LeaderState:
             self._request_step()
 
     def on_confirmed(self) -> None:
-        """All keys that were generated are confirmed or given up: a term that has ended may be able to finish."""
+        """No generated key is unconfirmed any more: a term that has ended may be able to finish."""
         with self._changed:
             if self._phase is Phase.LOSING:
                 self._request_step()
@@ -143,7 +143,7 @@ class LeaderState:
             self._deadline = deadline
 
     def end_term(self) -> None:
-        """Lead no more; writes may still be in progress."""
+        """Stop leading; writes may still be in progress."""
         with self._changed:
             self._phase = Phase.LOSING
             self._is_stepping_down = False

@@ -19,7 +19,7 @@ _UNSEEN = "unseen"  # a version that no record has
 
 
 class Leases(Protocol):
-    """Where the record is stored. *timeout*: seconds for the whole request. Each method raises `RequestError`."""
+    """The store of the record. *timeout*: seconds for the whole request. Each method raises `RequestError`."""
 
     def read(self, timeout: float) -> Lease:
         """The record as it is now; if it does not exist, the error is `not_found`."""
@@ -30,7 +30,7 @@ class Leases(Protocol):
         ...
 
     def write(self, lease: Lease, timeout: float) -> Lease:
-        """Replace the record if its version is still that of *lease*; otherwise the error is a `conflict`."""
+        """Replace the record if its version is that of *lease*; otherwise the error is a `conflict`."""
         ...
 
 

@@ -1,17 +1,16 @@
 """
-When each tenant's sign-in side is probed, and what becomes of the evidence.
+The prober: when the sign-in side of each tenant is probed, and where the evidence is stored.
 
-Probes observe: they never write, and never delay a look. A pool of its own makes them, so a
-sign-in host that hangs costs probes alone. One tenant is probed by one thread at a time.
+Probes observe: they never write, and never delay a look. They have their own pool, so a sign-in
+host that hangs delays only other probes. One thread at a time probes a tenant.
 
-Threads: the scheduler's hand probes to the pool; the pool's threads replace a tenant's evidence;
-events come from the threads that look. `_lock` guards what they share, and is held for no longer
-than it takes to read or replace a reference.
+Threads: threads of the scheduler hand probes to the pool, threads of the pool replace a tenant's
+evidence, and events come from the threads that look. `_lock` guards the attributes that they share,
+and is only held while a reference is read or replaced.
 """
 
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,18 +21,18 @@ from rotator.core.probing import is_token_due, probe_pause
 from rotator.core.proof import KeysetProof
 from rotator.core.proof_events import Probed, Watched, proof_events
 from rotator.core.publication import Evidence, Probe, observe, without
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.status import KeysetStatus
 from rotator.core.tenant import TenantId
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
+from rotator.shell.probe_budget import ProbeBudget
 from rotator.shell.tenant import SignIn, Tenant
 
 THREADS = 2
 FIRST_PROBE = 1.0  # seconds after a keyset of the tenant was first seen
-JITTER = 0.1  # of a pause, by which a probe may come later
-MAX_REQUESTS, BUDGET_PERIOD = 200, 300.0  # requests in seconds: the sign-in hosts take 6,000 from one address
-LIST_INTERVAL = 3600.0  # seconds between two lists of all keysets, made where a JWKS shows a kid that is not known
-MAX_GENERATED = 1000  # keys of which it is remembered when this process generated them
+JITTER = 0.1  # of a pause: by how much a probe may be later
+LIST_INTERVAL = 3600.0  # seconds between two lists of all keysets; needed if a JWKS has an unknown kid
+MAX_GENERATED = 1000  # keys for which the instant of their generation is remembered
 
 
 @dataclass(slots=True)
@@ -57,29 +56,29 @@ class Prober:
         scheduler: Scheduler,
         tell: Callable[[Event], None],
         jitter: Callable[[], float],
-        statuses: Callable[[], Mapping[Name, KeysetStatus]],
+        status: Callable[[TenantId, str], KeysetStatus | None],
         pools: Callable[[int, str], Executor],
     ) -> None:
         """
-        Nothing is probed yet.
+        Start without tenants; see `configure`.
 
-        jitter:   draws from [0, 1)
-        statuses: gives what is known of every keyset
+        jitter: draws from [0, 1)
+        status: returns the status of a keyset; None if it is not configured
         """
         self._clock = clock
         self._scheduler = scheduler
         self._tell = tell
         self._jitter = jitter
-        self._statuses = statuses
+        self._status = status
         self._pool = pools(THREADS, "probe")
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, _Tenant] = {}
         self._check_interval = timedelta()
         self._generated: dict[str, datetime] = {}
-        self._requests: deque[float] = deque()
+        self._budget = ProbeBudget(clock.monotonic)
 
     def configure(self, tenants: Sequence[Tenant], check_interval: timedelta) -> None:
-        """Probe these tenants from now on; what is known of those that stay is kept, the rest forgotten."""
+        """Probe *tenants* from now on; the evidence of tenants that stay is kept, the rest is dropped."""
         with self._lock:
             before, self._tenants = self._tenants, {}
             self._check_interval = check_interval
@@ -93,7 +92,7 @@ class Prober:
             self._probe_in(tenant_id, FIRST_PROBE)
 
     def on_event(self, event: Event) -> None:
-        """Probe soon after a keyset was first seen, and after a key was generated."""
+        """Schedule a probe soon after the first look at a keyset, and after a key was generated."""
         if not isinstance(event, Looked):
             return
         outcome, tenant_id = event.outcome, event.outcome.observation.tenant_id
@@ -111,7 +110,7 @@ class Prober:
             self._probe_in(tenant_id, FIRST_PROBE)
 
     def close(self) -> None:
-        """Begin no more probes, and wait for those that run."""
+        """Start no further probes, and wait for those that run."""
         self._tenants = {}
         self._pool.shutdown(wait=True)
 
@@ -133,7 +132,7 @@ class Prober:
         pause = watched.sign_in.probe_interval.total_seconds()
         try:
             pause = self._probe(tenant_id, watched)
-        except Exception as error:  # noqa: BLE001 - a bug costs this probe alone
+        except Exception as error:  # noqa: BLE001 - a bug ends this probe only
             self._tell(JobFailed(job="probe", error=error))
         finally:
             watched.probing.release()
@@ -141,24 +140,24 @@ class Prober:
             self._probe_in(tenant_id, pause * (1 + JITTER * self._jitter()))
 
     def _probe(self, tenant_id: TenantId, watched: _Tenant) -> float:
-        """Probe one tenant; how many seconds to wait until the next time."""
+        """Probe one tenant; returns the seconds until its next probe."""
         sign_in, name = watched.sign_in, watched.tenant.name
         keysets = self._keysets(watched.tenant)
         if not keysets:
             return sign_in.probe_interval.total_seconds()
         unpublished = [each for each in keysets if not watched.evidence.policies_of(each)]
-        wait = self._spend(2 * len(sign_in.policies) + len(unpublished) + 2)
+        wait = self._budget.spend(2 * len(sign_in.policies) + len(unpublished) + 2)
         if wait > 0:
             return wait
         before, shown = watched.evidence, {keyset_id: each.keyset for keyset_id, each in keysets.items()}
         with_token = sign_in.fetches_tokens and is_token_due(before, shown, self._clock.now())
-        # Until the JWKS were read nobody knows which keysets they show.
+        # Which keysets the policies publish is unknown until their JWKS were read.
         probe = sign_in.probe(with_token=with_token, ask_active=unpublished if before.read else ())
         kids = frozenset(kid for keyset in shown.values() for kid in keyset.kids if kid is not None)
         after = observe(before, probe, shown, kids | self._others(watched, probe, kids))
         with self._lock:
             if self._tenants.get(tenant_id) is not watched:
-                return 0.0  # configured anew meanwhile: the next probe belongs to that
+                return 0.0  # the configuration changed meanwhile: probe again with the new one
             watched.evidence = after
             generated = dict(self._generated)
         self._tell(Probed(tenant=name, tenant_id=tenant_id, probe=probe, evidence=after))
@@ -178,7 +177,7 @@ class Prober:
         ).total_seconds()
 
     def _others(self, watched: _Tenant, probe: Probe, kids: frozenset[str]) -> frozenset[str]:
-        """The kids of keysets that are not configured, where the probe shows such; all it shows while nobody knows."""
+        """The kids in the probe that belong to keysets that are not configured; all its kids while that is unknown."""
         listed = frozenset(key.kid for keys in probe.listed.values() for key in keys)
         now = self._clock.monotonic()
         if not listed - kids - watched.other_kids or now < watched.list_again:
@@ -190,26 +189,13 @@ class Prober:
         return found
 
     def _keysets(self, tenant: Tenant) -> dict[str, Watched]:
-        """The tenant's keysets, as last seen."""
-        statuses, found = self._statuses(), {}
+        """The tenant's keysets as last read."""
+        found = {}
         for policy in tenant.policies:
-            status = statuses.get((tenant.name, policy.keyset_id))
+            status = self._status(tenant.id, policy.keyset_id)
             observation = None if status is None else status.observation
             if observation is not None and observation.keyset is not None:
                 found[policy.keyset_id] = Watched(
                     tenant=tenant.name, policy=policy, keyset=observation.keyset, seen=observation.now
                 )
         return found
-
-    def _spend(self, requests: int) -> float:
-        """Take so many requests from the budget; the seconds to wait where it does not have them."""
-        now = self._clock.monotonic()
-        with self._lock:
-            while self._requests and self._requests[0] <= now - BUDGET_PERIOD:
-                self._requests.popleft()
-            wanted = min(requests, MAX_REQUESTS)
-            if len(self._requests) + wanted <= MAX_REQUESTS:
-                self._requests.extend([now] * wanted)
-                return 0.0
-            first = self._requests[len(self._requests) + wanted - MAX_REQUESTS - 1]
-            return max(first + BUDGET_PERIOD - now, 1.0)

@@ -1,4 +1,4 @@
-"""What is wanted now, as one frozen value: tenants, timing, and who leads."""
+"""The snapshot: the tenants and the timing in force, and whether this replica leads, as one frozen value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ class Snapshot:
     """
     The configuration and the lead, as they are at one moment.
 
-    Replaced as a whole by a reload, by a lost lead and by a regained one, and never changed:
-    whoever planned something under a snapshot can tell whether it is still the current one.
+    A reload, a lost lead and a regained lead replace it as a whole; it never changes. So a visit
+    can check whether the snapshot under which a key was planned is still the current one.
 
     number:    counts snapshots
-    since:     the number of the snapshot from which on each tenant was configured without a
-               break and with the lead; what was learnt before counts for nothing
+    since:     for each tenant, the number of the first snapshot from which on it was configured without a
+               break, and this replica led; progress from before that is not valid
     term:      how often the lead was lost
-    is_paused: another replica leads, so no keyset is looked at
+    is_paused: another replica leads, so this one makes no looks
     """
 
     timing: Timing
@@ -31,7 +31,7 @@ class Snapshot:
     is_paused: bool = False
 
     def configured(self, tenants: Sequence[Tenant], timing: Timing) -> "Snapshot":
-        """The snapshot after a reload: tenants that come, or come back, begin anew."""
+        """The snapshot after a reload: new tenants, and those that were removed and come back, start again."""
         number = self.number + 1
         return replace(
             self,
@@ -42,7 +42,7 @@ class Snapshot:
         )
 
     def paused(self) -> "Snapshot":
-        """The snapshot after the lead was lost: everybody begins anew, since others may write meanwhile."""
+        """The snapshot after the lead was lost: every tenant starts again, because others may write meanwhile."""
         number = self.number + 1
         return replace(self, since=dict.fromkeys(self.since, number), number=number, term=self.term + 1, is_paused=True)
 

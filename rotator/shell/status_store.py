@@ -1,12 +1,13 @@
 """
-What is known of every configured keyset: what metrics, status and page read.
+The status store: the status of every configured keyset, for metrics, reports and pages.
 
-Written by the threads that look, read by others at any time; every read is a copy.
+The threads that look write to it. Any thread may read it at any time, and gets a copy.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from rotator.core.events import Changed, Event, InventoryTaken, KeysetChanged, Looked
 from rotator.core.inventory import Inventory
@@ -16,36 +17,42 @@ from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
 from rotator.shell.tenant import Tenant
 
+Identity: TypeAlias = tuple[TenantId, str]
+"""The identity of a tenant, and the id of a keyset."""
+
 
 class StatusStore:
-    """The status of each keyset, in the order of the configuration."""
+    """
+    The status of each keyset, in the order of the configuration.
+
+    It is stored by the identity of the tenant, since a reload can give the name of a tenant to another one.
+    """
 
     def __init__(self, tell: Callable[[Event], None], tenants: Sequence[Tenant] = ()) -> None:
-        """*tell* gets a `Changed` for each look that shows something else than the one before."""
+        """*tell* gets a `Changed` event for each look whose outcome differs from the one before."""
         self._tell = tell
-        self._lock = threading.Lock()  # of both; held for no longer than it takes to copy them
-        self._names: dict[tuple[TenantId, str], Name] = {}
-        self._statuses: dict[Name, KeysetStatus] = {}
-        self._observing: dict[TenantId, str] = {}  # the names of tenants whose other keysets are observed
+        self._lock = threading.Lock()  # guards both; only held while they are copied or replaced
+        self._names: dict[TenantId, str] = {}
+        self._statuses: dict[Identity, KeysetStatus] = {}
+        self._observing: dict[TenantId, str] = {}  # the names of tenants with `observe_others`
         self._inventories: dict[TenantId, Inventory] = {}
         self.configure(tenants)
 
     def configure(self, tenants: Sequence[Tenant]) -> None:
-        """Take another configuration: what is known of keysets that stay is kept, the rest forgotten."""
+        """Use another configuration: the statuses of keysets that stay are kept, the rest is dropped."""
         with self._lock:
-            known = {identity: self._statuses[name] for identity, name in self._names.items()}
-            self._names, self._statuses = {}, {}
+            known, self._statuses = self._statuses, {}
+            self._names = {tenant.id: tenant.name for tenant in tenants}
             self._observing = {tenant.id: tenant.name for tenant in tenants if tenant.max_others}
             taken = self._inventories.items()
             self._inventories = {each: inventory for each, inventory in taken if each in self._observing}
             for tenant in tenants:
                 for policy in tenant.policies:
-                    identity, name = (tenant.id, policy.keyset_id), (tenant.name, policy.keyset_id)
-                    self._names[identity] = name
-                    self._statuses[name] = replace(known.get(identity, KeysetStatus(policy=policy)), policy=policy)
+                    identity = tenant.id, policy.keyset_id
+                    self._statuses[identity] = replace(known.get(identity, KeysetStatus(policy=policy)), policy=policy)
 
     def on_event(self, event: Event) -> None:
-        """Take note of what came of a look or a probe, if its keyset is still configured."""
+        """Store the result of a look or a probe if its keyset is still configured."""
         if isinstance(event, InventoryTaken):
             with self._lock:
                 if event.inventory.tenant_id in self._observing:
@@ -56,33 +63,40 @@ class StatusStore:
             return
         outcome = event.outcome
         with self._lock:
-            name = self._names.get(outcome.observation.identity)
-            if name is None:
+            identity = tenant_id, keyset_id = outcome.observation.identity
+            before = self._statuses.get(identity)
+            if before is None:
                 return
-            before = self._statuses[name]
-            after = before.updated(outcome, is_preliminary=event.is_preliminary, failures=event.failures)
-            self._statuses[name] = after
-        if drift := before.changed_by(outcome):
-            self._tell(KeysetChanged(tenant=name[0], keyset=name[1], changes=drift))
+            name = self._names[tenant_id]
+            drift = before.changed_by(outcome)
+            after = before.updated(outcome, is_preliminary=event.is_preliminary, failures=event.failures, drift=drift)
+            self._statuses[identity] = after
+        if drift:
+            self._tell(KeysetChanged(tenant=name, keyset=keyset_id, changes=drift))
         if _content(before.outcome) != _content(outcome):
-            self._tell(Changed(tenant=name[0], before=before, after=after))
+            self._tell(Changed(tenant=name, before=before, after=after))
 
     def _note_evidence(self, event: Probed) -> None:
         with self._lock:
-            for (tenant_id, _), name in self._names.items():
-                if tenant_id == event.tenant_id:
-                    self._statuses[name] = replace(self._statuses[name], evidence=event.evidence)
+            for identity, status in self._statuses.items():
+                if identity[0] == event.tenant_id:
+                    self._statuses[identity] = replace(status, evidence=event.evidence)
 
     def statuses(self) -> dict[Name, KeysetStatus]:
-        """A copy of everything."""
+        """A copy of the status of each keyset, by the names that the configuration has now."""
         with self._lock:
-            return dict(self._statuses)
+            return {(self._names[tenant_id], each): status for (tenant_id, each), status in self._statuses.items()}
+
+    def status(self, tenant_id: TenantId, keyset_id: str) -> KeysetStatus | None:
+        """The status of one keyset; None if it is not configured."""
+        with self._lock:
+            return self._statuses.get((tenant_id, keyset_id))
 
     def inventories(self) -> list[Inventory]:
-        """The keysets that are not configured, of each tenant where they are observed and were seen."""
+        """The keysets that are not configured, for each tenant with `observe_others` that was listed."""
         with self._lock:
             configured: dict[TenantId, list[str]] = {}
-            for tenant_id, keyset_id in self._names:
+            for tenant_id, keyset_id in self._statuses:
                 configured.setdefault(tenant_id, []).append(keyset_id)
             return [
                 replace(self._inventories[each], tenant=name).without(configured.get(each, ()))
@@ -90,11 +104,7 @@ class StatusStore:
                 if each in self._inventories
             ]
 
-    def outcomes(self) -> list[Outcome]:
-        """The last outcome of each keyset that was looked at."""
-        return [status.outcome for status in self.statuses().values() if status.outcome is not None]
-
 
 def _content(outcome: Outcome | None) -> object:
-    """What matters of an outcome besides the instant at which it came."""
+    """An outcome without its instant, to compare it with another one."""
     return None if outcome is None else (outcome.name, reason_name(outcome), outcome.observation.keyset)

@@ -1,4 +1,4 @@
-"""The one way from what happens to those who log, count, remember or show it."""
+"""The event stream: it hands each event to logs, metrics, the status store and all other consumers."""
 
 from collections.abc import Callable
 
@@ -9,27 +9,27 @@ Consumer = Callable[[Event], None]
 
 class Stream:
     """
-    Hands each event to every consumer, in the thread in which it happens.
+    Hands each event to every consumer, in the thread that creates the event.
 
-    Consumers are added while the program is wired, before anything happens. One that
-    fails keeps no other from the event, and nothing goes back to where it happened: the
-    error becomes an event of its own, for all but the one that failed.
+    Consumers are added while the program is wired, before the first event. If one raises, the
+    others still get the event, and the creator of the event does not see the exception. It
+    becomes a `JobFailed` event for all consumers except the one that failed.
     """
 
     def __init__(self) -> None:
-        """There are no consumers yet."""
+        """Start without consumers."""
         self._consumers: list[Consumer] = []
 
     def add(self, consumer: Consumer) -> None:
-        """Have *consumer* get each event from now on; it must not wait for anything."""
+        """Hand each event to *consumer* from now on; it must not block."""
         self._consumers.append(consumer)
 
     def tell(self, event: Event) -> None:
-        """Give *event* to every consumer."""
+        """Hand *event* to every consumer."""
         for consumer in self._consumers:
             try:
                 consumer(event)
-            except Exception as error:  # noqa: BLE001 - see above
+            except Exception as error:  # noqa: BLE001 - a failing consumer must not affect the others
                 self._report(consumer, JobFailed(job=f"event.{type(event).__name__}", error=error))
 
     def _report(self, failed: Consumer, event: JobFailed) -> None:
@@ -38,5 +38,5 @@ class Stream:
                 continue
             try:
                 consumer(event)
-            except Exception:  # noqa: BLE001, S112 - there is nobody left to tell
+            except Exception:  # noqa: BLE001, S112 - a further report could fail in the same way
                 continue

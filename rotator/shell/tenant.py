@@ -1,4 +1,4 @@
-"""A tenant as the shell sees it: what is wanted of its keysets, and the means to look and to write."""
+"""A tenant as the shell sees it: its rotation policies, and the protocols to read and write its keysets."""
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
@@ -16,12 +16,12 @@ from rotator.core.reasons import Refusal
 from rotator.core.tenant import TenantId
 
 Objection: TypeAlias = Refusal | Failure
-"""Why a write must not begin: a reason to hold the keyset, or a failure that somebody must fix."""
+"""Why a write must not begin: a reason to hold the keyset, or a failure that a person must fix."""
 
 Writing: TypeAlias = Callable[[Planned], AbstractContextManager[Objection | None]]
 """
-Entered around each write: `with writing(planned) as objection`. Nothing may be sent where there is an
-objection; where there is none, the write counts as under way until the block is left, however it is left.
+A context manager around each write: `with writing(planned) as objection`. If there is an objection, nothing
+may be sent. If it is None, the write counts as in progress until the block ends, also by an exception.
 """
 
 
@@ -29,19 +29,23 @@ class Keysets(Protocol):
     """The keysets of one tenant. Each method raises `RequestError`."""
 
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
-        """The wanted keysets that the tenant has, by id, and up to *max_others* further ones."""
+        """The keysets *wanted* that the tenant has, by id, and up to *max_others* further ones."""
         ...
 
     def fetch(self, keyset_id: str) -> Keyset:
-        """One keyset as it is now."""
+        """Read one keyset."""
         ...
 
     def prepare(self) -> None:
-        """Do whatever takes time before a write, so that nothing does between the gates and its first byte."""
+        """Do the slow part of a write, such as getting a token, so that the request follows right after the gates."""
+        ...
+
+    def create(self, keyset_id: str) -> None:
+        """Ask once for a keyset without keys."""
         ...
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
-        """Ask once for a key; its kid, where the service names it."""
+        """Request one key, without a retry; returns its kid, None if the service does not name it."""
         ...
 
     def enable(self, keyset_id: str, kid: str) -> None:
@@ -54,25 +58,25 @@ class SignIn(Protocol):
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The policies whose keys are looked at, in lower case."""
+        """The policies whose JWKS are read, in lower case."""
         ...
 
     @property
     def probe_interval(self) -> timedelta:
-        """How often it is probed while something is not known."""
+        """The interval of probes while something is unknown."""
         ...
 
     @property
     def fetches_tokens(self) -> bool:
-        """Whether it can fetch tokens."""
+        """True if a canary application is configured, so that it can fetch tokens."""
         ...
 
     def probe(self, *, with_token: bool, ask_active: Collection[str]) -> Probe:
-        """One probe; what fails is in it as a failure. *ask_active*: the keysets whose active key is asked for."""
+        """One probe; failures are part of the result. *ask_active*: keysets for which to call getActiveKey."""
         ...
 
     def all_kids(self) -> frozenset[str] | None:
-        """The kids of all keysets of the tenant, configured or not; None where they cannot be listed."""
+        """The kids of all keysets of the tenant, configured or not; None if the keysets cannot be listed."""
         ...
 
 
@@ -81,10 +85,10 @@ class Tenant:
     """
     One tenant.
 
-    name:       what the configuration calls it; a label, which may come to mean another tenant
-    id:         which tenant it is
-    sign_in:    its sign-in side; None where that is not probed
-    max_others: how many keysets are observed that are not configured
+    name:       its name in the configuration; a label that a reload may use for another tenant
+    id:         its identity
+    sign_in:    its sign-in side; None if it is not probed
+    max_others: how many keysets that are not configured are observed
     """
 
     name: str

@@ -1,21 +1,20 @@
 """
-One visit to one tenant: requests, and what each answer leads to.
+A visit to one tenant: the requests, and the steps that follow from the answers.
 
 A visit either *looks* at all keysets of the tenant with one request, or *acts*: it looks for
-keys that were asked for, with one request for all of them, and asks for the keys that are
-called for, each right after a look of its own. What follows from an answer is decided in
-`core.lifecycle` alone.
+requested keys, with one request for all of them, and then requests the keys that are due, each
+right after another look at its keyset. Only `core.lifecycle` decides what follows from an answer.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.core.events import Event, InventoryTaken, Looked
+from rotator.core.events import Event, InventoryTaken, KeysetCreated, Looked
 from rotator.core.inventory import Listed, take
 from rotator.core.lifecycle import advance, enabled, generated, given_up, not_generated, refused
 from rotator.core.look import Look, failed, judge
 from rotator.core.outcome import Observation, Outcome, Planned
-from rotator.core.reasons import Refusal
+from rotator.core.reasons import Reason, Refusal
 from rotator.core.stages import Ask, Asked, Called, Enable, Progress, Step, is_preliminary
 from rotator.shell.agenda import Agenda
 from rotator.shell.clock import Clock
@@ -24,7 +23,7 @@ from rotator.shell.tenant import Tenant
 
 
 class Visit:
-    """Visits one tenant under one snapshot; whoever makes it owns the agenda meanwhile."""
+    """Visits one tenant under one snapshot; the thread of the visit owns the agenda meanwhile."""
 
     def __init__(
         self,
@@ -36,7 +35,7 @@ class Visit:
         jitter: Callable[[], float],
         tell: Callable[[Event], None],
     ) -> None:
-        """*objection* says why nothing may be written under the snapshot any more; None while it is in force."""
+        """*objection* returns why nothing may be written any more; None while the snapshot is the current one."""
         self._agenda = agenda
         self._snapshot = snapshot
         self._objection = objection
@@ -49,13 +48,13 @@ class Visit:
         return self._agenda.tenant
 
     def look(self) -> list[Outcome]:
-        """Look at every keyset with one request; what is to be asked for is left to `act`."""
+        """Look at every keyset with one request. Keys are requested by `act` only."""
         keysets = tuple(self._agenda.progress)
         steps = self._list(keysets, self._tenant.max_others)
         return [outcome for step in steps if (outcome := self._take(step)) is not None]
 
     def act(self) -> None:
-        """Look for keys that were asked for, and ask for those whose time has come."""
+        """Look for requested keys, and request those that are due."""
         self.look_for_keys()
         for progress in tuple(self._agenda.progress.values()):
             if self._clock.is_stopping or self._objection() is not None:
@@ -65,9 +64,9 @@ class Visit:
 
     def look_for_keys(self, *, is_urgent: bool = False) -> None:
         """
-        Look for all keys that were asked for, if the time of any has come or it *is_urgent*.
+        Look for all requested keys if the next look for any of them is due, or if it *is_urgent*.
 
-        One request looks for all of them the first time; what it does not show is looked for one by one.
+        The first look uses one request for all keysets; keysets that do not show their key are then read one by one.
         """
         asked = {
             each: progress.stage
@@ -84,7 +83,7 @@ class Visit:
             self._take(step)
 
     def give_up(self) -> None:
-        """Tell what is under way as it is now."""
+        """Report the outcome of each rotation that is not finished."""
         for progress in tuple(self._agenda.progress.values()):
             self._take(given_up(progress, self._clock.monotonic(), self._snapshot.timing))
 
@@ -100,7 +99,7 @@ class Visit:
         error: Exception | None = None
         try:
             found = self._tenant.keysets.list_keysets(keyset_ids, max_others)
-        except Exception as raised:  # noqa: BLE001 - one tenant's bug must not cost the others their keys
+        except Exception as raised:  # noqa: BLE001 - a bug is a failure of this tenant only
             error = raised
         at = self._clock.monotonic()
         steps = []
@@ -108,8 +107,10 @@ class Visit:
             progress = self._agenda.progress[keyset_id]
             has_backup = found is not None and found.has_backup(keyset_id)
             observation = replace(self._observation(progress), now=sight_now, has_backup=has_backup)
-            look = judge(observation, error if found is None else found.wanted.get(keyset_id), progress.minimum_lead)
-            steps.append(self._advanced(progress, look, at))
+            there = error if found is None else found.wanted.get(keyset_id)
+            look = judge(observation, there, progress.minimum_lead, was_seen=progress.was_seen)
+            was_seen = progress.was_seen or (found is not None and keyset_id in found.wanted)
+            steps.append(self._advanced(replace(progress, was_seen=was_seen), look, at))
         if found is not None and max_others:
             self._tell(InventoryTaken(inventory=take(self._tenant.name, self._tenant.id, found, sight_now)))
         return steps
@@ -118,10 +119,11 @@ class Visit:
         observation = self._observation(progress)
         try:
             keyset = self._tenant.keysets.fetch(progress.policy.keyset_id)
-        except Exception as error:  # noqa: BLE001 - a bug here is one keyset's failure
+        except Exception as error:  # noqa: BLE001 - a bug is a failure of this keyset only
             look: Look = failed(observation, error)
         else:
             look = judge(replace(observation, now=self._clock.now()), keyset, progress.minimum_lead)
+            progress = replace(progress, was_seen=True)
         return self._advanced(progress, look, self._clock.monotonic())
 
     def _observation(self, progress: Progress) -> Observation:
@@ -132,14 +134,19 @@ class Visit:
     # --- requests that change something
 
     def _rotate(self, progress: Progress) -> None:
-        """Make the look right before the write, and the write if it still calls for one."""
-        step = self._fetch(progress)
+        """
+        Make the second look, and then the write if the look confirms it.
+
+        A missing keyset is looked for in the list, which shows its backup as well.
+        """
+        is_missing = isinstance(progress.stage, Called) and progress.stage.reason is Reason.MISSING
+        step = self._list((progress.policy.keyset_id,))[0] if is_missing else self._fetch(progress)
         if isinstance(step.action, Ask):
             step = self._ask(step.progress, step.action.planned)
         self._take(step)
 
     def _ask(self, progress: Progress, planned: Planned) -> Step:
-        """Ask once for the key, if no gate objects."""
+        """Request the key if no gate objects."""
         timing = self._snapshot.timing
         try:
             self._tenant.keysets.prepare()
@@ -150,13 +157,17 @@ class Visit:
             if objection is not None:
                 return refused(progress, planned, objection, self._clock.monotonic(), timing)
             step = self._send(progress, planned)
-            self._keep(step.progress)  # before the write counts as ended: from here on the stage says so
+            self._keep(step.progress)  # before the write counts as ended: from here on the stage shows the request
             return step
 
     def _send(self, progress: Progress, planned: Planned) -> Step:
         timing = self._snapshot.timing
+        keyset_id, kid = planned.observation.policy.keyset_id, None
         try:
-            kid = self._tenant.keysets.generate(planned.observation.policy.keyset_id, planned.spec)
+            if planned.reason is Reason.MISSING:
+                self._tenant.keysets.create(keyset_id)
+            else:
+                kid = self._tenant.keysets.generate(keyset_id, planned.spec)
         except Exception as error:  # noqa: BLE001 - as above
             return not_generated(progress, planned, error, self._clock.monotonic(), timing, self._jitter)
         return generated(progress, planned, kid, self._clock.monotonic())
@@ -175,8 +186,11 @@ class Visit:
         return advance(progress, look, at, self._snapshot.timing)
 
     def _take(self, step: Step) -> Outcome | None:
-        """Remember where the keyset stands, do what is to be done at once, and tell the outcome."""
+        """Store the progress of the keyset, carry out the action of *step*, and report the outcome."""
         progress = step.progress
+        keyset_id = progress.policy.keyset_id
+        if self._agenda.progress[keyset_id].is_creating and step.outcome and step.outcome.observation.keyset:
+            self._tell(KeysetCreated(tenant=self._tenant.name, keyset=keyset_id))
         self._keep(progress)
         if isinstance(step.action, Enable):
             self._keep(self._enable(progress, step.action.kid))

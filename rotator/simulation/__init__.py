@@ -1,1 +1,1 @@
-"""The daemon's own loop over years, with a clock that jumps and keysets in memory."""
+"""Runs the daemon's loop over simulated years, with a simulated clock and keysets in memory."""

@@ -1,4 +1,4 @@
-"""When another look at a keyset may lead to something else than the last one."""
+"""When another look at a keyset may have another outcome than the last one."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,9 +10,9 @@ from rotator.core.reasons import Reason, Refusal
 
 def next_change(outcome: Outcome) -> datetime:
     """
-    The first instant at which another look may lead to something else than *outcome*.
+    The first instant at which another look may have another outcome than *outcome*.
 
-    It is the instant of the look itself where the next sweep must look again.
+    It is the instant of the look itself if the next sweep must look again.
     """
     observation = outcome.observation
     match outcome:
@@ -28,10 +28,10 @@ def next_change(outcome: Outcome) -> datetime:
         or assessment is None
         or any(key.nbf is None and key.is_valid(observation.now) for key in keyset.keys)
     ):
-        return observation.now  # what a key without nbf leads to depends on the time of the look
+        return observation.now  # with a key without nbf, the decision depends on the time of the look
     renewal_due = assessment.plan.renewal_due
     if outcome.reason is Reason.NOT_DUE and not (assessment.at_risk or assessment.notes):
-        return renewal_due  # keys of an unbroken chain take over without a change of the plan
+        return renewal_due  # a takeover within an unbroken chain does not change the plan
     return min(_changes(observation, keyset, renewal_due), default=NEVER)
 
 

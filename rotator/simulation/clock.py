@@ -1,4 +1,4 @@
-"""A clock that moves only when somebody sleeps."""
+"""A simulated clock, which moves only during a sleep."""
 
 import heapq
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from itertools import count
 
 
 class JumpingClock:
-    """Implements `Clock`. `stop` wakes a sleeper at the instant at which it is called."""
+    """Implements `Clock`. A call of `stop` ends a sleep at that instant."""
 
     def __init__(self, start: datetime) -> None:
-        """It is *start*, and nobody has asked to stop."""
+        """Start at *start*, without a request to stop."""
         self._start = start
         self._elapsed = 0.0
         self._stopping = False
@@ -37,13 +37,13 @@ class JumpingClock:
             self._elapsed = until
         return not self._stopping
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         self._elapsed += seconds
 
     def stop(self) -> None:
-        """Ask everybody to stop."""
+        """Request a stop, which ends every sleep."""
         self._stopping = True
 
     def after(self, seconds: float, event: Callable[[], None]) -> None:
-        """Let *event* happen in *seconds*, in the middle of whatever sleeps then."""
+        """Call *event* in *seconds*, also in the middle of a sleep."""
         heapq.heappush(self._events, (self._elapsed + seconds, next(self._numbers), event))

@@ -1,14 +1,14 @@
 """
 The keysets of a tenant in memory.
 
-They keep B2C's rules: keys are only ever added, a key is what was asked for, and a keyset has keys
-of one use and type.
+They follow the rules of B2C: keys can only be added, a generated key is exactly the requested one, and
+all keys of a keyset have the same use and type.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from rotator.shell.clock import Clock
 
 
 class Request(NamedTuple):
-    """What a tenant was asked to do."""
+    """A request to a tenant."""
 
     operation: str
     keyset_id: str = ""
@@ -30,9 +30,9 @@ class MemoryKeysets:
     """
     Implements `Keysets`.
 
-    requests:    all that was asked for, in turn
+    requests:    all requests, in their order
     born:        when each kid was generated
-    unavailable: whether a request for that operation fails now
+    unavailable: returns True if a request for an operation fails now
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class MemoryKeysets:
         keysets: Iterable[Keyset],
         unavailable: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """*keysets* are there from the start."""
+        """*keysets* exist from the start."""
         self.requests: list[Request] = []
         self.born: dict[str, datetime] = {}
         self._clock = clock
@@ -50,7 +50,7 @@ class MemoryKeysets:
         self._numbers = count(1)
 
     def there(self, keyset_id: str) -> Keyset:
-        """A keyset as it really is."""
+        """A keyset as it is, also if reads show something else."""
         return self._current[keyset_id]
 
     def list_keysets(self, wanted: Collection[str], max_others: int = 0) -> Listed:
@@ -70,7 +70,13 @@ class MemoryKeysets:
             return self.read(keyset_id)
 
     def prepare(self) -> None:
-        """No token is needed."""
+        """Do nothing: no token is needed."""
+
+    def create(self, keyset_id: str) -> None:
+        with self.requested("create", keyset_id):
+            if keyset_id in self._current:
+                raise refusal(FailureKind.CONFLICT, status=409)
+            self.write(Keyset(id=keyset_id, keys=()))
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         with self.requested("generate", keyset_id):
@@ -85,20 +91,20 @@ class MemoryKeysets:
             self.turn(keyset_id, kid, enabled=True)
 
     def add(self, keyset_id: str, key: Key) -> None:
-        """Add *key*, as a person does, or another program."""
+        """Add *key*, as a person or another program would."""
         before = self.there(keyset_id)
         self.write(replace(before, keys=(*before.keys, key)))
 
     def turn(self, keyset_id: str, kid: str, *, enabled: bool) -> None:
-        """Enable or disable a key, as a person does."""
+        """Enable or disable a key, as a person would."""
         before = self.there(keyset_id)
         keys = (replace(key, enabled=enabled) if key.kid == kid else key for key in before.keys)
         self.write(replace(before, keys=tuple(keys)))
 
-    # --- what a tenant that misbehaves does in another way
+    # --- overridden by tenants that misbehave
 
     def requested(self, operation: str, keyset_id: str = "") -> AbstractContextManager[None]:
-        """Entered around the work of a request; raises where the request fails."""
+        """A context manager around the work of a request; it raises if the request fails."""
         self.requests.append(Request(operation, keyset_id))
         return self._answered(operation)
 
@@ -113,30 +119,34 @@ class MemoryKeysets:
         return self.there(keyset_id)
 
     def write(self, keyset: Keyset) -> None:
-        """Keep *keyset* as it is from now on."""
+        """Store *keyset*."""
         self._current[keyset.id] = keyset
 
     def make(self, key: Key) -> Key:
-        """What becomes of a *key* that is asked for."""
+        """The key that is stored if *key* is requested."""
         return key
 
     def check(self, keyset_id: str, spec: KeySpec) -> None:
-        """Refuse a key that the service would refuse."""
+        """Raise `RequestError` for a key that the service would refuse."""
         kinds = {(key.use, key.kty) for key in self.there(keyset_id).keys if key.use and key.kty}
         if not kinds <= {(spec.use, spec.kty)} or spec.nbf >= spec.exp or spec.nbf < self._clock.now():
             raise refusal(FailureKind.BAD_REQUEST, status=400)
 
 
+KEPT = timedelta(days=31)
+"""How long reads show an expired key: longer than `settle`, since a key that is gone at the second look begins anew."""
+
+
 class LivingKeysets(MemoryKeysets):
-    """The same, but reads leave out keys that have expired: they change no decision, and there are more each year."""
+    """The same, but reads omit keys that expired long ago: they change no decision, and there are more each year."""
 
     def read(self, keyset_id: str) -> Keyset:
-        """A keyset without the keys that have expired."""
-        now, keyset = self._clock.now(), self.there(keyset_id)
-        living = tuple(key for key in keyset.keys if key.expires > now)
+        """A keyset without the keys that expired more than `KEPT` ago."""
+        keyset, since = self.there(keyset_id), self._clock.now() - KEPT
+        living = tuple(key for key in keyset.keys if key.expires > since)
         return keyset if len(living) == len(keyset.keys) else replace(keyset, keys=living)
 
 
 def refusal(kind: FailureKind, effect: Effect = Effect.NONE, *, status: int | None = None) -> RequestError:
-    """A request that the service refused, or that failed on its way."""
+    """The error of a request that the service refused, or that got no answer."""
     return RequestError(Failure(kind=kind, message=f"the simulated service says {kind}", status=status), effect)

@@ -1,13 +1,13 @@
 """
-The daemon's own loop over years.
+Runs the daemon's loop over simulated years.
 
-Decisions, stages, retries and gates are those of the daemon: `Loop` on a `JobQueue`, with a clock that
-jumps and keysets in memory. All that is done here is to leave out sweeps that would change nothing.
-A look at a keyset in which nothing is due changes nothing before its renewal is due, a key begins
-or ends, or a hold ends. Sweeps happen at the instants at which the daemon's would, and around
-outages none is left out.
+Decisions, stages, retries and gates are those of the daemon: `Loop` on a `JobQueue`, with a simulated
+clock and keysets in memory. This module only skips sweeps that would change nothing: the outcome of a
+look at a keyset that is not due stays the same until its renewal is due, a key becomes valid or
+expires, or a hold ends. Sweeps happen at the same instants as those of the daemon, and none is skipped
+around outages.
 
-Tenants do not affect each other, so each has a loop of its own.
+Tenants do not affect each other, so each has its own loop.
 """
 
 import heapq
@@ -39,7 +39,7 @@ JITTER = 0.5  # in place of a random number from [0, 1): the same simulation has
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A tenant to simulate: what is wanted of its keysets, and those that it has; others are empty."""
+    """A tenant to simulate: its rotation policies, and the keysets that it starts with; the others are empty."""
 
     name: str
     id: TenantId
@@ -57,7 +57,7 @@ def simulate(
     on_progress: Callable[[float], None] = lambda _: None,
 ) -> Simulated:
     """
-    What becomes of the keysets of *tenants* from *start* to *end*.
+    Simulate the rotations of the keysets of *tenants* from *start* to *end*.
 
     on_progress: gets the share that is done, from 0 to 1
     """
@@ -79,7 +79,7 @@ class TenantLife:
     """One tenant and the loop that rotates its keysets."""
 
     def __init__(self, wanted: Wanted, timing: Timing, start: datetime, outages: Sequence[Outage] = ()) -> None:
-        """It is *start*, and the daemon is about to start."""
+        """Begin at *start*, right before the daemon starts."""
         self._wanted = wanted
         self._timing = timing
         self._start = start
@@ -93,7 +93,7 @@ class TenantLife:
         self._keysets = LivingKeysets(self._clock, self._first.values(), self._is_unavailable)
         self._places = {policy.keyset_id: place for place, policy in enumerate(wanted.policies)}
         self._wakes = [start] * len(wanted.policies)
-        self._waiting = [(start, place) for place in range(len(wanted.policies))]  # a heap; may have outdated ones
+        self._waiting = [(start, place) for place in range(len(wanted.policies))]  # a heap; may have outdated entries
         self._cover_left: dict[tuple[str, str | None], timedelta | None] = {}
         self._sweeps = 0
         self._end = start
@@ -125,7 +125,7 @@ class TenantLife:
         return Tenant(name=wanted.name, id=wanted.id, policies=policies, keysets=self._keysets, writing=self._writing)
 
     def run(self, end: datetime, on_share: Callable[[float], None] = lambda _: None) -> None:
-        """Let time pass until *end*; *on_share* gets the share that is done."""
+        """Simulate until *end*; *on_share* gets the share that is done, from 0 to 1."""
         self._end, self._on_share = end, on_share
         self._queue.once("sweep", 0.0, self._sweep)
         self._queue.run_until((end - self._start).total_seconds())
@@ -146,7 +146,7 @@ class TenantLife:
         self._book(min([*wakes, *(begin for begin, finish in self._full_spans() if finish > now)], default=NEVER))
 
     def _due(self, now: datetime) -> tuple[RotationPolicy, ...]:
-        """The policies of the keysets at which another look may lead to something else; they wait no more."""
+        """Remove and return the policies of the keysets whose next look may have another outcome."""
         due = set()
         while self._waiting and self._waiting[0][0] <= now:
             wake, place = heapq.heappop(self._waiting)
@@ -155,12 +155,12 @@ class TenantLife:
         return tuple(self._wanted.policies[place] for place in sorted(due))
 
     def _full_spans(self) -> Iterator[tuple[datetime, datetime]]:
-        """The spans in which every sweep looks at every keyset: a failed look is remembered, and looked at again."""
+        """The spans in which no sweep is skipped: around outages, since failed looks are repeated."""
         margin = 2 * self._timing.check_interval
         return ((each.begin - margin, each.end + margin) for each in self._outages)
 
     def _book(self, wake: datetime) -> None:
-        """Have a look at the first instant from *wake* on at which the daemon has one."""
+        """Schedule a sweep at the daemon's first sweep at or after *wake*."""
         every, elapsed = self._timing.check_interval.total_seconds(), self._clock.monotonic()
         first = offset(self._wanted.id, self._timing.check_interval).total_seconds()
         wanted = math.ceil(((wake - self._start).total_seconds() - first) / every)
@@ -182,7 +182,7 @@ class TenantLife:
             case _:
                 pass
 
-    # --- what became of it
+    # --- results
 
     def _record(self, outcome: Rotated) -> None:
         before = outcome.before
@@ -195,7 +195,7 @@ class TenantLife:
         return any(each.fails(now, is_write=operation in WRITES) for each in self._outages)
 
     def requests(self, end: datetime) -> int:
-        """How many requests the daemon makes until *end*, with the sweeps that were left out here."""
+        """How many requests the daemon would make until *end*, including the skipped sweeps."""
         every = self._timing.check_interval
         first = offset(self._wanted.id, every)
         rounds = (end - self._start - first) // every + 1
@@ -203,7 +203,7 @@ class TenantLife:
         return len(self._keysets.requests) + max(daemon_sweeps - self._sweeps, 0)
 
     def histories(self) -> list[KeysetHistory]:
-        """What became of each keyset, in the order of the configuration."""
+        """The history of each keyset, in the order of the configuration."""
         return [self._history(policy) for policy in self._wanted.policies]
 
     def _history(self, policy: RotationPolicy) -> KeysetHistory:

@@ -1,1 +1,1 @@
-"""Outcomes as text: a table, a status, a page, JSON. Pure: values in, text out."""
+"""Renders outcomes as text: table, status, page, JSON, calendar. Pure functions: values in, text out."""

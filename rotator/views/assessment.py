@@ -1,11 +1,11 @@
 """
-The state of a keyset at the time of reading.
+The state of a keyset at the instant at which a report or a page is rendered.
 
-The last look may be an hour old. What it saw is decided upon again here, so that a key
-that has expired since, or a look that has become too old, is shown as what it is now.
+The last look may be an hour old. Its decision is made again here for now, so that a key
+that has expired since then, or a look that is too old, is shown correctly.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
 from rotator.core.retry import next_look
 from rotator.core.rotation import Decision, decide
-from rotator.core.status import KeysetStatus, Name
+from rotator.core.status import KeysetStatus
 from rotator.views.certificates import certificate_text
 from rotator.views.condition import Condition, Level
 from rotator.views.conditions import all_clear, conditions
@@ -41,9 +41,9 @@ from rotator.views.timeline import has_window
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """
-    A label with a text and, where the text tells how far an instant is, that instant.
+    A label with a text and, if the text says how far away an instant is, that instant.
 
-    Such as: covered until, in 9d, 2030-01-10T00:00:00Z.
+    Example: covered until, in 9d, 2030-01-10T00:00:00Z.
     """
 
     label: str
@@ -56,8 +56,8 @@ class KeysetAssessment:
     """
     A keyset at one instant.
 
-    keyset:     as last seen; None where it was never seen
-    decision:   what is to be done with it now; None with `keyset`
+    keyset:     as last seen; None if it was never seen
+    decision:   the decision for now; None if *keyset* is None
     conditions: the most serious first, at least one
     """
 
@@ -74,12 +74,12 @@ class KeysetAssessment:
 
     @property
     def label(self) -> str:
-        """The labels of what is in trouble or, where nothing is, of the most serious conditions."""
+        """The labels of the most serious conditions."""
         return ", ".join(condition.label for condition in self.most_serious)
 
     @property
     def most_serious(self) -> tuple[Condition, ...]:
-        """The conditions that are trouble, the worst first or, where none is, those of the highest level."""
+        """The conditions that need action, the worst first; if there is none, those of the highest level."""
         if not self.level.is_trouble:
             return tuple(condition for condition in self.conditions if condition.level is self.level)
         found = [each for each in self.conditions if each.level.is_trouble]
@@ -87,18 +87,18 @@ class KeysetAssessment:
 
     @property
     def kind(self) -> str:
-        """What its keys are and what may be done to it, such as: RSA sig, rotate."""
+        """The kty, use and mode of the keyset, such as: RSA sig, rotate."""
         policy = self.entry.policy
         return f"{policy.kty} {policy.use}, {policy.mode.value}"
 
     @property
     def has_no_valid_key(self) -> bool:
-        """Whether nobody can sign in; False where the keyset was never seen."""
+        """Whether nobody can sign in; False if the keyset was never seen."""
         return self.decision is not None and self.decision.assessment.active is None
 
     @property
     def cover_left(self) -> timedelta | None:
-        """How long the cover lasts; None where there is none, it has no end, or the keyset was never seen."""
+        """How long the cover lasts; None if there is none, it has no end, or the keyset was never seen."""
         if self.decision is None:
             return None
         end = self.decision.assessment.covered_until
@@ -116,7 +116,7 @@ class KeysetAssessment:
         return f"no end: the {which} key has no expiry"
 
     def facts(self) -> Iterator[Fact]:
-        """Until when it is covered, and the plan of its next key; nothing before the first look."""
+        """Cover, and the plan of the next key; nothing before the first look."""
         if self.decision is None:
             if self.entry.outcome is not None:
                 yield Fact(label=COVERED_UNTIL, text="unknown: never seen")
@@ -144,21 +144,22 @@ class KeysetAssessment:
         yield from self.proof()
 
     def proof(self) -> Iterator[Fact]:
-        """What probes say of it; nothing where it is not probed."""
+        """The result of the probes; nothing if the keyset is not probed."""
         found = self.entry.proof(self.now)
         if found is not None:
-            yield Fact(label=PROOF, text=proof_sentence(found))
+            since = self.entry.evidence.since if self.entry.evidence is not None else None
+            yield Fact(label=PROOF, text=proof_sentence(found, since))
 
     def last_seen(self) -> Iterator[Fact]:
-        """When the last look showed the keyset; nothing where none did."""
+        """When a look last showed the keyset; nothing if none did."""
         if self.entry.observation is not None:
             yield self._instant("last seen", self.entry.observation.now)
 
     def failing(self, check_interval: timedelta, next_sweep: datetime | None) -> Iterator[Fact]:
         """
-        Since when it fails, how often, when it is looked at again, and the ids for a support case.
+        Since when looks fail, how often, when the next look is, and the request ids for a support case.
 
-        next_sweep: when the next sweep begins; None where nobody knows
+        next_sweep: when the next sweep begins; None if that is unknown
         """
         outcome = self.entry.effective_outcome
         if not isinstance(outcome, Failed):
@@ -175,7 +176,7 @@ class KeysetAssessment:
         yield from (Fact(label=label, text=text) for label, text in ids if text)
 
     def second_look(self, settle: timedelta) -> Iterator[Fact]:
-        """When the look may take place that leads to a request, *settle* after the one that called for it."""
+        """When the second look may take place, which is *settle* after the first."""
         if isinstance(self.entry.outcome, Planned):
             yield self._instant("second look at", self.entry.outcome.observation.now + settle)
 
@@ -184,7 +185,7 @@ class KeysetAssessment:
 
     @property
     def is_written(self) -> bool:
-        """Whether the next key will be generated as far as anybody knows: nothing holds the keyset, or fails."""
+        """True if the next key will be generated, as far as is known: the keyset is not held, and does not fail."""
         match self.entry.effective_outcome:
             case Failed() | Held(reason=Refusal.RUNAWAY_GUARD):
                 return False
@@ -192,14 +193,14 @@ class KeysetAssessment:
                 return self.entry.policy.mode is Mode.ROTATE
 
     def said(self) -> Iterator[str]:
-        """What the last outcome says of keys and no condition does."""
+        """Texts about keys from the last outcome that are in no condition."""
         outcome = self.entry.effective_outcome
         if outcome is not None:
             told = {condition.sentence for condition in self.conditions}
             yield from (text for text in describe(outcome) if text not in told)
 
     def notes(self) -> Iterator[str]:
-        """What the last outcome says and no condition does, with the ids of a failure."""
+        """Texts from the last outcome that are in no condition, with the request ids of a failure."""
         yield from self.said()
         outcome = self.entry.effective_outcome
         if isinstance(outcome, Failed) and outcome.failure.request_id:
@@ -229,28 +230,8 @@ def assess(entry: KeysetStatus, now: datetime, stale: timedelta, *, dry_run: boo
 _LEVELS = tuple(Level)
 
 
-def urgency(assessment: KeysetAssessment) -> tuple[int, bool, timedelta]:
-    """A sort key: by level, no valid key first, then by the cover that is left; what is unknown is last."""
-    left = assessment.cover_left
-    level = _LEVELS.index(assessment.level)
-    return level, not assessment.has_no_valid_key, timedelta.max if left is None else left
-
-
-def in_trouble(assessments: Mapping[Name, KeysetAssessment]) -> list[list[Name]]:
-    """
-    The keysets in trouble, the most urgent first.
-
-    Keysets of one tenant that have the same most serious conditions are one group.
-    """
-    groups: dict[tuple[str, tuple[Condition, ...]], list[Name]] = {}
-    bad = [name for name, assessment in assessments.items() if assessment.level.is_trouble]
-    for name in sorted(bad, key=lambda name: urgency(assessments[name])):
-        groups.setdefault((name[0], assessments[name].most_serious), []).append(name)
-    return list(groups.values())
-
-
 def _last_valid(keyset: Keyset | None, now: datetime) -> str:
-    """When there was a valid key."""
+    """When the keyset last had a valid key, as a phrase."""
     keys = keyset.keys if keyset is not None else ()
     ends = [key.expires for key in keys if key.is_usable and key.expires <= now]
     if ends:

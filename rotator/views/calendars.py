@@ -1,4 +1,4 @@
-"""What a configuration's calendars mean for its keysets, as lines for people."""
+"""The effect of a configuration's calendars on its keysets, as lines for people."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,11 +1,11 @@
-"""What is said of the certificate of a keyset."""
+"""The text for the certificate of a keyset."""
 
 from rotator.core.keyset import Keyset
 from rotator.core.text import format_instant
 
 
 def certificate_text(keyset: Keyset) -> str:
-    """The certificate that is valid longest, and when it expires; "" where no key has a certificate."""
+    """The certificate that is valid longest, and when it expires; "" if no key has a certificate."""
     key = keyset.certified
     if key is None or key.certificate is None:
         return "cannot be read" if any(each.has_certificate for each in keyset.keys) else ""

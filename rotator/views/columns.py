@@ -1,7 +1,7 @@
 """
 Columns of text that fit a terminal.
 
-The layouts, of which the first that fits is taken:
+The first of these layouts that fits is used:
 
     KEYSET    OUTCOME  COVERED UNTIL      the header on one line
     KEYSET    OUTCOME  COVERED            the header on two lines; a first cell
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from rotator.core.text import printable
 
-MIN_WIDTH = 40  # columns: what is narrower is left to the terminal to wrap
-MIN_FIRST = 20  # columns for first cells, so that most of them have room
+MIN_WIDTH = 40  # columns; a narrower terminal wraps the lines itself
+MIN_FIRST = 20  # columns for the first cells, so that most of them fit
 INDENT = GAP = "  "
 
 Cells = Sequence[str]
@@ -31,8 +31,8 @@ class Columns:
     """
     A header and rows in columns.
 
-    first:  columns for the first cells; 0 where each has a line of its own
-    widths: columns for the other cells; empty where these have labels instead
+    first:  columns for the first cells; 0 if each has its own line
+    widths: columns for the other cells; empty if they have labels instead
     width:  columns of the terminal
     """
 
@@ -80,18 +80,18 @@ def columns(header: Cells, rows: Sequence[Cells], width: int) -> Columns:
         return Columns(labels=header, header=(header,), first=longest, widths=wide, width=width)
     if min(longest, MIN_FIRST) <= least:
         return Columns(labels=header, header=on_two_lines, first=min(longest, least), widths=narrow, width=width)
-    fits = least >= 0  # what a column and a gap less take is what the deeper indentation takes
+    fits = least >= 0  # the deeper indentation takes the same room as the missing column and gap
     return Columns(labels=header, header=on_two_lines, first=0, widths=narrow if fits else (), width=width)
 
 
 def _halves(text: str) -> tuple[str, str]:
-    """The first word and the rest; a single word belongs on the second line, next to the rows."""
+    """The first word and the rest; a single word is put on the second line, next to the rows."""
     first, _, rest = text.partition(" ")
     return (first, rest) if rest else ("", first)
 
 
 def shortened(text: str, room: int) -> str:
-    """*text*, with its middle replaced by dots where it is longer than *room*."""
+    """*text*, with its middle replaced by dots if it is longer than *room*."""
     text = printable(text)
     if len(text) <= room:
         return text

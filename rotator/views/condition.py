@@ -1,11 +1,11 @@
-"""One thing to know of a keyset, and how serious it is."""
+"""A condition of a keyset, and its level."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How serious a condition is, as the alerts have it; the most serious first."""
+    """How serious a condition is, with the severities of the alerts; the most serious first."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -14,19 +14,19 @@ class Level(StrEnum):
 
     @property
     def is_trouble(self) -> bool:
-        """Whether somebody must act: today where it is critical, else on the next working day."""
+        """True if a person must act: today if it is critical, on the next working day if it is a warning."""
         return self in (Level.CRITICAL, Level.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """
-    One thing to know of a keyset.
+    A condition of a keyset or of the process.
 
     label:    a word or two, such as overdue
     sentence: what it means, without a capital letter and a full stop
-    remedy:   what to do about it, in the same form; empty where nothing is to be done
-    runbook:  the section of the runbook; empty where there is none
+    remedy:   what to do about it, in the same form; empty if there is nothing to do
+    runbook:  the section of the runbook; empty if there is none
     """
 
     level: Level

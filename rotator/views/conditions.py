@@ -1,9 +1,9 @@
 """
-The conditions of a keyset: what there is to know of it, and what to do about it.
+The conditions of a keyset: its problems and other remarkable facts, each with what to do.
 
-A keyset can have several conditions: that nobody can sign in is not hidden by the failure
-that causes it. The thresholds are those of deploy/prometheus/rules.yaml: while an alert
-fires there, no keyset is fine here, and the level is the severity of that alert.
+A keyset can have several conditions, such as a failure and the missing key that it causes. The
+thresholds are those of deploy/prometheus/rules.yaml: while an alert fires for a keyset, the
+keyset is not "fine" here, and the condition has the severity of the alert as its level.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,10 +35,10 @@ def conditions(
     dry_run: bool,
 ) -> Iterator[Condition]:
     """
-    The conditions of a keyset at *now* that somebody should know of; see `all_clear` where there are none.
+    The conditions of a keyset at *now*; if there are none, see `all_clear`.
 
-    keyset, decision: as last seen, and what is to be done with that now; None together
-    stale: how old the last look that showed the keyset may be
+    keyset, decision: the keyset as last seen, and the decision on it for now; both None if it was never seen
+    stale: the maximum age of the last look that showed the keyset
     """
     outcome = entry.effective_outcome
     if keyset is not None and decision is not None and decision.assessment.active is None:
@@ -70,7 +70,7 @@ def conditions(
 
 
 def all_clear(entry: KeysetStatus, now: datetime) -> Condition:
-    """The condition of a keyset that has no other."""
+    """The condition of a keyset without any other condition."""
     match entry.effective_outcome:
         case Rotated(observation=observation):
             label, sentence = "rotated", f"the next key was generated {remaining(observation.now, now)}"
@@ -106,7 +106,7 @@ def _not_seen_for(age: timedelta) -> Condition:
 
 
 def _cover(assessment: Assessment, now: datetime, remedy: str) -> Iterator[Condition]:
-    """Whether the cover is about to end, and whether the next key is late; the remedy is given once."""
+    """The conditions for cover that ends soon, and for a late key; only one of them has the remedy."""
     plan, end = assessment.plan, assessment.covered_until
     window = 2 * (plan.activation - plan.renewal_due)
     if end is not None:
@@ -156,7 +156,7 @@ def _due(entry: KeysetStatus, decision: Decision, now: datetime, *, dry_run: boo
 
 
 def _remedy(policy: RotationPolicy, outcome: Outcome | None, decision: Decision, *, dry_run: bool) -> str:
-    """What to do where a key is missing: above all, whether rotator will generate one."""
+    """What to do if a key is missing; it first says whether rotator will generate one."""
     blocked = _blocked(decision) if isinstance(decision, Hold) else ""
     if blocked or policy.mode is Mode.OBSERVE:
         return blocked or _OBSERVES
@@ -192,7 +192,7 @@ def _window_missed(notes: Sequence[Note]) -> Condition:
 
 
 def _blocked(held: Hold) -> str:
-    """What to do where no generated key would serve; empty where one would."""
+    """What to do if no generated key would serve; empty if one would."""
     if Reason.CERTIFICATE in (held.reason, held.would):
         return MEANINGS[Reason.CERTIFICATE]
     if any(note.kind.is_mismatch for note in held.assessment.notes):
@@ -201,7 +201,7 @@ def _blocked(held: Hold) -> str:
 
 
 def _ineffective_keys(notes: Sequence[Note]) -> Iterator[Condition]:
-    """The upcoming keys that will not take over as somebody may expect: a condition for each kind."""
+    """A condition for each kind of upcoming key that will not take over."""
     for kind in dict.fromkeys(note.kind for note in notes):
         if kind is NoteKind.WINDOW_MISSED:
             yield _window_missed([note for note in notes if note.kind is kind])
@@ -221,7 +221,7 @@ _NOT_SEEN_YET = Condition(level=Level.INFORMATION, label="not seen yet", sentenc
 _GUARDED = Condition(
     level=Level.WARNING,
     label="guarded",
-    sentence="it needs yet another key although rotator generated enough of them; no more are generated",
+    sentence="it calls for another key although rotator has generated enough; no further key is generated",
     remedy="find out what removes, hides or disables its keys",
     runbook="B2CRunawayGuard",
 )

@@ -1,4 +1,4 @@
-"""What others changed in a keyset, in words."""
+"""Sentences for the changes of a keyset by others."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

@@ -22,9 +22,9 @@ class IcsEvent:
     """
     An event.
 
-    name:         says which event it is, and stays the same however often the calendar is rendered
+    name:         identifies the event, and is the same in each rendering of the calendar
     begin, end:   two instants in UTC, or the first day and the day after the last
-    is_tentative: it is planned, and has not come yet
+    is_tentative: it is planned, and has not happened yet
     """
 
     name: tuple[str, ...]
@@ -36,7 +36,7 @@ class IcsEvent:
 
     @property
     def uid(self) -> str:
-        """Unique in the world, and the same in each rendering."""
+        """A globally unique id, which is the same in each rendering."""
         return f"{hashlib.sha256(chr(0).join(self.name).encode()).hexdigest()[:40]}@rotator"
 
 
@@ -44,7 +44,7 @@ def render_ics(events: Iterable[IcsEvent], now: datetime) -> str:
     """
     The calendar of *events*, in the order of time.
 
-    now: when the values that it is made of were read; in UTC
+    now: when the values of the events were read; in UTC
     """
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//rotator//key rotation//EN", "CALSCALE:GREGORIAN"]
     for event in sorted(events, key=lambda each: (each.begin.isoformat(), each.name)):
@@ -57,7 +57,7 @@ def _event(event: IcsEvent, now: datetime) -> Iterator[str]:
     yield "BEGIN:VEVENT"
     yield f"UID:{event.uid}"
     yield f"DTSTAMP:{_instant(now)}"
-    yield f"SEQUENCE:{0 if event.is_tentative else 1}"  # what was planned and has come is a revision of the same event
+    yield f"SEQUENCE:{0 if event.is_tentative else 1}"  # an event that was planned before is a new revision of it
     yield f"DTSTART{_moment(event.begin)}"
     yield f"DTEND{_moment(event.end)}"
     yield f"SUMMARY:{_text(event.summary)}"
@@ -97,5 +97,5 @@ def _folded(line: str) -> Iterator[str]:
 
 
 def day_after(day: date) -> date:
-    """The end of an event that lasts for *day* alone or ends with it."""
+    """The end of an event whose last day is *day*."""
     return day + timedelta(days=1)

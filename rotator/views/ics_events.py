@@ -1,8 +1,8 @@
 """
-The events of a calendar that people subscribe to: keys that take over, keys that expire, and freezes.
+The events of the iCalendar: keys that take over, keys that expire, and freezes.
 
-Names of tenants and keysets are in it, and dates of keys. Kids are not: what a service sends back
-must not get into a file that leaves the house.
+It has the names of tenants and keysets, and the dates of keys, but no kids: a text that a service
+sends must not get into a file that is passed on to others.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 def events_of_statuses(statuses: Iterable[tuple[str, KeysetStatus]], now: datetime) -> Iterator[IcsEvent]:
     """
-    What the daemon knows: the keys of each keyset as last seen, and the rotations to come.
+    The events of the daemon: the keys of each keyset as last seen, and the forecast of its rotations.
 
     statuses: each with the name of its tenant
     """
@@ -43,7 +43,7 @@ def events_of_statuses(statuses: Iterable[tuple[str, KeysetStatus]], now: dateti
 
 
 def events_of_simulation(simulated: Simulated) -> Iterator[IcsEvent]:
-    """What a simulation foresees: keys that were there from the start count as made, others as planned."""
+    """The events of a simulation: keys from the start are confirmed events, generated keys are planned ones."""
     calendars = {}
     for history in simulated.keysets:
         policy = history.policy
@@ -58,7 +58,7 @@ def events_of_simulation(simulated: Simulated) -> Iterator[IcsEvent]:
 def _key_events(
     tenant: str, directory: str, policy: RotationPolicy, key: Key, *, is_planned: bool
 ) -> Iterator[IcsEvent]:
-    """The activation and the expiry of *key*, as far as it has dates; a disabled key has neither."""
+    """The activation and the expiry of *key*, if it has these dates and is enabled."""
     if not key.enabled:
         return
     where = f"{tenant}/{policy.keyset_id}"
@@ -121,7 +121,7 @@ def freezes(calendar: Calendar, start: datetime, end: datetime) -> Iterator[tupl
 
 
 def _day(year: int, at: tuple[int, int]) -> date:
-    """The day of *year*; the 28th of February where the year has no 29th."""
+    """The day *at* of *year*; the 28th of February if the year has no 29th."""
     month, day = at
     try:
         return date(year, month, day)

@@ -16,7 +16,7 @@ Json = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One keyset, in words: its id, what its keys are, and until when it serves."""
+    """One keyset as texts: its id, the kty and use of its keys, and how long it has a valid key."""
 
     keyset: str
     kind: str
@@ -32,7 +32,7 @@ class Section:
 
 
 def sections(inventories: Sequence[Inventory], now: datetime) -> list[Section]:
-    """What to show of each tenant that has something."""
+    """A section for each tenant with keysets that are not configured."""
     return [
         Section(title=_title(each), rows=tuple(_row(keyset, now) for keyset in each.keysets))
         for each in inventories
@@ -41,7 +41,7 @@ def sections(inventories: Sequence[Inventory], now: datetime) -> list[Section]:
 
 
 def inventory_text(inventories: Sequence[Inventory], now: datetime, width: int) -> str:
-    """The sections as lines of at most *width* columns; "" where there is nothing to show."""
+    """The sections as lines of at most *width* columns; "" if there is nothing to show."""
     return "\n".join(line for section in sections(inventories, now) for line in _lines(section, width))
 
 

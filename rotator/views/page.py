@@ -1,13 +1,12 @@
 """
-The status page: one HTML document, without a script and without anything from elsewhere.
+The status page: one HTML document without scripts and without resources from other hosts.
 
-For whoever is on call: what is in trouble comes first, the most urgent at the top, with
-how long is left and what to do. For everybody else: each keyset's keys against time, a
-year ahead, folded away by tenant. Many keysets come in parts, and can be filtered. Keysets
-are assessed when the page is requested, and it says how old the looks are that it is based on.
+Keysets in trouble come first, the most urgent at the top, with the time that is left and what to
+do. Then follow the timelines of all keysets, a year ahead, collapsed by tenant. Many keysets are split
+into several pages, and can be filtered. Keysets are assessed when the page is requested; the page says how
+old the looks are.
 
-The markup is in templates. Whatever it writes is escaped, except what has the
-type of markup: the drawings.
+The markup is in templates. All values are escaped, except the drawings, which have the type `Markup`.
 """
 
 import re
@@ -15,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,9 +22,10 @@ from markupsafe import Markup
 
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant, printable
-from rotator.views.assessment import KeysetAssessment, assess, in_trouble
+from rotator.views.assessment import KeysetAssessment, assess
 from rotator.views.condition import Condition, Level
 from rotator.views.drift import changes_told
+from rotator.views.glossary import TERMS
 from rotator.views.inventory import Section
 from rotator.views.phrases import count, full_name, remaining
 from rotator.views.process import ProcessStatus, process_conditions
@@ -33,14 +33,15 @@ from rotator.views.selection import PAGE, Query, Selection, count_states, select
 from rotator.views.style import HATCHINGS, ICONS, STYLE, SWATCHES
 from rotator.views.svg import render
 from rotator.views.timeline import Timeline, draw
+from rotator.views.urgency import in_trouble
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-MAX_OPEN = 3  # keysets of one trouble that are shown at once, and keysets of which no tenant is folded away
-MAX_TENANTS = 1000  # that the filter lists
+MAX_OPEN = 3  # keysets of one trouble that are not collapsed; with so few keysets, no tenant is collapsed either
+MAX_TENANTS = 1000  # tenants in the list of the filter
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
-_JOINT = re.compile(r"(?<=[^_\-/][_\-/])(?=[^_\-/])")  # where a name may be broken
+_JOINT = re.compile(r"(?<=[^_\-/][_\-/])(?=[^_\-/])")  # positions at which a name may be wrapped
 _MARKS = {
     Level.CRITICAL: "\N{MULTIPLICATION X}",
     Level.WARNING: "\N{BLACK UP-POINTING TRIANGLE}",
@@ -53,12 +54,12 @@ _LEVELS = tuple(Level)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantPart:
     """
-    What one page shows of a tenant.
+    The part of a tenant on one page.
 
-    level:    the worst of all its keysets
-    summary:  how many of all its keysets are in which state
+    level:    the worst level of all its keysets
+    summary:  how many of its keysets are in each state
     others:   its keysets on this page that are not in trouble
-    troubles: those that are, which stand further up
+    troubles: its keysets on this page that are in trouble, which the page shows above
     """
 
     name: str
@@ -70,8 +71,8 @@ class TenantPart:
 
 @cache
 def environment() -> "Environment":
-    """The templates of this package; every text that they write is made printable and escaped."""
-    # Loaded with the first page: it takes longer than all else here, and most processes never show a page.
+    """The template environment; each text in a template is made printable and escaped."""
+    # Imported with the first page: the import is slow, and most processes never render a page.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
     found = Environment(
@@ -100,6 +101,7 @@ def environment() -> "Environment":
         "max_open": MAX_OPEN,
         "style": STYLE,
         "swatches": SWATCHES,
+        "terms": TERMS,
     }
     return found
 
@@ -116,21 +118,15 @@ def page(
     inventory: Sequence[Section] = (),
 ) -> str:
     """
-    The document, with the keysets that *query* asks for, a part of them at a time; by default all.
+    Render the document with the keysets that *query* selects, by default all, one page of them at a time.
 
-    inventory: the keysets that are not configured, which are folded away
+    inventory: the keysets that are not configured, which are collapsed
     """
     query = query or Query()
     assessments = {name: assess(entry, now, process.stale, dry_run=process.dry_run) for name, entry in entries.items()}
     of_process = process_conditions(process, now)
     selection = select(assessments, query)
     troubles = in_trouble({name: assessments[name] for name in selection.shown})
-
-    def timeline(assessment: KeysetAssessment) -> Timeline | None:
-        keyset, is_written = assessment.keyset, assessment.is_written and not process.dry_run
-        if keyset is None or not keyset.keys:
-            return None
-        return draw(assessment.entry.policy, keyset, now, is_written=is_written)
 
     return (
         environment()
@@ -151,11 +147,19 @@ def page(
             troubles=troubles,
             assessments=assessments,
             tenants=_tenants(assessments, selection),
-            timeline=timeline,
+            timeline=partial(_timeline, now, dry_run=process.dry_run),
             render=render,
             inventory=inventory,
         )
     )
+
+
+def _timeline(now: datetime, assessment: KeysetAssessment, *, dry_run: bool) -> Timeline | None:
+    """The timeline of a keyset; None without keys."""
+    if (keyset := assessment.keyset) is None or not keyset.keys:
+        return None
+    entry = assessment.entry
+    return draw(entry.policy, keyset, now, is_written=assessment.is_written and not dry_run, evidence=entry.evidence)
 
 
 def _worst(levels: Iterable[Level]) -> Level:
@@ -163,7 +167,7 @@ def _worst(levels: Iterable[Level]) -> Level:
 
 
 def _title(assessments: Iterable[KeysetAssessment], process: ProcessStatus, of_process: Sequence[Condition]) -> str:
-    """What a tab has room for: how bad it is, and what is concerned."""
+    """The title of the browser tab: the worst level, and how many keysets have it."""
     levels = [each.level for each in assessments]
     worst = _worst([*levels, *(each.level for each in of_process)])
     if not worst.is_trouble:
@@ -182,7 +186,7 @@ def _heading(assessments: Iterable[KeysetAssessment], process: ProcessStatus, of
 
 
 def _counts(assessments: Iterable[KeysetAssessment]) -> str:
-    """How many keysets are in which state, the most serious first; each counts once."""
+    """How many keysets are in each state, the most serious first; each keyset counts once."""
     ordered = sorted(assessments, key=lambda each: _LEVELS.index(each.level))
     states = Counter(
         each.conditions[0].label if each.level is Level.INFORMATION else each.level.value for each in ordered
@@ -192,7 +196,7 @@ def _counts(assessments: Iterable[KeysetAssessment]) -> str:
 
 
 def _part(selection: Selection, query: Query) -> str:
-    """Which of the keysets a page shows; empty where it shows all that there are."""
+    """Which of the keysets a page shows; empty if it shows all."""
     if not query.is_filter and selection.pages == 1:
         return ""
     first = (selection.page - 1) * PAGE
@@ -237,7 +241,7 @@ def _in_full(condition: Condition) -> str:
 
 
 def _anchor(name: Name) -> str:
-    """What identifies *name*, and no other, in an address."""
+    """A fragment of a URL that is unique for *name*."""
     return "/".join(quote(part, safe="") for part in name)
 
 

@@ -1,4 +1,4 @@
-"""Phrases that the table, the status and the page share, so that all of them say the same in the same words."""
+"""Labels and phrases that the table, the status and the page share, so that all of them use the same words."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -16,18 +16,18 @@ COVERED_UNTIL, DUE, PUBLISH_BY, TAKES_OVER = "covered until", "due", "publish by
 """The labels of the instants of a keyset."""
 
 NEXT_TAKES_OVER, NEXT_DUE = "next takes over", "next due"
-"""The labels of when a key that is there already takes over, and when the one after it is due."""
+"""The labels for when an existing key takes over, and for when the key after it is due."""
 
 FAILED = "failed"
-"""The label of what could not be looked at or rotated."""
+"""The label of a keyset whose look or rotation failed."""
 
 FALLS_SHORT = "falls short"
-"""The label of what the next key will have too little of."""
+"""The label of the lead, overlap or cover that is too short."""
 
 LOCAL_TIME, CALENDAR = "local time", "calendar"
-"""The labels of when the next key takes over by the clock of its calendar, and of that calendar."""
+"""The labels of the local time at which the next key takes over, and of its calendar."""
 
-MAX_CLOSED = timedelta(days=730)  # how far ahead the next opening is looked for
+MAX_CLOSED = timedelta(days=730)  # how far ahead the search for the next opening goes
 AT_RISK = "its publication lead, overlap or cover is or will be too short"
 NOTES = {
     NoteKind.DISABLED: "is disabled, and will not take over",
@@ -67,13 +67,13 @@ def covered(assessment: Assessment, now: datetime) -> str:
 
 
 def in_zone(instant: datetime, calendar: Calendar) -> str:
-    """*instant* by the wall clock of a calendar's time zone, such as Tue 12 Jan 10:00 Europe/Berlin."""
+    """*instant* in the time zone of a calendar, such as Tue 12 Jan 10:00 Europe/Berlin."""
     local = instant.astimezone(calendar.zone)
     return f"{local:%a} {local.day} {local:%b %H:%M} {calendar.zone_name}"
 
 
 def is_open_now(calendar: Calendar, now: datetime) -> str:
-    """Whether a calendar is open, and when it opens again where it is not."""
+    """Whether a calendar is open, and when it opens again if it is not."""
     if calendar.is_open(now):
         return "open now"
     opens = calendar.next_open_at_or_after(now, now + MAX_CLOSED)
@@ -81,7 +81,7 @@ def is_open_now(calendar: Calendar, now: datetime) -> str:
 
 
 def takes_over(activation: datetime, plan: Plan, policy: RotationPolicy) -> str:
-    """When a key takes over, by the wall clock of its calendar; empty where it has none."""
+    """When a key takes over, in the time zone of its calendar; empty without a calendar."""
     calendar = policy.calendar
     if calendar is None or activation > LAST_ASKED:
         return ""
@@ -96,7 +96,7 @@ def held_until(hold: PolicyHold) -> str:
 
 
 def falls_short(shortfall: Shortfall) -> str:
-    """What falls short if the next key is generated now, and by how much; empty where nothing does."""
+    """By how much lead, overlap and cover fall short if the next key is generated now; empty if nothing does."""
     spans = {"lead": shortfall.lead, "overlap": shortfall.overlap, "cover": shortfall.cover}
     return ", ".join(f"{name} by {rounded(span)}" for name, span in spans.items() if span)
 
@@ -109,8 +109,10 @@ def which_key(note: Note) -> str:
 
 
 def describe(outcome: Outcome) -> Iterator[str]:
-    """What an outcome says beyond its reason: the key that it is about, and why it failed."""
+    """The texts of an outcome besides its reason: the key, and why it failed."""
     match outcome:
+        case Planned(observation=observation, reason=Reason.MISSING, spec=spec):
+            yield f"the keyset is to be created, and then its first key: {_key(observation.policy, spec)}"
         case Planned(observation=observation, spec=spec):
             yield f"to be generated: {_key(observation.policy, spec)}"
         case Rotated(observation=observation, spec=spec, kid=kid, remark=remark):
@@ -128,7 +130,7 @@ def describe(outcome: Outcome) -> Iterator[str]:
 
 
 def details(outcome: Outcome) -> Iterator[str]:
-    """What a line of the table has no room for."""
+    """The texts of an outcome that a line of the table has no room for."""
     yield from describe(outcome)
     assessment = outcome.observation.assessment
     if assessment is None:
@@ -156,7 +158,7 @@ def full_name(name: tuple[str, str]) -> str:
 
 def about(tenant: str, names: Sequence[str], *, of: int) -> str:
     """
-    The keysets *names* of *tenant* as a subject: by its name where it is one, and by their number where it is each.
+    The keysets *names* of *tenant* as a text: one name, or their number if they are all keysets of the tenant.
 
     of: how many keysets the tenant has here
     """

@@ -1,7 +1,7 @@
 """
-The process as its page shows it, and what is wrong with it.
+The state of the process on the status page, and its conditions.
 
-The thresholds are those of deploy/prometheus/rules.yaml, as those of the conditions of keysets are.
+The thresholds are those of deploy/prometheus/rules.yaml, like those of the conditions of keysets.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,26 +28,26 @@ class RefusedConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessStatus:
     """
-    The process at one instant.
+    The state of the process at one instant.
 
-    refresh:  seconds after which a browser reloads the page, where somebody has turned that on
-    stale:    how old the last look at a keyset, or the last sweep, may be
+    refresh:  seconds after which the browser reloads the page, if the user has turned that on
+    stale:    the maximum age of the last look at a keyset, and of the last sweep
     began:    since when it looks at keysets
     swept:    when the last sweep finished; None before that
     check_interval, settle: as configured
-    silence:  the time since the last heartbeat of its scheduler; None while that is no reason to worry
+    silence:  the time since the last heartbeat of the scheduler; None while that is short enough
     dry_run:  whether it never generates a key
-    is_idle:  whether it is on standby: with leader election, only the leader looks at keysets
-    leader:   the leader's identity, where there is an election; None where there is no leader
-    election: how it takes part, as a phrase; None where there is no election
-    election_variables: variables that override the election's settings, and that its deployment does not set
-    place:    where it runs: a label (host, pod) and a name
+    is_idle:  whether it is a standby replica: with leader election, only the leader looks at keysets
+    leader:   the leader's identity, with leader election; None if there is no leader
+    election: its part in the leader election, as a phrase; None without leader election
+    election_variables: environment variables that somebody has added to override the settings of the election
+    place:    a label (host, pod) and a name for where it runs
     config:   the path of its configuration
-    shard:    its share of the tenants, as a phrase; None where it has all
-    refused:  the configuration on disk, where that is not in force
-    expiries: when the credential of each tenant expires, where that is known
-    skews:    seconds by which the local clock is ahead of that of each tenant's services
-    runbook_url: of the runbook; None where nobody has configured it
+    shard:    its share of the tenants, as a phrase; None if it has all
+    refused:  the configuration on disk, if it is refused
+    expiries: by tenant, when its credential expires; absent if unknown
+    skews:    by tenant, how many seconds the local clock is ahead of its services
+    runbook_url: of the runbook; None if nobody has configured it
     """
 
     version: str
@@ -73,19 +73,19 @@ class ProcessStatus:
 
     @property
     def next_sweep(self) -> datetime | None:
-        """When the next sweep begins; None where nobody knows."""
+        """When the next sweep begins; None if that is unknown."""
         return None if self.swept is None else self.swept + self.check_interval
 
 
 def process_conditions(process: ProcessStatus, now: datetime) -> tuple[Condition, ...]:
-    """What somebody should know of the process, the most serious first."""
+    """The conditions of the process, the most serious first."""
     levels = tuple(Level)
     found = (*_sight(process, now), *_configuration(process, now), *_tenants(process, now))
     return tuple(sorted(found, key=lambda condition: levels.index(condition.level)))
 
 
 def _sight(process: ProcessStatus, now: datetime) -> Iterator[Condition]:
-    """What keeps it from looking: if it cannot see, the page must not say that all is well."""
+    """Conditions that prevent looks: then the page must not say that all keysets are fine."""
     if process.silence is not None:
         yield Condition(
             level=Level.CRITICAL,

@@ -1,13 +1,17 @@
-"""What probes say of a keyset, in words that status, page and log share."""
+"""Labels and sentences for the results of probes, which status, page and log share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-from rotator.core.proof import Finding, FindingKind, KeysetProof, Method, Slot
+from rotator.core.findings import Finding, FindingKind
+from rotator.core.key_in_use import Method
+from rotator.core.proof import KeysetProof, Slot
+from rotator.core.proof_events import Probed
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import rounded
 
 PROOF = "proof"
-"""The label of what probes say."""
+"""The label of the results of probes."""
 
 FINDINGS = {
     FindingKind.NOT_PUBLISHED: "relying parties cannot see the next key yet, and it takes over within a day",
@@ -32,14 +36,19 @@ _METHODS = {
 }
 
 
-def proof_sentence(proof: KeysetProof) -> str:
-    """What is proven, such as: published 13d2h before it takes over; seen in 2 policies; signing confirmed by token."""
-    return "; ".join(_parts(proof))
+def proof_sentence(proof: KeysetProof, since: datetime | None = None) -> str:
+    """
+    The proof as a text: published 13d2h before it takes over; seen in 2 policies; signing confirmed by token.
+
+    since: the first probe. It does not show when a key that it lists was published.
+    """
+    return "; ".join(_parts(proof, since))
 
 
-def _parts(proof: KeysetProof) -> Iterator[str]:
+def _parts(proof: KeysetProof, since: datetime | None) -> Iterator[str]:
     is_published = proof.published.get(Slot.UPCOMING, proof.published.get(Slot.ACTIVE))
-    if proof.published_at is not None and proof.lead is not None and proof.lead.total_seconds() > 0:
+    is_dated = proof.published_at is not None and proof.published_at != since
+    if is_dated and proof.lead is not None and proof.lead.total_seconds() > 0:
         yield f"published {rounded(proof.lead)} before it takes over"
     elif is_published:
         yield "published"
@@ -50,15 +59,25 @@ def _parts(proof: KeysetProof) -> Iterator[str]:
     yield _METHODS[proof.method]
 
 
+def probe_failures(probed: Iterable[Probed]) -> Iterator[str]:
+    """A sentence for each reason why JWKS could not be read, with the tenant and the policies."""
+    for each in probed:
+        policies: dict[str, list[str]] = {}
+        for policy, failure in each.probe.failures.items():
+            policies.setdefault(failure.message, []).append(policy)
+        for message, names in policies.items():
+            yield f"{each.tenant}, JWKS of {', '.join(names)}: {message}"
+
+
 def finding_sentence(finding: Finding) -> str:
-    """What a finding says, of which key and in which policies."""
+    """A finding as a sentence, with its key and policies."""
     key = f"key {finding.kid}: " if finding.kid else ""
     where = f" ({', '.join(finding.policies)})" if finding.policies else ""
     return f"{key}{FINDINGS[finding.kind]}{where}"
 
 
 def finding_conditions(proof: KeysetProof) -> Iterator[Condition]:
-    """A condition for each kind of finding, as serious as its alert."""
+    """A condition for each kind of finding, with the severity of its alert as its level."""
     for kind in dict.fromkeys(finding.kind for finding in proof.findings):
         said = [finding_sentence(finding) for finding in proof.findings if finding.kind is kind]
         level, runbook, remedy = _SERIOUS.get(kind, (Level.INFORMATION, "", ""))

@@ -9,7 +9,9 @@ from rotator.core.keyset import Key
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated, reason_name
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.proof import KeysetProof
-from rotator.core.status import Name
+from rotator.core.proof_events import Probed
+from rotator.core.publication import Evidence
+from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import format_instant
 
 SCHEMA = 1
@@ -20,7 +22,7 @@ Json = dict[str, object]
 def document(
     outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool, proofs: Mapping[Name, KeysetProof] | None = None
 ) -> Json:
-    """The whole report. *proofs*: what probes say of keysets, where they are probed."""
+    """The whole report. *proofs*: the results of the probes, for keysets that are probed."""
     known = proofs or {}
     return {
         "schema": SCHEMA,
@@ -30,16 +32,37 @@ def document(
     }
 
 
-def status_document(outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool) -> Json:
-    """The whole report, each row with the keys of the keyset; *dry_run*: as configured, since it only reads anyway."""
-    found = document(outcomes, now, dry_run=dry_run)
-    return {**found, "keysets": [{**row(outcome), "keys": _keys(outcome, now)} for outcome in outcomes]}
+def status_document(
+    outcomes: Sequence[Outcome], now: datetime, *, dry_run: bool, probed: Sequence[Probed] = ()
+) -> Json:
+    """
+    The whole report, each row with the keys of the keyset.
+
+    dry_run: as configured, since it only reads anyway
+    probed:  the probes of the tenants that have a sign-in side
+    """
+    evidence = {each.tenant_id: each.evidence for each in probed}
+    rows = []
+    for outcome in outcomes:
+        of_tenant = evidence.get(outcome.observation.tenant_id)
+        proof = KeysetStatus.after(outcome, of_tenant).proof(now)
+        rows.append({**row(outcome, proof), "keys": _keys(outcome, now, of_tenant)})
+    found = {**document((), now, dry_run=dry_run), "keysets": rows}
+    return {**found, "probes": [*_probes(probed)]} if probed else found
+
+
+def _probes(probed: Sequence[Probed]) -> Iterator[Json]:
+    """Each policy whose JWKS was read, or why it could not be."""
+    for each in probed:
+        for policy in sorted({*each.probe.listed, *each.probe.failures}):
+            failure = each.probe.failures.get(policy)
+            yield {"tenant": each.tenant, "policy": policy, "error": _error(failure) if failure else None}
 
 
 def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
-    """One keyset; every member is there, null where it does not apply. *proof*: what probes say of it."""
+    """One keyset; every member exists, and is null if it does not apply. *proof*: the result of its probes."""
     observation = outcome.observation
-    # What was carried out is the plan of the observation that called for it, not of what it led to.
+    # The plan that was carried out is that of the look before the request, not of the look that shows the key.
     assessment = outcome.before.assessment if isinstance(outcome, Rotated) else observation.assessment
     plan = assessment.plan if assessment else None
     return {
@@ -68,8 +91,8 @@ def row(outcome: Outcome, proof: KeysetProof | None = None) -> Json:
     }
 
 
-def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
-    """Each key, in the order in which they become active; None where the keyset was not seen."""
+def _keys(outcome: Outcome, now: datetime, evidence: Evidence | None) -> list[Json] | None:
+    """Each key, in the order in which they become active; None if the keyset was not seen."""
     keyset, assessment = outcome.observation.keyset, outcome.observation.assessment
     if keyset is None or assessment is None:
         return None
@@ -83,7 +106,7 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
             "use": key.use,
             "kty": key.kty,
             "certificate": _certificate(key),
-            "published": None,  # nobody has looked at the JWKS
+            "published": evidence.was_listed(keyset.id, key) if evidence is not None else None,
             "notes": [note.kind.value for note in assessment.notes if note.kid == key.kid],
         }
         for key, state in sorted(keyset.states(now), key=lambda pair: pair[0].activates)
@@ -91,7 +114,7 @@ def _keys(outcome: Outcome, now: datetime) -> list[Json] | None:
 
 
 def _certificate(key: Key) -> Json | None:
-    """The certificate of a key; None where it has none, and every member null where it cannot be read."""
+    """The certificate of a key; None if it has none, and every member null where it cannot be read."""
     found = key.certificate
     if not key.has_certificate:
         return None

@@ -1,11 +1,11 @@
 """
-Two scales for one timeline: the near future is drawn larger than the rest.
+The scale of a timeline, with two parts: the near future is drawn larger than the rest.
 
     |  past  |now      near       |          far            |
     0        10                   50                       100
 
-Where a key ends in twelve hours, a year ahead on one scale would show that as a hair's breadth.
-How long the near part is follows from what comes next: that is at its middle, or before it.
+With a single scale for a year, a key that expires in twelve hours would be too small to see. The length
+of the near part depends on the next event, which is at its middle or before.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from itertools import pairwise
 from rotator.views.timeline import Timeline, soonest, ticks
 
 PAST, NEAR = 10.0, 50.0  # percent of the width: where now is, and where the near part ends
-MIN_NEAR, MAX_NEAR = 1 / 400, 4 / 9  # of the time ahead that the near part shows; at the latter the scales are the same
-TICKS = 4  # of each of the two parts that are ahead
+MIN_NEAR, MAX_NEAR = 1 / 400, 4 / 9  # share of the time ahead in the near part; at 4 / 9 both scales are equal
+TICKS = 4  # in each of the two parts after now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """A tick at *place*, in percent of the width, whose text begins at *label*, or None where it has no room."""
+    """A tick at *place*, in percent of the width; its text begins at *label*, None if there is no room for it."""
 
     place: float
     text: str
@@ -31,7 +31,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Where instants are, in percent of the width."""
+    """Maps instants to places, in percent of the width."""
 
     start: datetime
     now: datetime
@@ -39,7 +39,7 @@ class Scale:
     end: datetime
 
     def place(self, instant: datetime) -> float:
-        """The place of *instant*, or the nearer edge where it is outside."""
+        """The place of *instant*; the nearer edge if it is outside."""
         parts = ((self.start, 0.0), (self.now, PAST), (self.near, NEAR), (self.end, 100.0))
         clipped = min(max(instant, self.start), self.end)
         for (begin, low), (finish, high) in pairwise(parts):
@@ -49,7 +49,7 @@ class Scale:
 
     @property
     def is_even(self) -> bool:
-        """Whether the near part is drawn no larger than the rest."""
+        """True if the near part has the same scale as the rest."""
         return (self.near - self.now) >= MAX_NEAR * (self.end - self.now)
 
     def _parts(self) -> tuple[tuple[datetime, datetime], ...]:
@@ -59,7 +59,7 @@ class Scale:
 
     def ticks(self, room: float) -> list[Tick]:
         """
-        The ticks of both parts ahead, whose texts do not meet: the last one has its text in any case.
+        The ticks of both parts after now, with texts that do not overlap; the last one always has a text.
 
         room: percent of the width that a text needs
         """
@@ -76,7 +76,7 @@ class Scale:
 
 
 def _free(place: float, room: float, taken: list[tuple[float, float]]) -> Iterator[float]:
-    """Where a text of *room* has room: behind its tick, or before it."""
+    """The free places for a text of *room*: after its tick, or before it."""
     for begin in (place, place - room):
         is_free = all(begin >= finish or begin + room <= start for start, finish in taken)
         if is_free and begin >= PAST / 2 and begin + room <= 100:

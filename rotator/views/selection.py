@@ -1,5 +1,5 @@
 """
-Which keysets a page shows: the filter and the page number of its address.
+The selection of keysets on a page: the filter and the page number in its URL.
 
     /?tenant=contoso&state=critical&q=signing&page=2
 """
@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode
 
 from rotator.core.status import Name
-from rotator.views.assessment import KeysetAssessment, urgency
+from rotator.views.assessment import KeysetAssessment
 from rotator.views.condition import Level
+from rotator.views.urgency import urgency
 
 PAGE = 40  # keysets on one page
-MAX_TEXT = 200  # characters of a part of a filter
+MAX_TEXT = 200  # characters of one value of the filter
 MAX_PAGE = 100_000
 _SPAN = re.compile(r" for \d\S*$")
 
@@ -23,13 +24,13 @@ _SPAN = re.compile(r" for \d\S*$")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """
-    What an address asks for; an empty text matches everything.
+    The query of a URL; an empty text matches everything.
 
     tenant: the name of a tenant
     state:  a level or a label of a condition
-    text:   a part of the name of a tenant or of a keyset, or of a kid, in any case
+    text:   a part of the name of a tenant or keyset, or of a kid, without regard to case
     page:   from 1 on
-    reloads: the browser is to load the page again and again
+    reloads: the browser reloads the page at an interval
     """
 
     tenant: str = ""
@@ -40,11 +41,11 @@ class Query:
 
     @property
     def is_filter(self) -> bool:
-        """Whether it leaves anything out."""
+        """True if it filters keysets."""
         return bool(self.tenant or self.state or self.text)
 
     def address(self, **changes: str | int | bool) -> str:
-        """The address, relative to the page, of this query with *changes*."""
+        """The URL of this query with *changes*, relative to the page."""
         query = replace(self, **{"page": 1, **changes})  # type: ignore[arg-type]
         parts = {
             "tenant": query.tenant,
@@ -57,7 +58,7 @@ class Query:
 
 
 def parse_query(text: str) -> Query:
-    """The query of an address, without its question mark; what it does not know or understand is ignored."""
+    """Parse the query of a URL, without its question mark; unknown and invalid parts are ignored."""
     try:
         parts = dict(parse_qsl(text[: 10 * MAX_TEXT], max_num_fields=20, errors="replace"))
     except ValueError:
@@ -75,7 +76,7 @@ def parse_query(text: str) -> Query:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """
-    The keysets that match, those in trouble first, and the part of them that one page shows.
+    The keysets that match, those in trouble first, and those of them on one page.
 
     page, pages: the number of the page, and how many there are
     """
@@ -87,7 +88,7 @@ class Selection:
 
 
 def select(assessments: Mapping[Name, KeysetAssessment], query: Query) -> Selection:
-    """What *query* asks for; a page number past the last one is the last one."""
+    """The keysets that *query* selects; a page number after the last one gives the last one."""
     found = [name for name, each in assessments.items() if _matches(name, each, query)]
     troubles = sorted(
         (name for name in found if assessments[name].level.is_trouble), key=lambda name: urgency(assessments[name])
@@ -105,7 +106,7 @@ def states(assessment: KeysetAssessment) -> Iterator[str]:
 
 
 def count_states(assessments: Mapping[Name, KeysetAssessment]) -> list[tuple[str, int]]:
-    """Every state that there is and how many keysets are in it: levels first, the most serious at the top."""
+    """Each state with the number of its keysets: levels first, the most serious at the top."""
     counts = Counter(state for each in assessments.values() for state in dict.fromkeys(states(each)))
     levels = [(level.value, counts.pop(level.value)) for level in Level if level.value in counts]
     return levels + sorted(counts.items())

@@ -1,4 +1,4 @@
-"""A simulation as tables, for people, and as JSON, for programs."""
+"""Renders a simulation as a table and as JSON."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ _UNKNOWN = "-"
 
 
 def simulation_table(simulated: Simulated) -> str:
-    """A row for each key below its keyset, then totals, then the promises that break."""
+    """A row for each key below its keyset, then totals, then the broken promises."""
     lines = []
     for history in simulated.keysets:
         lines += [_title(history), *_aligned([_HEADER, *_rows(history)]), ""]
@@ -25,14 +25,14 @@ def simulation_table(simulated: Simulated) -> str:
 
 
 def describe(breach: Breach) -> str:
-    """A breach in a line: when, where, and by how much."""
+    """A broken promise in one line: when, of which keyset, and by how much."""
     by = "" if breach.short_by is None else f" falls short by {format_span(breach.short_by)}"
     what = f"{breach.promise.value}{by or ' is missed'}"
     return printable(f"{format_instant(breach.at)} {breach.tenant}/{breach.keyset_id}: {what}")
 
 
 def comparison_table(simulated: Simulated, other: Simulated, names: tuple[str, str]) -> str:
-    """Only what differs: rows of the first with a minus, of the second with a plus; then the totals of both."""
+    """The rows that differ, those of the first with a minus, of the second with a plus; then the totals of both."""
     lines = []
     for title, gone, come in _differences(simulated, other):
         rows = [("-", *row) for row in gone] + [("+", *row) for row in come]
@@ -45,7 +45,7 @@ def comparison_table(simulated: Simulated, other: Simulated, names: tuple[str, s
 
 
 def simulation_json(simulated: Simulated) -> Json:
-    """The whole simulation; its members are part of the interface."""
+    """The whole simulation; the members are part of the interface."""
     closest = simulated.closest_call()
     return {
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""A simulation as one picture: a timeline for each keyset, with outages and freezes shaded. Needs no other file."""
+"""Renders a simulation as one SVG: a timeline for each keyset, with outages and freezes shaded."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
@@ -15,7 +15,7 @@ _STYLE = (
     ".made{fill:#2f6db5}.other{fill:#63a0dd}.outage{fill:#c0392b;fill-opacity:.25}.freeze{fill:#f2c94c;fill-opacity:.4}"
 )
 
-_LEGEND = "grey: there from the start; blue: generated; yellow: freeze; red: outage"
+_LEGEND = "grey: existing key; blue: generated key; yellow: freeze; red: outage"
 
 
 def simulation_svg(simulated: Simulated) -> str:

@@ -1,4 +1,4 @@
-"""Where a keyset stands, in one word: what a summary counts, so that each keyset is counted once."""
+"""The standing of a keyset: one word for a summary, so that each keyset is counted once."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.core.outcome import Held, Outcome, Planned, Rotated
+from rotator.core.publication import Evidence
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.status import KeysetStatus
 from rotator.views.assessment import KeysetAssessment, assess
@@ -14,27 +15,23 @@ from rotator.views.phrases import FAILED, count
 
 
 class Standing(StrEnum):
-    """Where a keyset stands; the most urgent first."""
+    """The standing of a keyset; the most urgent first."""
 
-    URGENT = "urgent"  # sign-in is broken or about to be, or the next key is late
-    FAILED = "failed"  # it could not be looked at, or its rotation failed; what is known of it is not urgent
-    UNKNOWN = "not looked at"  # the command was stopped before that
+    URGENT = "urgent"  # users cannot sign in or soon cannot, or the next key is late
+    FAILED = "failed"  # a look or a rotation failed, and nothing is urgent as far as known
+    UNKNOWN = "not looked at"  # the command was stopped before the look
     ROTATED = "rotated"
     DUE = "due"
     FINE = "fine"
 
 
-def assessed(outcome: Outcome, now: datetime) -> KeysetAssessment:
-    """What *outcome*, of a look that was just made, says of its keyset at *now*."""
-    observation = outcome.observation if outcome.observation.keyset is not None else None
-    entry = KeysetStatus(
-        policy=outcome.observation.policy, outcome=outcome, effective_outcome=outcome, observation=observation
-    )
-    return assess(entry, now, timedelta.max, dry_run=False)
+def assessed(outcome: Outcome, now: datetime, evidence: Evidence | None = None) -> KeysetAssessment:
+    """The assessment of a keyset at *now*, right after the look with *outcome*, with the *evidence* of a probe."""
+    return assess(KeysetStatus.after(outcome, evidence), now, timedelta.max, dry_run=False)
 
 
 def standing(assessment: KeysetAssessment) -> Standing:
-    """The most urgent word that holds."""
+    """The most urgent standing that applies."""
     outcome = assessment.entry.outcome
     if any(_is_urgent(condition) for condition in assessment.conditions):
         return Standing.URGENT
@@ -53,12 +50,12 @@ def standing(assessment: KeysetAssessment) -> Standing:
 
 
 def _is_urgent(condition: Condition) -> bool:
-    """Whether sign-in is broken or about to be, the next key is late, or nothing makes it."""
+    """True if users cannot sign in or soon cannot, or if the next key is late or will not be generated."""
     return condition.label != FAILED and (condition.level is Level.CRITICAL or condition.runbook in _URGENT)
 
 
 def problems(outcomes: Iterable[Outcome], now: datetime) -> list[Outcome]:
-    """The outcomes of the keysets that are urgent, failed, or could not be looked at."""
+    """The outcomes of keysets that are urgent, failed or not looked at."""
     return [outcome for outcome in outcomes if standing(assessed(outcome, now)) in _PROBLEMS]
 
 
@@ -67,7 +64,7 @@ _PROBLEMS = frozenset({Standing.URGENT, Standing.FAILED, Standing.UNKNOWN})
 
 
 def totals(standings: Iterable[Standing]) -> str:
-    """How many keysets stand where, the most urgent first: 60 keysets: 2 urgent, 6 failed, 1 due, 51 fine."""
+    """How many keysets have each standing, the most urgent first: 60 keysets: 2 urgent, 6 failed, 1 due, 51 fine."""
     counts = Counter(standings)
     found = ", ".join(f"{counts[each]} {each}" for each in Standing if counts[each])
     return f"{count(counts.total())}: {found or 'nothing was selected'}"

@@ -6,10 +6,10 @@ Each keyset with its keys, what happens next, and a timeline; plain text that fi
     planned            |            ++++++++++:::
     plan               |ww        o        o
 
-`=` active, `-` valid; `+` and `:` the same of keys that are only planned; `|` now; `w`, `l` and
-`o` the renewal window, the publication lead and overlaps. What is in trouble comes last, since
-the end is what stays on the screen. Keysets of a tenant that were not seen for one and the same
-reason have one block.
+`=` active, `-` valid; `+` and `:` the same for planned keys; `|` now; `w`, `l` and `o` the renewal
+window, the publication lead and overlaps. Keysets in trouble come last, because the end of the output
+stays on the screen. Keysets of a tenant that could not be seen for the same reason share one
+block.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,22 +18,25 @@ from itertools import groupby
 
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import Outcome
+from rotator.core.proof_events import Probed
 from rotator.core.status import Name
 from rotator.core.text import format_instant, printable
-from rotator.views.assessment import Fact, KeysetAssessment, in_trouble
+from rotator.views.assessment import Fact, KeysetAssessment
 from rotator.views.columns import shortened, wrapped
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import about, full_name
+from rotator.views.proof import probe_failures
 from rotator.views.standing import assessed, problems, standing, totals
 from rotator.views.timeline import Band, Bar, Timeline, draw, ticks
+from rotator.views.urgency import in_trouble
 
 LEGEND = (
     "= active   - valid   + : planned (active, valid)   | now",
     "w renewal window  l publication lead  o overlap  x disabled",
 )
-LABEL = 14  # columns of a kid, cut short
-TICK = 12  # columns for the text of a tick and a gap
-NARROW = 72  # columns below which whole instants have no room
+LABEL = 14  # columns for a label or a shortened kid
+TICK = 12  # columns for the text of a tick, with a gap
+NARROW = 72  # columns; below that there is no room for seconds
 _COLOURS = {
     Level.FINE: "\033[32m",
     Level.INFORMATION: "\033[33m",
@@ -43,26 +46,39 @@ _COLOURS = {
 _GLYPHS = {Band.OVERLAP: "o", Band.WINDOW: "w", Band.LEAD: "l"}
 
 
-def status(outcomes: Sequence[Outcome], now: datetime, width: int, *, colour: bool, only_problems: bool = False) -> str:
+def status(
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    width: int,
+    *,
+    colour: bool,
+    only_problems: bool = False,
+    probed: Sequence[Probed] = (),
+) -> str:
     """
-    A block for each keyset, what is in trouble, and how many of all keysets stand where.
+    A block for each keyset, then the keysets in trouble, then how many keysets have each standing.
 
-    width:         columns that lines may have; names that are longer still are wrapped
-    only_problems: leave out the blocks of keysets that have none
+    width:         columns of a line; longer names are wrapped
+    only_problems: leave out the blocks of keysets without problems
+    probed:        the probes of the tenants that have a sign-in side
     """
-    assessments = {outcome.observation.name: assessed(outcome, now) for outcome in outcomes}
+    evidence = {each.tenant_id: each.evidence for each in probed}
+    assessments = {
+        each.observation.name: assessed(each, now, evidence.get(each.observation.tenant_id)) for each in outcomes
+    }
     shown = problems(outcomes, now) if only_problems else outcomes
     blocks = ["\n".join(block) for block in _blocks(shown, assessments, width, colour=colour)]
     counted = totals(map(standing, assessments.values()))
     legend = LEGEND if any(assessments[outcome.observation.name].keyset for outcome in shown) else ()
-    end = [*legend, *_trouble(assessments, width), *wrapped(counted, width)]
+    failures = [line for text in probe_failures(probed) for line in wrapped(text, width)]
+    end = [*legend, *_trouble(assessments, width), *failures, *wrapped(counted, width)]
     return "\n\n".join([*blocks, "\n".join(end)])
 
 
 def _blocks(
     outcomes: Sequence[Outcome], assessments: Mapping[Name, KeysetAssessment], width: int, *, colour: bool
 ) -> Iterator[Iterator[str]]:
-    """The block of each keyset; those of a tenant that were not seen for the same reason have one together."""
+    """The block of each keyset; keysets of a tenant that could not be seen for the same reason share one."""
 
     def in_common(outcome: Outcome) -> object:
         name = outcome.observation.name
@@ -77,7 +93,7 @@ def _blocks(
 
 
 def _unseen(names: Sequence[Name], first: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
-    """Keysets that could not be looked at; why is said once, where trouble is."""
+    """The block of keysets that could not be seen; the reason is only in the part about trouble."""
     label = _coloured(first.label, first.level, colour=colour)
     yield f"{printable(names[0][0])}, {len(names)} keysets  {label}"
     for line in wrapped(", ".join(keyset for _, keyset in names), width - 2):
@@ -98,7 +114,7 @@ def _block(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool
 
 
 def _head(name: Name, assessment: KeysetAssessment, width: int, *, colour: bool) -> Iterator[str]:
-    """The name and its state, on one line where there is room for both."""
+    """The name and its state, on one line if there is room for both."""
     shown, label = printable(full_name(name)), assessment.label
     is_short = len(f"  {assessment.kind}: {label}") <= width
     fits = len(f"{shown}  {assessment.kind}: {label}") <= width
@@ -123,7 +139,7 @@ def _fact(fact: Fact) -> str:
 
 
 def _trouble(assessments: Mapping[Name, KeysetAssessment], width: int) -> Iterator[str]:
-    """What is in trouble, the most urgent first, each with what is left and what to do."""
+    """The keysets in trouble, the most urgent first, each with the time that is left and what to do."""
     groups = in_trouble(assessments)
     if groups:
         yield ""
@@ -190,7 +206,7 @@ def _cells(timeline: Timeline, columns: int) -> list[str]:
 
 
 def _axis(timeline: Timeline, columns: int) -> str:
-    """The texts of the ticks, each from the column of its tick on; those that have no room are left out."""
+    """The texts of the ticks, each beginning at the column of its tick; texts without room are left out."""
     axis = ""
     for instant, text in ticks(timeline.start, timeline.end, max(columns // TICK, 4)):
         column = _column(timeline, instant, columns)
@@ -208,7 +224,7 @@ def _draw(cells: list[str], timeline: Timeline, bar: Bar) -> None:
 
 
 def _fill(cells: list[str], timeline: Timeline, begin: datetime, finish: datetime, glyph: str) -> None:
-    """Draw at least one glyph, however short the span is, but never over the line of now."""
+    """Draw at least one glyph even for a short span, but never over the line of now."""
     first = _column(timeline, begin, len(cells))
     last = max(_column(timeline, finish, len(cells)), first + 1)
     for column in range(first, last):

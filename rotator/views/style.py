@@ -1,9 +1,9 @@
 """
-The style of the status page, and the security policy that admits this style, the icon and nothing else.
+The style sheet of the status page, and a Content-Security-Policy that allows only this style and the icon.
 
-State is never shown by colour alone: bars differ in their outlines, bands in their
-hatching. Texts have a halo in the colour of the background, so that a line that runs
-behind them does not cross them.
+State is never shown by colour alone: bars also differ in their outlines, bands in their
+hatching. Texts have an outline in the colour of the background, so that lines behind
+them do not make them unreadable.
 
 Source: Content Security Policy Level 3, section 6.7.3 (hashes of inline styles).
 """
@@ -54,6 +54,7 @@ svg .axis{fill:var(--dim)}svg .tick{stroke:var(--line)}svg .near{stroke:var(--di
 svg .now{stroke:currentColor;stroke-width:2}
 .active{fill:var(--active)}.valid{fill:var(--valid);stroke:var(--active)}
 .plan{fill:var(--plan)}.planvalid{fill:var(--planvalid);stroke:var(--plan)}
+.published{fill:var(--paper);stroke:currentColor;stroke-width:2}
 .off{fill:none;stroke:var(--dim);stroke-dasharray:3 2}
 .gap{fill:var(--gap);fill-opacity:.35;stroke:var(--gap);stroke-width:1.5}
 .window,.lead,.overlap{stroke-width:2.5}
@@ -74,7 +75,7 @@ POLICY = (
     + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     + "'"
 )
-"""The Content-Security-Policy that goes with the page."""
+"""The Content-Security-Policy of the page."""
 
 HATCHINGS = {
     "window": "M-1 5l2 2M0 0l6 6M5 -1l2 2",
@@ -94,7 +95,7 @@ SWATCHES = {
     "overlap": Band.OVERLAP.value,
     "gap": "no valid key",
 }
-"""What each class of a drawing means, for the legend."""
+"""The text of the legend for each class of a drawing."""
 
 _SHAPES = {
     Level.CRITICAL: ("#c8201f", "M5 5l6 6M11 5l-6 6"),
@@ -112,4 +113,4 @@ ICONS = {
     )
     for level, (colour, path) in _SHAPES.items()
 }
-"""The icon of the tab by the worst level, as an address that holds the image itself."""
+"""The icon of the browser tab for each worst level, as a data: URL."""

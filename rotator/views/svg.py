@@ -1,19 +1,20 @@
 """
 A timeline as inline SVG.
 
-Places are percentages, so that it is as wide as there is room without being
-stretched; heights are pixels. Colours and patterns are classes of the page that it
-stands in. How wide it will be is not known here: a text is taken to need `LABEL` of
-the width, as it does on a phone, and where it has no room it is left out.
+Horizontal places are percentages, so that the drawing uses the available width without being
+stretched; heights are pixels. Colours and patterns are CSS classes of the page. The width in
+pixels is not known here: a text is assumed to need `LABEL` percent of it, as on a phone, and is
+left out if there is no room.
 
-Drawn from back to front: gaps, bands, ticks, bars, now, and texts.
+Order of drawing, from back to front: gaps, bands, ticks, bars with the markers of publications, now, texts.
 
-Markup has a type of its own here, `_Shape`: a text becomes a part of it only through `_text`,
-which escapes it. Attributes are numbers and constants, which their formats and types ensure.
+Markup has its own type here, `_Shape`: a text becomes part of it only through `_text`, which
+escapes it. Attributes are only numbers and constants, which their formats and types ensure.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal, NewType, TypeAlias
@@ -28,19 +29,20 @@ from rotator.views.timeline import Band, Bar, Timeline
 
 ROW, BAR, TOP = 18, 12, 16  # pixels: a row, the bar in it, the axis above all
 LABEL = 18.0  # percent of the width that eight letters need
-GAP = 3  # pixels between a tick and what is written beside it
-KID = 8  # characters of a kid that have room
+DOT = 4  # pixels: the radius of the marker of a publication
+GAP = 3  # pixels between a tick and its text
+KID = 8  # characters of a kid that are shown
 
 Kind: TypeAlias = Literal["active", "valid", "off", "plan", "planvalid", "overlap", "window", "lead", "gap"]
-"""A class of the page."""
+"""A CSS class of the page."""
 
-_Shape = NewType("_Shape", str)  # unlike `Markup` it costs nothing, and a page has ten thousands of them
+_Shape = NewType("_Shape", str)  # unlike `Markup` it has no cost at run time; a page has tens of thousands
 _BANDS: dict[Band, Kind] = {Band.OVERLAP: "overlap", Band.WINDOW: "window", Band.LEAD: "lead"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """What stands in an `svg` element that is *height* pixels high."""
+    """The content of an `svg` element that is *height* pixels high."""
 
     height: int
     content: Markup
@@ -98,7 +100,16 @@ def _bar(axis: Scale, bar: Bar, y: int) -> _Shape:
     nbf, exp = (format_instant(date) if date else "none" for date in (bar.key.nbf, bar.key.exp))
     shapes = [_rect(axis, (bar.key.activates, bar.key.expires), valid, y, BAR)]
     shapes += [_rect(axis, span, active, y, BAR) for span in bar.active]
-    return _titled(f"{name}, nbf {nbf}, exp {exp}", *shapes)
+    drawn = _titled(f"{name}, nbf {nbf}, exp {exp}", *shapes)
+    return drawn if bar.published is None else _Shape(drawn + _published(axis, bar.published, y))
+
+
+def _published(axis: Scale, instant: datetime, y: int) -> _Shape:
+    """The marker of the instant at which a key was first seen published; nothing if that is not on the axis."""
+    if not axis.start <= instant <= axis.end:
+        return _Shape("")
+    marker = _Shape(f'<circle class="published" cx="{axis.place(instant):.2f}%" cy="{y + BAR // 2:d}" r="{DOT:d}"/>')
+    return _titled(f"first seen published, {format_instant(instant)}", marker)
 
 
 def _now(axis: Scale, height: int) -> _Shape:
@@ -108,25 +119,25 @@ def _now(axis: Scale, height: int) -> _Shape:
 
 
 def _label(axis: Scale, bars: Sequence[Bar], y: int) -> _Shape:
-    """What a row is: behind its bar or before it, and on it only where neither has room."""
+    """The label of a row: after its bar or before it, and on the bar only if there is no room."""
     key, is_planned = bars[0].key, bars[0].state is None
     text = _text("planned" if is_planned else printable(key.kid or "-")[:KID])
     begin, finish = axis.place(key.activates), axis.place(bars[-1].key.expires)
     if not is_planned and finish <= 100 - LABEL:
         return _Shape(f'<text x="{finish:.2f}%" dx="{GAP:d}" y="{y + 10:d}">{text}</text>')
-    if is_planned or begin >= LABEL:  # what is planned begins after now, which has room before it
+    if is_planned or begin >= LABEL:  # a planned key begins after now, and there is room before it
         return _Shape(f'<text x="{begin:.2f}%" dx="-{GAP:d}" text-anchor="end" y="{y + 10:d}">{text}</text>')
     return _Shape(f'<text x="{begin:.2f}%" dx="{GAP:d}" y="{y + 10:d}">{text}</text>')
 
 
 def _titled(text: str, *shapes: _Shape) -> _Shape:
-    """*shapes* with the text that a pointer that rests on any of them brings up; nothing where there are none."""
+    """*shapes* with a tooltip; nothing if there are none."""
     drawn = "".join(shapes)
     return _Shape(f"<g><title>{_text(text)}</title>{drawn}</g>" if drawn else "")
 
 
 def _rect(axis: Scale, span: Span, kind: Kind, y: int, height: int) -> _Shape:
-    """However short it is, it is seen: its outline, which the page draws, is as wide as it must be for that."""
+    """A rectangle. The style of the page gives it an outline, so that even a short one is visible."""
     begin, finish = (axis.place(instant) for instant in span)
     if finish <= begin:
         return _Shape("")
@@ -135,5 +146,5 @@ def _rect(axis: Scale, span: Span, kind: Kind, y: int, height: int) -> _Shape:
 
 
 def _text(text: str) -> _Shape:
-    """*text* as a part of the markup, whatever it holds."""
+    """*text*, escaped for markup."""
     return _Shape(escape(printable(text)))

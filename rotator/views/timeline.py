@@ -1,11 +1,11 @@
 """
-A keyset laid out against time: keys, planned keys, bands and the ticks of the axis.
+The timeline of a keyset: keys, planned keys, bands and the ticks of the axis.
 
     key A      |=================----|            = active, - valid
     key B            |::::::::::::|=================----|
     planned                               |:::|=========...
 
-The status page and the terminal both draw from it, each with its own means.
+The status page draws it as SVG, the terminal as text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,12 @@ from rotator.core.assessment import Plan
 from rotator.core.forecast import MAX_ROTATIONS, Span, active_spans, forecast
 from rotator.core.keyset import Key, Keyset, KeyState
 from rotator.core.policy import RotationPolicy
+from rotator.core.publication import Evidence
 from rotator.core.rotation import decide
 
 MAX_AHEAD = timedelta(days=365)
 MAX_BARS = 40  # of keys that exist; the oldest are left out
-MAX_TICKS = 5  # on a phone there is room for no more
+MAX_TICKS = 5  # there is no room for more on a phone
 
 _MONDAY = datetime(1970, 1, 5, tzinfo=UTC)  # ticks of a week and of two weeks are on Mondays
 _DAY = timedelta(days=1)
@@ -32,7 +33,7 @@ _MONTHS = (1, 2, 3, 4, 6, 12)
 
 
 class Band(StrEnum):
-    """A stretch of time with a name of its own; the values are what people read."""
+    """A named span of time; the values are the labels that users see."""
 
     OVERLAP = "overlap"
     WINDOW = "renewal window"
@@ -44,24 +45,26 @@ class Bar:
     """
     One key. Its instants may lie outside the timeline.
 
-    state:  None for a key that is only planned
-    active: when B2C uses it
+    state:     None for a key that is only planned
+    active:    the spans in which B2C uses it
+    published: when the probes first saw it published; None if that is unknown
     """
 
     key: Key
     state: KeyState | None
     active: tuple[Span, ...]
+    published: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """
-    What is shown, from *start* to *end*.
+    The content of a timeline from *start* to *end*.
 
     plan:     of the next key
-    overlaps: when a key is still valid although its successor is active
-    gaps:     when no key is active, as far as they last beyond now
-    left_out: how many keys there is no room for
+    overlaps: the spans in which a key is still valid and its successor is active
+    gaps:     the spans without an active key that end after now
+    left_out: how many keys are not shown
     """
 
     start: datetime
@@ -74,7 +77,7 @@ class Timeline:
     left_out: int
 
     def position(self, instant: datetime) -> float:
-        """Where *instant* is between the start (0) and the end (1), or the nearer of these where it is outside."""
+        """The position of *instant* between the start (0) and the end (1); the nearer of these if it is outside."""
         clipped = min(max(instant, self.start), self.end)
         return (clipped - self.start) / (self.end - self.start)
 
@@ -86,7 +89,7 @@ class Timeline:
             yield Band.LEAD, (self.plan.publish_by, self.plan.activation)
 
     def rows(self) -> list[list[Bar]]:
-        """The bars from top to bottom: a row for each key, and as few rows of planned keys as can keep them apart."""
+        """The bars from top to bottom: a row for each key, and as few rows as possible for the planned keys."""
         own: list[list[Bar]] = []
         shared: list[list[Bar]] = []
         for bar in self.bars:
@@ -101,24 +104,32 @@ class Timeline:
         return own + shared
 
     def left_out_note(self) -> str:
-        """What to say of the keys that there is no room for; empty where there are none."""
+        """The note about keys that are not shown; empty if there are none."""
         return f"{self.left_out} older keys are not shown" if self.left_out else ""
 
 
 def has_window(plan: Plan) -> bool:
     """
-    Whether the next key follows another one.
+    True if the next key follows another one.
 
-    Otherwise it is due at once, all instants of the plan are one, and there is nothing to show of it.
+    Otherwise it is due at once: all instants of the plan are equal, and there are no bands to show.
     """
     return plan.renewal_due < plan.publish_by
 
 
-def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: bool = True) -> Timeline:
+def draw(
+    policy: RotationPolicy,
+    keyset: Keyset,
+    now: datetime,
+    *,
+    is_written: bool = True,
+    evidence: Evidence | None = None,
+) -> Timeline:
     """
-    The timeline of *keyset*: at most a year ahead, `MAX_ROTATIONS` where those take less, and a sixth of it back.
+    The timeline of *keyset*: ahead at most a year or `MAX_ROTATIONS` rotations, and back a sixth of that.
 
-    is_written: keys that are due will be generated; otherwise none is planned
+    is_written: keys that are due will be generated; otherwise no planned keys are shown
+    evidence:   of the probes of the tenant; None if there was none
     """
     ahead = min(MAX_AHEAD, policy.rotate_every * MAX_ROTATIONS)
     start, end = now - ahead / 6, now + ahead
@@ -129,7 +140,10 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: b
     planned = [key for key in forecasts if key.activates < end]
     spans = active_spans(Keyset(id=keyset.id, keys=(*kept, *planned)), start, end)
     states = {id(key): state for key, state in keyset.states(now)}
-    bars = [Bar(key=key, state=states[id(key)], active=_joined(spans, key)) for key in kept]
+    bars = [
+        Bar(key=key, state=states[id(key)], active=_joined(spans, key), published=_published(keyset, key, evidence))
+        for key in kept
+    ]
     bars += [Bar(key=key, state=None, active=_joined(spans, key)) for key in planned]
     return Timeline(
         start=start,
@@ -143,8 +157,14 @@ def draw(policy: RotationPolicy, keyset: Keyset, now: datetime, *, is_written: b
     )
 
 
+def _published(keyset: Keyset, key: Key, evidence: Evidence | None) -> datetime | None:
+    """When *key* was first seen published; None if the first probe saw it, which does not show since when it was."""
+    since = None if evidence is None else evidence.published_since(keyset.id, key)
+    return since if evidence is not None and since != evidence.since else None
+
+
 def soonest(timeline: Timeline) -> datetime:
-    """The next instant after now at which anything changes; the end where nothing does."""
+    """The next instant after now at which something changes; the end if nothing does."""
     plan = timeline.plan
     changes = [*(date for bar in timeline.bars for date in (bar.key.activates, bar.key.expires)), *plan_instants(plan)]
     changes += [date for gap in timeline.gaps for date in gap]
@@ -160,7 +180,7 @@ def ticks(start: datetime, end: datetime, limit: int = MAX_TICKS) -> Iterator[tu
     """
     The ticks from *start* to *end*, each with its text: about *limit* of them, which is at least 4.
 
-    A tick is where a month, a day, an hour begins, so that its text is exact.
+    A tick is at the begin of a month, a day or an hour, so that its text is exact.
     """
     span = end - start
     step = next((step for step in _STEPS if span / step <= limit), None)
@@ -187,7 +207,7 @@ def _months(start: datetime, end: datetime, step: int) -> Iterator[datetime]:
 
 
 def _joined(spans: Sequence[tuple[Key, Span]], key: Key) -> tuple[Span, ...]:
-    """The spans of *key*; those that touch are one."""
+    """The spans of *key*; spans that touch are merged."""
     joined: list[Span] = []
     for active, (begin, finish) in spans:
         if active is not key:
@@ -205,7 +225,7 @@ def _overlaps(spans: Sequence[tuple[Key, Span]]) -> Iterator[Span]:
 
 
 def _gaps(spans: Sequence[tuple[Key, Span]], now: datetime, end: datetime) -> Iterator[Span]:
-    """From the end of each cover, or from now where there was none, to the next active key."""
+    """The gaps: from the end of each cover, or from now if there was none, to the next active key."""
     done: datetime | None = None
     for _, (begin, finish) in spans:
         if done is None and begin > now:

@@ -28,8 +28,9 @@ from rotator.core.reasons import Reason
 from rotator.core.rotation import decide
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
-from rotator.edges.logs import Redactor, logger
-from rotator.edges.settings import PolicySettings
+from rotator.edges.logs import logger
+from rotator.edges.redactor import Redactor
+from rotator.edges.tenant_settings import PolicySettings
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator
@@ -48,14 +49,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         _redaction()
-        with Emulator(_seed(1, 3), directory=directory / "one") as emulator:
-            config = _write_config(directory / "one", emulator, 1, 3)
+        with Emulator(seed(1, 3), directory=directory / "one") as emulator:
+            config = write_config(directory / "one", emulator, 1, 3)
             _starts(config)
             _idle(config)
-        with Emulator(_seed(TENANTS, KEYSETS), directory=directory / "many") as emulator:
-            _pages(_write_config(directory / "many", emulator, 15, KEYSETS), 15 * KEYSETS, {"/": "the status page"})
-            _pages(_write_config(directory / "many", emulator, 50, KEYSETS), 50 * KEYSETS, {"/metrics": "a scrape"})
-            _large_sweep(_write_config(directory / "many", emulator, TENANTS, KEYSETS), emulator)
+        with Emulator(seed(TENANTS, KEYSETS), directory=directory / "many") as emulator:
+            _pages(write_config(directory / "many", emulator, 15, KEYSETS), 15 * KEYSETS, {"/": "the status page"})
+            _pages(write_config(directory / "many", emulator, 50, KEYSETS), 50 * KEYSETS, {"/metrics": "a scrape"})
+            _large_sweep(write_config(directory / "many", emulator, TENANTS, KEYSETS), emulator)
 
 
 def _redaction() -> None:
@@ -67,11 +68,11 @@ def _redaction() -> None:
     log = logger("info", "json", redactor, io.StringIO())
     data = {"tenant": "contoso", "keyset": "B2C_1A_TokenSigningKeyContainer", "reason": "not_due"}
     taken = [_timed(partial(log.info, "keyset.held", **data, due="2030-01-01T00:00:00Z")) for _ in range(1000)]
-    _say(f"a log line with {MANY} tenants' secrets", f"{statistics.median(taken) * 1000:.3f} ms median")
+    say(f"a log line with {MANY} tenants' secrets", f"{statistics.median(taken) * 1000:.3f} ms median")
     entries, process = _statuses()
     pages = [_timed(lambda: redactor.redact(page(entries, process.began, process))) for _ in range(RUNS)]
     size = len(page(entries, process.began, process)) / 1000
-    _say(f"the status page of {MANY} keysets with them", f"{_ms(statistics.median(pages))} median, {size:.0f} kB")
+    say(f"the status page of {MANY} keysets with them", f"{_ms(statistics.median(pages))} median, {size:.0f} kB")
 
 
 def _statuses() -> tuple[dict[Name, KeysetStatus], ProcessStatus]:
@@ -102,7 +103,7 @@ def _statuses() -> tuple[dict[Name, KeysetStatus], ProcessStatus]:
     return found, ProcessStatus(version="0", refresh=60, stale=stale, began=now, swept=now)
 
 
-def _seed(tenants: int, keysets: int) -> Seed:
+def seed(tenants: int, keysets: int) -> Seed:
     now = int(time.time())
     held = (KeySeed(nbf=now - 8 * DAY, exp=now + 83 * DAY),)
     return Seed(
@@ -117,7 +118,7 @@ def _seed(tenants: int, keysets: int) -> Seed:
     )
 
 
-def _write_config(directory: Path, emulator: Emulator, tenants: int, keysets: int) -> Path:
+def write_config(directory: Path, emulator: Emulator, tenants: int, keysets: int) -> Path:
     secret = directory / "secret"
     secret.write_text(DEMO_SECRET, encoding="utf-8")
     listed = [{"id": f"B2C_1A_Keyset{k}", "use": "sig"} for k in range(keysets)]
@@ -153,27 +154,27 @@ def _starts(config: Path) -> None:
         for name, call in calls.items():
             times[name].append(_timed(partial(subprocess.run, call, check=True, capture_output=True)))
     for name, taken in times.items():
-        _say(f"{name}, whole process", f"{_ms(min(taken))} least, {_ms(statistics.median(taken))} median")
+        say(f"{name}, whole process", f"{_ms(min(taken))} least, {_ms(statistics.median(taken))} median")
 
 
 def _idle(config: Path) -> None:
-    with _Daemon(config) as daemon:
+    with Daemon(config) as daemon:
         daemon.wait_for("sweep.finished")
         time.sleep(2)
-        _say("memory of the idle daemon", f"{daemon.rss() / 1024:.1f} MB RSS")
+        say("memory of the idle daemon", f"{daemon.rss() / 1024:.1f} MB RSS")
 
 
 def _large_sweep(config: Path, emulator: Emulator) -> None:
     before = len(emulator.requests)
-    with _Daemon(config) as daemon:
+    with Daemon(config) as daemon:
         with _Probe(f"http://127.0.0.1:{daemon.port}/healthz") as probe:
             swept = daemon.wait_for("sweep.finished")
         health = probe.taken
         what = f"a first sweep over {TENANTS} tenants x {KEYSETS} keysets"
         sent = len(emulator.requests) - before
-        _say(what, f"{swept['seconds']:.1f} s, {sent} requests (3 a tenant: discovery, token, list)")
-        _say("memory after it", f"{daemon.rss() / 1024:.1f} MB RSS")
-        _say(
+        say(what, f"{swept['seconds']:.1f} s, {sent} requests (3 a tenant: discovery, token, list)")
+        say("memory after it", f"{daemon.rss() / 1024:.1f} MB RSS")
+        say(
             "/healthz meanwhile",
             f"{_ms(statistics.median(health))} median, {_ms(max(health))} slowest of {len(health)}",
         )
@@ -181,17 +182,17 @@ def _large_sweep(config: Path, emulator: Emulator) -> None:
 
 
 def _pages(config: Path, keysets: int, pages: Mapping[str, str]) -> None:
-    with _Daemon(config) as daemon:
+    with Daemon(config) as daemon:
         daemon.wait_for("sweep.finished")
         for path, name in pages.items():
             _page(daemon, keysets, path, name)
 
 
-def _page(daemon: "_Daemon", keysets: int, path: str, name: str) -> None:
+def _page(daemon: "Daemon", keysets: int, path: str, name: str) -> None:
     pages: list[bytes] = []
     taken = [_timed(lambda: pages.append(daemon.get(path))) for _ in range(RUNS)]
     size = f"{len(pages[-1]) / 1e6:.2f} MB"
-    _say(f"{name} of {keysets} keysets", f"{_ms(statistics.median(taken))} median, {size}")
+    say(f"{name} of {keysets} keysets", f"{_ms(statistics.median(taken))} median, {size}")
 
 
 class _Probe:
@@ -218,7 +219,7 @@ while not select.select([sys.stdin], [], [], 0.01)[0]:
         self.taken = [float(line) for line in self._process.communicate("enough\n")[0].split()]
 
 
-class _Daemon:
+class Daemon:
     """The real daemon, as a process."""
 
     def __init__(self, config: Path) -> None:
@@ -240,6 +241,11 @@ class _Daemon:
             if told["event"] == event:
                 return told
         raise RuntimeError(event)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def rss(self) -> int:
         """Resident memory, in KiB."""
@@ -263,7 +269,7 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
-def _say(what: str, figure: str) -> None:
+def say(what: str, figure: str) -> None:
     print(f"{what:50} {figure}", flush=True)
 
 

@@ -79,12 +79,12 @@ def test_progress_counts_down(desk: Desk) -> None:
     ],
 )
 def test_stop_says_what_was_written(outcomes: list[Outcome], said: str) -> None:
-    """After a stop a person is told whether anything was written."""
+    """After a stop a person is reported whether anything was written."""
     assert written(outcomes) == said
 
 
 def test_stop_says_what_may_have_been_written() -> None:
-    """A key that was asked for and not seen may exist."""
+    """A key that was requested and not seen may exist."""
     from views.test_snapshots import CASES  # noqa: PLC0415 - the outcome of a rotation
 
     rotated = CASES["once"][0]

@@ -31,7 +31,7 @@ def settings(folder: Path, **more: Any) -> Settings:
 def test_host_that_was_not_set_is_loopback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], host: str
 ) -> None:
-    """What is set stays, even where it is the default; the rest of the section stays as well."""
+    """What is set stays, even if it is the default; the rest of the section stays as well."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     before = settings(tmp_path, **more)
     after = on_loopback(before)

@@ -11,16 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.builders import SECOND, T0, extended, keyset, made, policy
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from rotator.core.keyset import Key, Keyset
 from rotator.core.policy import RotationPolicy
 from rotator.core.rotation import Decision, Rotate, decide
-
-if settings.get_current_profile_name() == "ci":  # the decision is what everything stands on
-    settings.register_profile("ci", settings.get_profile("ci"), max_examples=300)
-    settings.load_profile("ci")
 
 
 def spans() -> st.SearchStrategy[timedelta]:
@@ -83,7 +78,7 @@ class Step:
 
     @property
     def rotates(self) -> bool:
-        """Whether a key was asked for."""
+        """Whether a key was requested."""
         return isinstance(self.decision, Rotate)
 
 

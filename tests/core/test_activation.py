@@ -32,12 +32,12 @@ LEAD, OVERLAP, WINDOW = RULES.publication_lead, RULES.overlap, RULES.renewal_win
 
 
 def spec_of(decision: Decision) -> KeySpec | None:
-    """The key that is asked for, or would be."""
+    """The key that is requested, or would be."""
     return decision.spec
 
 
 def told(found: Keyset, now: datetime, rules: RotationPolicy = RULES) -> tuple[Reason, datetime | None, bool, bool]:
-    """Reason, the nbf that is asked for, whether the window is missed, and whether the keyset is at risk."""
+    """Reason, the nbf that is requested, whether the window is missed, and whether the keyset is at risk."""
     decision = decide(rules, found, now)
     spec = spec_of(decision)
     is_missed = MISSED in decision.assessment.notes
@@ -68,7 +68,7 @@ def until(expires: datetime) -> Keyset:
     ],
 )
 def test_next_opening_that_keeps_the_overlap(now: datetime, expected: object) -> None:
-    """A key that lives for years leaves time for the next opening, with the whole lead."""
+    """A key that is valid for years leaves time for the next opening, with the whole lead."""
     assert told(until(BEGAN + 730 * DAY), now) == expected
 
 
@@ -104,7 +104,7 @@ def test_window_gives_way_first(now: datetime, expected: object) -> None:
 
 
 def test_plan_moves_with_the_activation() -> None:
-    """Everything is pulled by as much; without a calendar, or where it is open, by nothing."""
+    """Everything is pulled by as much; without a calendar, or if it is open, by nothing."""
     plan = decide(RULES, keyset(OURS), BEGAN + DAY).assessment.plan
     assert (plan.activation, plan.publish_by, plan.renewal_due) == (PULLED, PULLED - LEAD, PULLED - LEAD - WINDOW)
     assert plan.pulled_by == TURN - PULLED
@@ -133,7 +133,7 @@ def test_changed_calendar_moves_no_key() -> None:
 
 
 def test_short_key_is_not_followed_before_it_began() -> None:
-    """Where no window is open during the life of a key, the window gives way, and the plan says so in time."""
+    """If no window is open during the life of a key, the window gives way, and the plan says so in time."""
     brief = keyset(key("brief", at("2026-12-02T00:00:00"), at("2026-12-30T00:00:00")))
     turn = at("2026-12-30T00:00:00") - OVERLAP
     assert told(brief, turn - LEAD - WINDOW - SECOND) == (Reason.NOT_DUE, None, False, False)
@@ -247,6 +247,8 @@ def test_proven_calendar_asks_once_and_always_for_the_same(rules: RotationPolicy
     latest = max((each.nbf for each in after.keys if each.kid == "ours" and each.nbf), default=None)
     if latest is None or again.assessment.covered_until != latest + rules.validity:
         return
+    if any(each.kid != "ours" and each.nbf is not None and each.nbf > latest for each in after.keys):
+        return  # a key of others takes over meanwhile, and while it is active there is another plan
     plan = again.assessment.plan
     assert rules.calendar is not None
     assert rules.calendar.is_open(plan.activation)

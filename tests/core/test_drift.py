@@ -46,7 +46,7 @@ def test_changes(
     asked: KeySpec | None,
     expected: list[tuple[ChangeKind, str | None]],
 ) -> None:
-    """Each kind of change, and that the key which rotator asked for is none."""
+    """Each kind of change, and that the key which rotator requested is none."""
     now = T0 + timedelta(hours=1)
     found = list(changes(keyset(*before), keyset(*after), asked, now))
     assert found == [Change(kind=kind, seen=now, kid=kid) for kind, kid in expected]

@@ -18,7 +18,7 @@ def test_problem_is_one_line(problem: ConfigProblem, line: str) -> None:
 
 
 def test_config_error_tells_every_problem() -> None:
-    """All that is wrong is told, a line each, with the name of the file."""
+    """All problems are reported, one a line, with the name of the file."""
     problems = (
         ConfigProblem(path="settle", message="is not a duration"),
         ConfigProblem(path="log.level", message="is unknown"),
@@ -35,7 +35,7 @@ def test_failure_explained() -> None:
 
 
 def test_request_error_says_what_failed() -> None:
-    """The error's text is the failure's; unless told otherwise the request did nothing."""
+    """The error has the text of the failure; by default its request had no effect."""
     failure = Failure(kind=FailureKind.TIMEOUT, message="no answer")
     error = RequestError(failure)
     assert (str(error), error.failure, error.effect) == ("no answer", failure, Effect.NONE)

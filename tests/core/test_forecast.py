@@ -19,7 +19,7 @@ def test_forecast_is_what_rotation_every_so_often_comes_to() -> None:
 
 
 def test_forecast_of_what_is_only_observed_is_empty() -> None:
-    """Where nothing may be written, nothing is planned."""
+    """If nothing may be written, nothing is planned."""
     found = keyset(key("a", T0 - 80 * DAY, T0 + 11 * DAY))
     assert list(forecast(policy(mode=Mode.OBSERVE), found, T0, T0 + 365 * DAY)) == []
 
@@ -33,7 +33,7 @@ def test_forecast_of_months_reaches_a_year() -> None:
 
 
 def test_forecast_ends_however_short_lives_are() -> None:
-    """Lives of seconds do not make a year of planned keys."""
+    """Keys that are valid for seconds do not make a year of planned keys."""
     short = policy(rotate_every=8 * SECOND, overlap=4 * SECOND, publication_lead=2 * SECOND, renewal_window=3 * SECOND)
     assert len(list(forecast(short, keyset(), T0, T0 + 365 * DAY))) == MAX_ROTATIONS
 

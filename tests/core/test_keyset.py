@@ -108,7 +108,7 @@ NET = key("net", None, None)
     ],
 )
 def test_active_over_time(now: datetime, active: Key) -> None:
-    """B2C uses the valid dated key that activated last, and the undated one only where there is none."""
+    """B2C uses the valid dated key that activated last, and the undated one only if there is none."""
     assert active == keyset(SECOND_KEY, NET, FIRST).active(now)
 
 
@@ -310,7 +310,7 @@ def test_states_of_odd_keys(odd: Key, state: KeyState) -> None:
 
 
 def test_states_of_equal_keys() -> None:
-    """One key alone is active, even where another is its equal in everything."""
+    """One key alone is active, even if another is its equal in everything."""
     twins = keyset(key(None, START, END), key(None, START, END))
     assert [state for _, state in twins.states(START)] == [KeyState.ACTIVE, KeyState.RETAINED]
 

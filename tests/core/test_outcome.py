@@ -66,7 +66,7 @@ STOPPED = Held(observation=BLIND, reason=Refusal.STOPPING)
     ],
 )
 def test_exit_code_precedence(outcomes: Sequence[Outcome], code: Exit, detailed: Exit) -> None:
-    """The gravest outcome gives the code: failed, then hurt, then, where details are asked for, due."""
+    """The gravest outcome gives the code: failed, then hurt, then, where details are requested, due."""
     assert (code, detailed) == (exit_code(outcomes, detailed=False), exit_code(outcomes, detailed=True))
     assert code == exit_code(outcomes[::-1], detailed=False)
 
@@ -78,6 +78,7 @@ def test_exit_values() -> None:
         "FAILED": 1,
         "DUE": 2,
         "AT_RISK": 3,
+        "NOT_DISABLED": 4,
         "USAGE": 64,
         "CONFIG": 78,
     }
@@ -93,11 +94,11 @@ def test_exit_values() -> None:
     ],
 )
 def test_outcome_name_and_reason_name(outcome: Outcome, name: str, reason: str) -> None:
-    """An outcome is called by what came of it, and says why in one word of the interface."""
+    """An outcome has a name and a reason of the interface."""
     assert (name, reason) == (outcome.name, reason_name(outcome))
 
 
 def test_failed_does_not_show_its_bug() -> None:
     """What an exception quotes may be secret, so it is for the log alone, which knows how to write one."""
-    failure = Failure(kind=FailureKind.INTERNAL, message="a bug of this program")
+    failure = Failure(kind=FailureKind.INTERNAL, message="a bug in rotator")
     assert "hunter2" not in repr(Failed(observation=BLIND, failure=failure, bug=ValueError("hunter2")))

@@ -9,8 +9,10 @@ from core.builders import DAY, HOUR, MINUTE, T0, policy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.core.findings import Finding, FindingKind
+from rotator.core.key_in_use import Method
 from rotator.core.keyset import Key, Keyset
-from rotator.core.proof import Finding, FindingKind, Method, Slot, prove
+from rotator.core.proof import Slot, prove
 from rotator.core.publication import Evidence, Probe, PublishedKey, Token, observe
 
 PROBE = 10 * MINUTE

@@ -121,7 +121,7 @@ def test_next_look_by_kind(kind: FailureKind) -> None:
     ],
 )
 def test_next_look_by_what_is_left(left: timedelta | None, wait: timedelta | None) -> None:
-    """However it failed, it is tried again before an eighth of what is left has gone."""
+    """However it failed, rotator tries again before an eighth of what is left has gone."""
     assert wait == next_look(LASTING, 1, left, HOUR)
 
 
@@ -136,7 +136,7 @@ def test_next_look_by_what_is_left(left: timedelta | None, wait: timedelta | Non
     ],
 )
 def test_next_look_when_the_service_says(retry_after: timedelta, wait: timedelta | None) -> None:
-    """The service is left alone for as long as it asks, however often it failed."""
+    """The wait that the service asks for is used, however often the request failed."""
     assert wait == next_look(failure(FailureKind.THROTTLED, retry_after), 4, None, HOUR)
 
 

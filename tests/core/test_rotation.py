@@ -43,7 +43,7 @@ def plan(activation: datetime) -> Plan:
 
 
 def at_once(now: datetime, nbf: datetime) -> Plan:
-    """The plan where there is nothing to wait for."""
+    """The plan if there is nothing to wait for."""
     return Plan(renewal_due=now, publish_by=now, activation=nbf)
 
 
@@ -53,7 +53,7 @@ def spec(nbf: datetime) -> KeySpec:
 
 
 def short(now: datetime, nbf: datetime, end: datetime) -> Shortfall:
-    """What falls short of the default policy where a key is asked for at *now* that follows one which ends at *end*."""
+    """What falls short of the default policy where a key is requested at *now* that follows one which ends at *end*."""
     none = timedelta()
     return Shortfall(
         lead=max(none, LEAD - (nbf - now)),
@@ -210,7 +210,7 @@ def test_decide_minimum_lead_without_valid_key() -> None:
 
 @pytest.mark.parametrize("now", [DUE, PUBLISH_BY, PUBLISH_BY + SECOND, TURN - SECOND, TURN])
 def test_decide_again_with_a_link(now: datetime) -> None:
-    """A successor that overlaps ends the matter, even one that was made late: nothing of that can be mended."""
+    """A successor that overlaps ends the matter, even one that was made late: nothing of that can be fixed."""
     successor = key("new", TURN, TURN + VALIDITY)
     keys = keyset(OURS, successor)
     assert keys == carried_out(decide(POLICY, keyset(OURS), now), keyset(OURS))
@@ -230,7 +230,7 @@ def test_decide_again_with_a_link(now: datetime) -> None:
     ],
 )
 def test_decide_again_with_a_gap_that_nobody_can_close(later: datetime, reason: Reason) -> None:
-    """Where the service takes no key in time one is made, no more, and the trouble is told until that is valid."""
+    """Where the service takes no key in time one is made, no more, and the trouble is reported until that is valid."""
     decision = decide(LATE, keyset(OURS), END - HOUR)
     keys = carried_out(decision, keyset(OURS))
     new = key("new", END + 2 * HOUR, END + 2 * HOUR + VALIDITY)
@@ -250,7 +250,7 @@ def test_decide_again_with_a_gap_that_nobody_can_close(later: datetime, reason: 
 
 
 def test_decide_again_with_a_lost_overlap() -> None:
-    """A successor without the whole overlap is followed by none, and its lack is told until it takes over."""
+    """A successor without the whole overlap is followed by none, and its lack is reported until it takes over."""
     keys = carried_out(decide(LATE, keyset(OURS), TURN), keyset(OURS))
     nbf = END
     held = [decide(LATE, keys, now) for now in (TURN, nbf - SECOND, nbf)]
@@ -271,7 +271,7 @@ def test_decide_again_with_a_lost_overlap() -> None:
     "late", [PUBLISH_BY, PUBLISH_BY + SECOND, TURN - HOUR, TURN, TURN + HOUR, END - HOUR, END, END + HOUR]
 )
 def test_decide_every_hour_after_a_late_start(rules: RotationPolicy, late: datetime) -> None:
-    """However late the first sweep comes, it asks for one key, and the next is asked for in its own window."""
+    """However late the first sweep comes, it asks for one key, and the next is requested in its own window."""
     (first, *rest) = asked(rules, keyset(OURS), every(HOUR, late, late + 100 * DAY))
     assert [first + 90 * DAY] == rest
 
@@ -403,7 +403,7 @@ def test_decide_half_dated_key_for_years(half: Key) -> None:
     ],
 )
 def test_decide_nothing_valid(keys: tuple[Key, ...]) -> None:
-    """Where nothing is valid and nothing is to come, a key is made at once, one only."""
+    """If nothing is valid and nothing is to come, a key is made at once, one only."""
     assessment = Assessment(
         active=None, covered_until=None, plan=at_once(T0, T0), at_risk=True, shortfall=Shortfall(lead=LEAD)
     )
@@ -424,7 +424,7 @@ def test_decide_nothing_valid(keys: tuple[Key, ...]) -> None:
     ],
 )
 def test_decide_nothing_valid_but_a_key_to_come(nbf: datetime, asked_for: datetime | None) -> None:
-    """Where nothing is valid, a key is made only if it helps sooner than the one to come."""
+    """If nothing is valid, a key is made only if it helps sooner than the one to come."""
     to_come = key("to come", nbf, nbf + VALIDITY)
     decision = decide(LATE, keyset(to_come), T0)
     notes = (Note(kid="to come", kind=NoteKind.BEHIND_GAP),)
@@ -515,7 +515,7 @@ def test_decide_undated_beside_a_dated_key() -> None:
 
 
 def test_decide_by_the_newest_link() -> None:
-    """The next key follows the last link of the chain, whoever made it."""
+    """The next key follows the last key of the chain, even if a person created that."""
     second = key("second", T0 + 50 * DAY, T0 + 200 * DAY)
     assessment = Assessment(active=OURS, covered_until=second.expires, plan=plan(T0 + 140 * DAY), at_risk=False)
     keys = keyset(OURS, second)
@@ -604,7 +604,7 @@ def test_decide_key_to_come_is_no_cover(to_come: Key, kind: NoteKind, total: dat
     ],
 )
 def test_decide_stand_in_when_late(nbf: datetime, *, rotates: bool) -> None:
-    """A key to come that is no cover is joined by another only where that helps sooner; the trouble is told."""
+    """A key to come that is no cover is joined by another only where that helps sooner; the trouble is reported."""
     keys = keyset(OURS, key("stand-in", nbf, nbf + VALIDITY))
     decision = decide(LATE, keys, END - 3 * HOUR)
     if rotates:
@@ -714,7 +714,7 @@ def test_decide_plan_of_a_key_with_a_stand_in(now: datetime, expected: Plan) -> 
     ],
 )
 def test_decide_trouble_before_stand_ins_in_a_row(keys: tuple[Key, ...], now: datetime, reason: Reason) -> None:
-    """That the first key to come is late is told, however well the next one follows it."""
+    """That the first key to come is late is reported, however well the next one follows it."""
     one, two = key("one", now + HOUR, now + 10 * DAY), key("two", now + 5 * DAY, now + 200 * DAY)
     decision = decide(LATE, keyset(*keys, one, two), now)
     assert isinstance(decision, Hold)
@@ -801,7 +801,7 @@ def test_decide_policy_changed(changes: dict[str, Any], expected: list[int]) -> 
 @pytest.mark.parametrize("moment", [74, 75, 80, 88, 89, 90, 100])
 @pytest.mark.parametrize("rotate_every", [17 * DAY, 60 * DAY, 89 * DAY, 91 * DAY, 365 * DAY])
 def test_decide_policy_changed_around_the_rollover(moment: int, rotate_every: timedelta) -> None:
-    """Right after a rotation under another policy nothing is asked for twice."""
+    """Right after a rotation under another policy nothing is requested twice."""
     keys = keyset(OURS)
     counts = []
     for now in every(HOUR, DUE, T0 + 110 * DAY):
@@ -820,5 +820,6 @@ GRAVE = (Reason.NO_VALID_KEY, Reason.UNDATED)
 @pytest.mark.parametrize("second", list(Reason))
 @pytest.mark.parametrize("first", [Reason.RENEWAL_DUE, Reason.OVERDUE, *GRAVE])
 def test_confirms_by_two_looks(first: Reason, second: Reason) -> None:
-    """That no key is valid, or none dated, must be the word of both looks; anything else may change in between."""
-    assert (second not in GRAVE or first is second) == confirms(first, second)
+    """Both looks must say that no key is valid, that none is dated, or that the keyset is missing."""
+    assert (second not in (*GRAVE, Reason.MISSING) or first is second) == confirms(first, second)
+    assert confirms(Reason.MISSING, second) == (second is Reason.MISSING)

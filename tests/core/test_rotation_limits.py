@@ -19,7 +19,7 @@ OBSERVED = policy(mode=Mode.OBSERVE)
 
 
 def asked(decision: Decision) -> datetime | None:
-    """When the key that a decision asks for activates; None where it asks for none."""
+    """When the key that a decision asks for activates; None if it asks for none."""
     return decision.spec.nbf if isinstance(decision, Rotate) else None
 
 
@@ -57,7 +57,7 @@ def test_decide_certificate_over_time(now: datetime, *, at_risk: bool) -> None:
 
 
 def test_decide_certificate_without_nbf() -> None:
-    """The plan for the next certificate goes by the expiry alone, however far that is."""
+    """The plan for the next certificate depends only on the expiry, even if that is far away."""
     decision = decide(POLICY, keyset(replace(YEAR, nbf=None)), T0)
     activation = YEAR.expires - OVERLAP
     expected = Plan(renewal_due=CERTIFICATE_DUE, publish_by=activation - LEAD, activation=activation)
@@ -94,7 +94,7 @@ def test_decide_certificate_that_has_its_next() -> None:
     ],
 )
 def test_decide_certificate_that_is_the_newest_key(keys: tuple[Key, ...], *, is_held: bool) -> None:
-    """Only the newest key counts; disabled keys count where no other is there."""
+    """Only the newest key counts; disabled keys count if no other is there."""
     decision = decide(POLICY, keyset(*keys), PUBLISH_BY)
     assert is_held == (decision.reason is Reason.CERTIFICATE) == isinstance(decision, Hold)
 
@@ -121,7 +121,7 @@ def test_decide_key_without_nbf(left: timedelta, reason: Reason, nbf: timedelta 
 
 
 def test_decide_key_without_nbf_gets_one_successor() -> None:
-    """While the first key is still to take over no second one is asked for, and then it is followed as any other."""
+    """While the first key is still to take over no second one is requested, and then it is followed as any other."""
     half = key("half", None, T0 + 730 * DAY)
     first = decide(POLICY, keyset(half), T0)
     assert isinstance(first, Rotate)
@@ -220,7 +220,7 @@ def test_decide_encryption_key_of_less_than_the_overlap() -> None:
     ],
 )
 def test_decide_key_that_differs_from_the_policy(found: dict[str, object], kinds: list[NoteKind]) -> None:
-    """A key with another use or type is noted, and keeps any key from being asked for."""
+    """A key with another use or type is noted, and keeps any key from being requested."""
     other = replace(key("other", T0 - DAY, T0 + 80 * DAY), **found)  # type: ignore[arg-type]
     decision = decide(POLICY, keyset(OURS, other), DUE)
     assert [Note(kid="other", kind=kind) for kind in kinds] == [
@@ -243,7 +243,7 @@ def test_decide_key_that_differs_from_the_policy(found: dict[str, object], kinds
 def test_decide_signing_keyset_that_is_configured_for_encryption(
     keys: tuple[Key, ...], now: datetime, reason: Reason, *, at_risk: bool
 ) -> None:
-    """What would be refused is not asked for, for the reason that it would have; from the window on it is at risk."""
+    """What would be refused is not requested, for the reason that it would have; from the window on it is at risk."""
     decision = decide(policy(use="enc"), keyset(*keys), now)
     assert isinstance(decision, Hold)
     assert (reason, at_risk) == risk(decision)

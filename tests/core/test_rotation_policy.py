@@ -9,8 +9,8 @@ from rotator.core.policy import KeySpec, Mode, PolicyError, RotationPolicy
 
 ZERO = timedelta()
 UNREADABLE = (
-    "kty: oct with mode: rotate would generate a secret that nobody can ever read, so whoever "
-    "shares it is cut off; use mode: observe, or set accept_unreadable_secret: true"
+    "kty: oct with mode: rotate would generate a secret that cannot be read, so other parties that "
+    "share it would be locked out; use mode: observe, or set accept_unreadable_secret: true"
 )
 
 
@@ -83,7 +83,7 @@ def test_rotation_policy_window_and_lead_fit_into_a_turn(rotate_every: timedelta
 
 
 def test_rotation_policy_advice_is_enough() -> None:
-    """Whoever shortens the spans by what the message says is let in."""
+    """A policy whose spans are shortened as the message says is valid."""
     assert policy(rotate_every=7 * DAY, renewal_window=5 * DAY - SECOND).renewal_window == 5 * DAY - SECOND
 
 
@@ -111,7 +111,7 @@ def test_rotation_policy_minimum_lead_within_the_lead(minimum_lead: timedelta, m
 
 @pytest.mark.parametrize("kty", ["oct", "OCT"])
 def test_rotation_policy_unreadable_secret(kty: str) -> None:
-    """A secret that nobody can read is generated only for those who say that they want that."""
+    """A secret that cannot be read is generated only with accept_unreadable_secret."""
     with pytest.raises(PolicyError) as caught:
         policy(kty=kty)
     assert str(caught.value) == UNREADABLE
@@ -126,7 +126,7 @@ def test_rotation_policy_unreadable_secret(kty: str) -> None:
     ],
 )
 def test_rotation_policy_harmless_kty(changes: dict[str, Any]) -> None:
-    """Where no secret is generated, or that is wanted, there is nothing to refuse."""
+    """If no secret is generated, or that is wanted, there is nothing to refuse."""
     assert isinstance(policy(**changes), RotationPolicy)
 
 
@@ -174,7 +174,7 @@ SPEC = KeySpec(use="sig", kty="RSA", nbf=T0, exp=T0 + DAY)
     ],
 )
 def test_differences_from_the_key_asked_for(found: Key, differences: tuple[str, ...]) -> None:
-    """What differs is told member by member, in the words of the interface."""
+    """What differs is reported member by member, in the words of the interface."""
     assert differences == SPEC.differences(found)
 
 

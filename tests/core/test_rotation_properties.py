@@ -52,7 +52,7 @@ def test_decide_same_key_throughout_the_window(rules: RotationPolicy, found: Key
 
 @given(policies(), keysets())
 def test_decide_never_in_the_past(rules: RotationPolicy, found: Keyset) -> None:
-    """A key that is asked for activates no sooner than the service takes it, and is valid for turn and overlap."""
+    """A key that is requested activates no sooner than the service takes it, and is valid for turn and overlap."""
     decision = decide(rules, found, T0)
     assume(isinstance(decision, Rotate))
     assert isinstance(decision, Rotate)
@@ -76,7 +76,7 @@ def test_decide_overlap_kept_unless_impossible(rules: RotationPolicy, found: Key
 
 @given(policies(), keysets())
 def test_decide_lead_kept_or_told(rules: RotationPolicy, found: Keyset) -> None:
-    """A key without the whole lead is asked for only when that is told."""
+    """A key without the whole lead is requested only when that is reported."""
     decision = decide(rules, found, T0)
     assume(isinstance(decision, Rotate))
     assert isinstance(decision, Rotate)
@@ -98,7 +98,7 @@ def test_decide_lead_kept_unless_it_costs_overlap(rules: RotationPolicy, found: 
 
 @given(policies(), nothing_to_come())
 def test_decide_shortfall_is_what_the_key_costs(rules: RotationPolicy, found: Keyset) -> None:
-    """What falls short is measured from the key that is asked for to the end of cover; without trouble, nothing is."""
+    """What falls short is measured from the key that is requested to the end of cover; without trouble, nothing is."""
     decision = decide(rules, found, T0)
     told = decision.assessment.shortfall
     assert decision.assessment.at_risk or not told
@@ -138,7 +138,7 @@ def test_decide_every_second_adds_no_key_too_many(rules: RotationPolicy, found: 
 
 
 def turns(rules: RotationPolicy) -> int:
-    """How many keys the time looked at takes, if nobody meddles: the last may be made ahead of its turn."""
+    """How many keys the time looked at takes, if nothing else writes: the last may be made ahead of its turn."""
     ahead = rules.publication_lead + rules.renewal_window
     return 1 + (len(LIFE) * SECOND + ahead) // rules.rotate_every
 
@@ -155,7 +155,7 @@ def test_decide_seldom_is_enough(rules: RotationPolicy, found: Keyset, step: int
 
 @given(policies(), st.integers(1, 6))
 def test_decide_undisturbed_is_exact(rules: RotationPolicy, step: int) -> None:
-    """Where nobody meddles, every key takes over a turn after the last, with its whole lead and overlap."""
+    """If nobody meddles, every key takes over a turn after the last, with its whole lead and overlap."""
     step = min(step, rules.renewal_window // SECOND + 1)
     decided = list(lived(rules, keyset(), LIFE[::step]))
     made = decided[-1].after.keys
@@ -241,7 +241,7 @@ def test_decide_however_keys_are_listed(rules: RotationPolicy, both: tuple[Keyse
 
 @given(policies(), keysets())
 def test_decide_reason_and_trouble_agree(rules: RotationPolicy, found: Keyset) -> None:
-    """Trouble is told exactly where something is overdue or nothing is valid, and then it is the reason to hold."""
+    """Trouble is reported exactly where something is overdue or nothing is valid, and then it is the reason to hold."""
     decision = decide(rules, found, T0)
     broken = decision.assessment.active is None
     assert decision.assessment.at_risk == (broken or decision.reason is Reason.OVERDUE)
@@ -274,7 +274,7 @@ def test_decide_never_a_generated_key_after_a_certificate(
 
 @given(policies(), keysets(), st.sampled_from([{"use": "enc"}, {"kty": "oct"}, {"use": "enc", "kty": "oct"}]))
 def test_decide_never_a_key_that_differs(rules: RotationPolicy, found: Keyset, other: dict[str, str]) -> None:
-    """Where a key that is enabled and unexpired has another use or type, nothing is asked for, and it is noted."""
+    """Where a key that is enabled and unexpired has another use or type, nothing is requested, and it is noted."""
     differing = {each.kid for each in found.keys if each.enabled and each.expires > T0}
     keys = keyset(*(replace(each, use=other.get("use", "sig"), kty=other.get("kty", "RSA")) for each in found.keys))
     decision, alike = decide(rules, keys, T0), decide(rules, found, T0)
@@ -286,7 +286,7 @@ def test_decide_never_a_key_that_differs(rules: RotationPolicy, found: Keyset, o
 
 @given(policies(), keysets(), st.integers(1, 200))
 def test_decide_key_without_nbf(rules: RotationPolicy, found: Keyset, life: int) -> None:
-    """A key of unknown age that has more left than one of ours ever has is due at once, and followed by one key."""
+    """A key of unknown age that has more left than a generated one ever has is due at once, and followed by one key."""
     half = key("half", None, T0 + life * SECOND)
     disabled = [replace(each, enabled=False) for each in found.keys]
     decision = decide(rules, keyset(half, *disabled), T0)

@@ -79,7 +79,7 @@ def test_parse_span_too_long(text: str) -> None:
     ],
 )
 def test_format_span(span: timedelta, text: str) -> None:
-    """A span is written in whole seconds, without weeks, and with a minus where it is negative."""
+    """A span is written in whole seconds, without weeks, and with a minus if it is negative."""
     assert text == format_span(span)
 
 

@@ -26,11 +26,11 @@ def demo(*, site: Path | None = None) -> subprocess.Popen[str]:
 
 
 def test_demo_rotates_without_a_gap() -> None:
-    """Within half a minute every keyset gets keys of its own, with lead and overlap, and there is no gap."""
+    """Within half a minute every keyset gets its own keys, with lead and overlap, and there is no gap."""
     out, err = demo().communicate(timeout=90)
     assert err == ""
     assert "No gap: in 3" in out
-    assert "left with exit code 0" in out
+    assert "ended with exit code 0" in out
     rows = [(keyset, overlap) for keyset, *_, overlap in ROW.findall(out)]
     assert {keyset for keyset, _ in rows} == KEYSETS
     assert len(rows) >= 12
@@ -38,8 +38,11 @@ def test_demo_rotates_without_a_gap() -> None:
     for keyset, overlaps in known.items():  # a slow machine may be late with the first key, and shorten its overlap
         assert overlaps <= {overlap for name, overlap in rows if name == keyset}
     _assert_in_order(out)
+    _assert_proven(out)
     assert out.splitlines()[0].startswith("Rotations of five keysets")
-    assert {*KEYSETS, "due", "generated", "takes over"} <= set(re.findall(r"^  (\w+(?: over)?)  ", out, re.MULTILINE))
+    assert {*KEYSETS, "due", "generated", "published", "takes over", "signs"} <= set(
+        re.findall(r"^  (\w+(?: over)?)  ", out, re.MULTILINE)
+    )
     assert re.search(r"^What to do next:\n(?:.*\n)+  rotator demo --forever ", out, re.MULTILINE)
     assert max(map(len, out.splitlines())) <= 80
     assert "\x1b" not in out
@@ -62,6 +65,16 @@ def _assert_in_order(out: str) -> None:
     for _, kid, born, takes_over, expires, *_ in ROW.findall(out):
         assert float(born) <= float(takes_over) < float(expires), kid
     assert "UTC" not in out, "a second clock"
+
+
+def _assert_proven(out: str) -> None:
+    """Relying parties see each key that signs, after it was generated; a token or Graph shows which key is in use."""
+    said = re.findall(r"^ *\d+\.\ds  (\w+) +([\w-]{8}) (generated|published|signs|encrypts)", out, re.MULTILINE)
+    assert {keyset for keyset, _, what in said if what == "published"} == KEYSETS - {"Encryption"}
+    assert {("Signing", "signs"), ("Encryption", "encrypts")} <= {(keyset, what) for keyset, _, what in said}
+    for position, (keyset, kid, what) in enumerate(said):
+        if what != "generated":
+            assert (keyset, kid, "generated") in said[:position], kid
 
 
 @pytest.mark.parametrize(
@@ -87,7 +100,7 @@ def test_demo_has_colours_on_a_terminal(more: dict[str, str], *, is_coloured: bo
 
 
 def test_demo_ends_at_ctrl_c() -> None:
-    """Ctrl-C stops the daemon as well, and tells what came of it until then."""
+    """Ctrl-C stops the daemon as well, and tells its result until then."""
     process = demo()
     assert process.stdout is not None
     for line in process.stdout:
@@ -96,12 +109,12 @@ def test_demo_ends_at_ctrl_c() -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
-    assert "left with exit code 0" in out
+    assert "ended with exit code 0" in out
 
 
 @pytest.mark.parametrize(
     ("deed", "said"),
-    [("os._exit(9)", "left with exit code 9"), ("threading.Event().wait()", "GAP: Signing had no valid key from")],
+    [("os._exit(9)", "ended with exit code 9"), ("threading.Event().wait()", "GAP: Signing had no valid key from")],
     ids=["the daemon dies", "the daemon does nothing"],
 )
 def test_demo_proof_can_fail(tmp_path: Path, deed: str, said: str) -> None:

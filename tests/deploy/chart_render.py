@@ -76,7 +76,7 @@ def texts(values: Json, *, name: str = NAME, namespace: str = NAMESPACE, path: P
 
 
 def notes(values: Json, path: Path = CHART) -> str:
-    """What Helm tells whoever installs it."""
+    """The notes that Helm prints after an installation."""
     text: str = chart(path).render(values, name=NAME, namespace=NAMESPACE)["rotator/templates/NOTES.txt"]
     return text
 

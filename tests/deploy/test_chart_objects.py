@@ -74,12 +74,12 @@ def test_lint_finds_nothing(name: str) -> None:
 
 
 def test_chart_is_of_this_version() -> None:
-    """What the chart installs unless told otherwise is the program that it comes with."""
+    """What the chart installs by default is the program that it comes with."""
     assert chart().metadata["appVersion"] == chart().version == __version__
 
 
 def test_default_is_one_replica_with_the_lease() -> None:
-    """Unless told otherwise there is one replica, its lease, and nothing that needs a CRD or would block a drain."""
+    """By default, there is one replica, its lease, and nothing that needs a CRD or would block a drain."""
     objects = render(example("minimal"))
     expected = ["ConfigMap", "Deployment", "NetworkPolicy", "Role", "RoleBinding", "Service", "ServiceAccount"]
     assert kinds(objects) == expected
@@ -331,7 +331,7 @@ def test_configuration_is_mounted_as_a_directory(name: str) -> None:
 
 
 def test_dry_run_never_sees_the_credential_that_can_write() -> None:
-    """The pod of a dry run has Secrets of its own, its own ServiceAccount, and another app in every tenant."""
+    """The pod of a dry run has its own Secrets, its own ServiceAccount, and another app in every tenant."""
     values = example("several-tenants")
     objects = render(values)
     templates = pod_templates(objects)
@@ -427,7 +427,7 @@ def test_workload_identity_is_complete() -> None:
 
 
 def test_other_clouds_have_other_audiences() -> None:
-    """Whoever proves who it is to another cloud, proves it to that one."""
+    """The audience of the token is that of the tenant's cloud."""
     template = pod_templates(render(example("china")))["Deployment rotator"]
     credentials = next(volume for volume in template["spec"]["volumes"] if volume["name"] == "credentials")
     assert [source["serviceAccountToken"]["audience"] for source in credentials["projected"]["sources"]] == [
@@ -436,7 +436,7 @@ def test_other_clouds_have_other_audiences() -> None:
 
 
 def test_platform_may_choose_the_user() -> None:
-    """Where the platform chooses the user, none is asked for; it is none of root's all the same."""
+    """Where the platform chooses the user, none is requested; it is none of root's nevertheless."""
     pod = pod_templates(render(example("closed-network")))["Deployment rotator"]["spec"]
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
@@ -485,7 +485,7 @@ def test_network_policy_lets_through_what_is_needed() -> None:
 
 
 def test_port_is_the_same_everywhere() -> None:
-    """Another port in the configuration is another port for whoever wants to come in."""
+    """Another port in the configuration is also the port of the Service and of the probes."""
     objects = render(example("several-tenants"))
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     inward = only(objects, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"]
@@ -679,7 +679,7 @@ def test_nearer_annotations_and_labels_go_first() -> None:
 
 
 def test_vault_brings_the_dry_run_only_what_is_its_own() -> None:
-    """What Vault's agent is told for the daemon it is not told for the dry run, which would get the same credential."""
+    """The daemon's annotations for Vault's agent are not used for the dry run, which would get the same credential."""
     tenant = example("minimal")["config"]["tenants"][0]
     secret = {"client_id": "x", "client_secret_file": "/vault/secrets/client-secret"}
     inject = {"vault.hashicorp.com/agent-inject": "true"}
@@ -851,7 +851,7 @@ def test_packaged_chart_is_whole(tmp_path: Path) -> None:
 
 
 def test_notes_say_what_to_check_next() -> None:
-    """Whoever has installed it is told what to look at, by the names that it has."""
+    """The notes after an installation use the names of the release."""
     told = notes(documented())
     for wanted in (
         "rollout status deployment/rotator",

@@ -19,7 +19,7 @@ def test_pods_are_restricted(name: str) -> None:
 
 
 def test_pods_of_the_manifest_are_restricted() -> None:
-    """What is applied without Helm is no less restricted, and its namespace enforces it."""
+    """The manifest without Helm meets the same security standard, and its namespace enforces it."""
     objects = [each for each in yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8")) if each]
     templates = pod_templates(objects)
     assert list(templates) == ["Deployment rotator", "CronJob rotator-dry-run"]

@@ -14,14 +14,14 @@ SECRET = "/var/run/secrets/rotator/client-secret"
 
 
 def refusal(values: Json) -> str:
-    """What is told of *values* that are refused."""
+    """The message for *values* that are refused."""
     with pytest.raises(helm.HelmError) as caught:
         render(values)
     return str(caught.value)
 
 
 def test_defaults_alone_are_refused() -> None:
-    """Two values have no default that could make sense, and both are told at once."""
+    """The two required values have no default, and both are reported at once."""
     told = refusal({})
     assert "image.repository: say where your image is" in told
     assert "config.tenants: name at least one B2C tenant" in told
@@ -78,6 +78,16 @@ def _tenant(**credential: Any) -> Json:
         pytest.param({"config": {"check_interval": "0s"}}, "'0s' does not match pattern", id="no time at all"),
         pytest.param({"config": _keyset("Foo")}, "/keysets/0/id': 'Foo' does not match pattern", id="half a keyset"),
         pytest.param({"config": _keyset("B2C_1A_X.bak")}, "at '/config/tenants/0/keysets/0/id'", id="a backup"),
+        pytest.param(
+            {"config": _first(observe_others="yes")},
+            "at '/config/tenants/0/observe_others': got string, want boolean",
+            id="others, in a word",
+        ),
+        pytest.param(
+            {"config": _first(keysets=[{"id": "B2C_1A_X", "use": "sig", "expires": 2027}])},
+            "at '/config/tenants/0/keysets/0/expires'",
+            id="an end that is no day",
+        ),
         pytest.param({"config": _domain("a b")}, "/tenant_id': 'a b' does not match pattern", id="no domain"),
         pytest.param({"config": _domain("common")}, "at '/config/tenants/0/tenant_id'", id="anybody's domain"),
         pytest.param(
@@ -391,7 +401,7 @@ def test_periods_that_fit_are_taken(config: Json, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_fault_is_told_at_once() -> None:
-    """Whoever has made several mistakes is told of all of them."""
+    """All of several mistakes are reported at once."""
     told = refusal(example("minimal", secrets=[], terminationGracePeriodSeconds=1, config={"ca_file": "/x"}))
     assert len(re.findall(r"^  \w", told, re.MULTILINE)) == 3
 

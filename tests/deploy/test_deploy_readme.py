@@ -16,7 +16,7 @@ BLOCKS = re.findall(r"^ *```yaml\n(.*?)^ *```", TEXT, re.MULTILINE | re.DOTALL)
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_examples_of_values_are_taken(number: int) -> None:
-    """Whoever copies an example out of the text has values that the chart takes."""
+    """The chart accepts the values of each example in the text."""
     values: Json = yaml.safe_load(BLOCKS[number])
     objects = render(merged(example("minimal"), values))
     assert configuration(objects)["tenants"] == values["config"]["tenants"]

@@ -34,7 +34,7 @@ def test_everything_installed_has_a_hash() -> None:
 
 
 def test_final_stage_runs_as_nobody_and_is_stopped_politely() -> None:
-    """The last stage says who runs what, and how it is stopped; nobody asks a shell."""
+    """The last stage sets user, command and stop signal, and does not need a shell."""
     for line in ("USER 65532:65532", 'ENTRYPOINT ["rotator"]', "STOPSIGNAL SIGTERM", "HEALTHCHECK NONE"):
         assert f"\n{line}\n" in FINAL
 

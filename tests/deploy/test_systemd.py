@@ -10,7 +10,7 @@ import pytest
 from end_to_end.harness import Bench, Tenant, due
 from pydantic import BaseModel
 
-from rotator import arguments
+from rotator import argument_types, arguments
 from rotator.edges import process_settings
 from rotator.edges.settings import Settings
 
@@ -40,7 +40,7 @@ def unit() -> dict[str, list[tuple[str, str]]]:
 
 
 def test_unit_has_the_hardening_that_matters() -> None:
-    """It has no user, capability or writable path of its own, and gets its secret from systemd."""
+    """It has no user, capability or writable its own path, and gets its secret from systemd."""
     sections = unit()
     assert list(sections) == ["Unit", "Service", "Install"]
     service = sections["Service"]
@@ -63,7 +63,7 @@ def test_unit_starts_the_program() -> None:
     program, *words = service["ExecStart"].split()
     assert program == PROGRAM
     assert arguments.parser().parse_args(words).config == Path("/etc/rotator/rotator.yaml")
-    assert service["RestartPreventExitStatus"].split() == [str(arguments.USAGE), "78"]
+    assert service["RestartPreventExitStatus"].split() == [str(argument_types.USAGE), "78"]
     assert service["TimeoutStopSec"] == "2min"
     assert Settings.model_fields["request_timeout"].default.total_seconds() + 90 == 2 * 60
 

@@ -37,7 +37,7 @@ def merged(values: Json, changes: Json) -> Json:
 
 
 def only(objects: Iterable[Json], kind: str, name: str | None = None) -> Json:
-    """The one object of that kind, and of that name where it is given."""
+    """The one object of that kind, and of that name if it is given."""
     found = [each for each in objects if each["kind"] == kind and name in (None, each["metadata"]["name"])]
     assert len(found) == 1, f"{len(found)} of {kind} {name}"
     return found[0]

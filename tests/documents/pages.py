@@ -55,7 +55,7 @@ class Snippet:
 
 
 def snippets(language: str | None = None) -> Iterator[Snippet]:
-    """The fenced blocks in *language*, of all languages where it is None."""
+    """The fenced blocks in *language*, of all languages if it is None."""
     for path in OF_OURS:
         text = path.read_text(encoding="utf-8")
         for found in _FENCE.finditer(text):

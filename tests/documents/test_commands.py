@@ -230,6 +230,7 @@ def test_filters_of_jq_run(real: dict[str, Any], text: str, kind: str) -> None:
     found = [result for line in lines for result in program.input_value(line)]
     rare = (
         "keyset.rotated",
+        "keyset.changed",
         "key.signing",
         "note.added",
         "probe.failed",

@@ -2,7 +2,8 @@
 Each label that a user sees is a term of the glossary.
 
 A label is a word or two beside a value or a keyset: a constant of `views.phrases`, the label of a condition or a
-fact, a column of a table, an item of a legend, the state of a key, an outcome. Sentences are not labels.
+fact, a column of a table, an item of a legend, the state of a key, an outcome, a finding of the probes, a group in the
+summary of `discover`. Sentences are not labels.
 """
 
 import ast
@@ -15,11 +16,15 @@ import pytest
 from documents.pages import ROOT, read, rows
 from views.cases import NOW, PROCESS, many
 
+from rotator.commands import discovered
+from rotator.core.findings import FindingKind
+from rotator.core.history import Promise
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import OutcomeName
 from rotator.core.policy import Mode
-from rotator.views import conditions, phrases, status, style, table
+from rotator.views import conditions, phrases, proof, simulation, status, style, table
 from rotator.views.condition import Level
+from rotator.views.glossary import TERMS as OF_PAGE
 from rotator.views.page import page
 from rotator.views.timeline import Band
 
@@ -91,6 +96,21 @@ def _of_words() -> Iterator[str]:
     yield from (word.value for each in words for word in each)
 
 
+def _of_proof() -> Iterator[str]:
+    """A finding is shown by its name, with spaces in it, as in `finding_conditions`."""
+    yield proof.PROOF
+    yield from (kind.value.replace("_", " ") for kind in FindingKind)
+
+
+def _of_simulate() -> Iterator[str]:
+    yield from (cell.lower() for cell in vars(simulation)["_HEADER"])
+    yield from (promise.value for promise in Promise)
+
+
+def _of_discover() -> Iterator[str]:
+    yield from (label for label, _ in vars(discovered)["_GROUPS"])
+
+
 def _of_rendered() -> Iterator[str]:
     """What is rendered, so that a label counts wherever the code has it: terms, headings of columns and badges."""
     entries = many(10)
@@ -111,7 +131,10 @@ SURFACES = {
     "facts": (_of_facts, 3),
     "tables": (_of_tables, 9),
     "legends": (_of_legends, 12),
-    "rendered": (_of_rendered, 30),
+    "proof": (_of_proof, 13),
+    "simulate": (_of_simulate, 10),
+    "discover": (_of_discover, 4),
+    "rendered": (_of_rendered, 45),
     "words": (_of_words, 15),
 }
 """Where labels come from, and how many there are at least, so that none of these finds nothing unnoticed."""
@@ -124,6 +147,15 @@ def test_glossary_has_each_label(surface: str) -> None:
     labels = list(collect())
     assert len(labels) >= least, labels
     assert set(labels) - {cells[0] for cells in TERMS} == set()
+
+
+def test_page_explains_terms_as_the_glossary_does() -> None:
+    """The legend of the status page has the sentences of docs/glossary.md, word for word, and shows all of them."""
+    glossary = {cells[0]: cells[1] for cells in TERMS}
+    assert {term: glossary.get(term) for term in OF_PAGE} == dict(OF_PAGE)
+    shown = page(many(10), NOW, PROCESS)
+    entries = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", shown.partition("<summary>Glossary</summary>")[2])
+    assert entries[: len(OF_PAGE)] == list(OF_PAGE.items())
 
 
 def test_glossary_has_each_term_once() -> None:

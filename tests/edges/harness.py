@@ -11,7 +11,9 @@ from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.exchange import Exchange
 from rotator.edges.credentials import ClientSecret, Credential
 from rotator.edges.graph import GraphKeysets
+from rotator.edges.graph_requests import GraphRequests
 from rotator.edges.http import Http
+from rotator.edges.redactor import Redactor
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport
@@ -61,6 +63,7 @@ class Line:
     exchanges: list[Exchange] = field(default_factory=list)
     attempts: list[bool] = field(default_factory=list)
     learnt: list[str] = field(default_factory=list)
+    redactor: Redactor = field(default_factory=Redactor)
     expiries: list[datetime | None] = field(default_factory=list)
     retries: list[FailureKind] = field(default_factory=list)
     _opened: list[Http] = field(default_factory=list)
@@ -71,7 +74,7 @@ class Line:
         return f"{self.emulator.url}/{TENANT}/v2.0/.well-known/openid-configuration"
 
     def count(self, operation: Operation) -> int:
-        """How often that was asked for."""
+        """How often that was requested."""
         return len(self.emulator.seen(operation))
 
     def http(self, context: ssl.SSLContext | None = None) -> Http:
@@ -115,17 +118,13 @@ class Line:
 
     def graph(self, *, tokens: Tokens | None = None) -> GraphKeysets:
         """Keysets of the tenant."""
-        return GraphKeysets(
-            self.emulator.url,
-            self.http(),
-            tokens or self.tokens(),
-            clock=self.clock,
-            jitter=lambda: 0.5,
-            on_retry=self.retries.append,
+        requests = GraphRequests(
+            self.http(), tokens or self.tokens(), clock=self.clock, jitter=lambda: 0.5, on_retry=self.retries.append
         )
+        return GraphKeysets(self.emulator.url, requests, clock=self.clock)
 
     def _on_secret(self, value: str, *, permanent: bool) -> None:
-        del permanent
+        self.redactor.register(value, permanent=permanent)
         self.learnt.append(value)
 
     def close(self) -> None:

@@ -173,7 +173,7 @@ def test_refused_calendars(tmp_path: Path, changes: dict[str, Any], path: str | 
 
 
 def test_time_zone_is_required(tmp_path: Path) -> None:
-    """There is no silent UTC."""
+    """A missing time zone is an error, and does not mean UTC."""
     assert problems(tmp_path, keysets=[{}], calendars={"c": {"allow": []}}) == ["calendars.c.time_zone: is missing"]
 
 

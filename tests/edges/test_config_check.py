@@ -143,7 +143,7 @@ def test_check_of_a_ca_file(tmp_path: Path) -> None:
 def test_check_of_placeholders(tmp_path: Path, more: dict[str, Any], path: str) -> None:
     """Ids out of examples are pointed out."""
     (warning,) = said(tmp_path, **more)
-    assert warning.startswith(f"{path}: is a placeholder; put in ")
+    assert warning.startswith(f"{path}: is a placeholder; replace it by ")
 
 
 def test_check_leaves_an_emulated_contoso_alone(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_check_leaves_an_emulated_contoso_alone(tmp_path: Path) -> None:
 
 
 def test_check_of_a_short_publication_lead(tmp_path: Path) -> None:
-    """Below 25 h it is said once, where it is configured, who breaks; an encryption key needs no lead."""
+    """Below 25 h it is said once, if it is configured, who breaks; an encryption key needs no lead."""
     keysets = [{"id": "B2C_1A_X", "use": "sig"}, {"id": "B2C_1A_Y", "use": "sig"}, {"id": "B2C_1A_Z", "use": "enc"}]
     (warning,) = said(tmp_path, defaults={"publication_lead": "23h59m"}, keysets=keysets)
     assert warning == (
@@ -176,7 +176,7 @@ def test_check_of_a_short_publication_lead_of_keysets(tmp_path: Path) -> None:
 
 
 def test_check_of_a_ca_file_that_has_become_a_pipe(tmp_path: Path) -> None:
-    """A file that nobody writes to holds up no check for good."""
+    """A pipe without a writer does not block the check forever."""
     pipe = tmp_path / "ca.pem"
     os.mkfifo(pipe)
     (warning,) = said(tmp_path, ca_file=str(pipe))

@@ -66,7 +66,7 @@ def test_pipe_that_is_never_written(tmp_path: Path) -> None:
 
 
 def test_file_system_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often a file is read that hangs, one thread waits for it; when it answers again, it is read anew."""
+    """However often a file is read that hangs, one thread waits for it; when it answers again, it is read again."""
     path, released, opened = tmp_path / "file", threading.Event(), []
     path.write_text("before")
     real = os.open

@@ -36,7 +36,7 @@ SPEC = KeySpec(use="sig", kty="RSA", nbf=NBF, exp=NBF + timedelta(days=91))
 
 
 def answer(status: int = 200, body: object = None, **headers: str) -> Answer:
-    """An answer with *body* as JSON, or as it is where it is bytes."""
+    """An answer with *body* as JSON, or as it is if it is bytes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status=status, client_request_id="ours", headers=named, body=content)
@@ -133,7 +133,7 @@ def test_refused_without_a_code_that_is_one(body: bytes) -> None:
     """An error body that is none, or has no sensible code, is classified by its status alone."""
     found = refusal(answer(503, body), "list_keysets").failure
     assert (found.kind, found.code) == (K.SERVICE, None)
-    assert found.message == "Graph answered 503 to list_keysets: the service has a problem; it is tried again later"
+    assert found.message == "Graph answered 503 to list_keysets: the service has a problem; rotator tries again later"
 
 
 @pytest.mark.parametrize(
@@ -281,10 +281,10 @@ def test_parse_keyset_dates_that_are_none(member: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("raw", "path"),
     [
-        ({}, "there is no list of keys"),
-        ({"id": "B2C_1A_X"}, "there is no list of keys"),
-        ({"keys": {}}, "there is no list of keys"),
-        ({"keys": "none"}, "there is no list of keys"),
+        ({}, "the answer has no list of keys"),
+        ({"id": "B2C_1A_X"}, "the answer has no list of keys"),
+        ({"keys": {}}, "the answer has no list of keys"),
+        ({"keys": "none"}, "the answer has no list of keys"),
         ({"keys": [None]}, "keys[0] is not an object"),
         ({"keys": [{}, []]}, "keys[1] is not an object"),
         ({"keys": [{"kid": 7}]}, "keys[0].kid is not a text"),
@@ -310,7 +310,7 @@ def test_parse_keyset_inside_value() -> None:
 
 @pytest.mark.parametrize("letters", [("SIG", "rsa"), ("Sig", "Rsa"), ("sig", "RSA")])
 def test_parse_keyset_case_of_use_and_kty(letters: tuple[str, str]) -> None:
-    """A key is what was asked for in whichever case the service spells its use and kty."""
+    """A key is what was requested in whichever case the service spells its use and kty."""
     use, kty = letters
     (key,) = keys_of({"kid": "k", "use": use, "kty": kty, "nbf": 1893456000, "exp": 1901318400})
     assert SPEC.differences(key) == ()
@@ -357,7 +357,7 @@ def listed(*ids: str) -> Mapping[str, object]:
 
 
 def test_listing_of_others() -> None:
-    """Further keysets come up to the number that is asked for; backups are apart, and the rest is counted."""
+    """Further keysets come up to the number that is requested; backups are apart, and the rest is counted."""
     listing = Listing(["B2C_1A_X"], 2)
     listing.add(listed("B2C_1A_A", "B2C_1A_X", "B2C_1A_X.bak", "b2c_1a_b.BAK", "B2C_1A_A"))
     listing.add(listed("B2C_1A_B", "B2C_1A_C", "B2C_1A_" + "D" * 600))
@@ -371,7 +371,7 @@ def test_listing_of_others() -> None:
 
 
 def test_listing_of_others_with_too_many_keys() -> None:
-    """What is not wanted costs the wanted keysets nothing: it is left out where it is too much."""
+    """What is not wanted costs the wanted keysets nothing: it is left out if it is too much."""
     many = [{"kid": str(number)} for number in range(1000)]
     listing = Listing(["B2C_1A_X"], 10_000)
     for number in range(30):
@@ -417,7 +417,7 @@ def test_list_follows_pages(line: Line) -> None:
         pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="//localhost/keySets"), "another host", id="no scheme"),
         pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="https://[::1"), "another host", id="no URL"),
         pytest.param(Fault(what=Kind.FOREIGN_NEXT_LINK, url="javascript:0"), "another host", id="another scheme"),
-        pytest.param(Fault(what=Kind.NEXT_LINK_LOOP), "goes round in circles", id="loop"),
+        pytest.param(Fault(what=Kind.NEXT_LINK_LOOP), "repeats a page", id="loop"),
     ],
 )
 def test_list_page_that_leads_astray(line: Line, fault: Fault, words: str) -> None:
@@ -498,7 +498,7 @@ def ask(line: Line) -> object:
     ],
 )
 def test_read_again_where_that_helps(line: Line, fault: Fault, pauses: list[float], reason: FailureKind) -> None:
-    """A read waits as long as the service asks for, else ever longer, and each time somebody is told why."""
+    """A read waits as long as the service asks for, else longer each time; the reason of each wait is reported."""
     line.tokens().get()
     line.timeout = 1.5 if fault.what is Kind.HANG else 5
     line.emulator.inject(replace(fault, where=LIST))
@@ -539,7 +539,7 @@ def test_read_cut_short(line: Line) -> None:
 
 
 def test_read_login_that_asks_to_wait(line: Line) -> None:
-    """The login host, too, is left alone for as long as it asks."""
+    """The wait that the login host asks for is used, too."""
     line.emulator.inject(Fault(what=Kind.THROTTLED, retry_after=7, where=Operation.TOKEN, times=1))
     assert ask(line)
     assert line.clock.pauses == [7.0]
@@ -553,7 +553,7 @@ def test_token_refused_once(line: Line) -> None:
 
 
 def test_token_refused_again(line: Line) -> None:
-    """A fresh token that is refused as well is a failure, and no third one is asked for."""
+    """A fresh token that is refused as well is a failure, and no third one is requested."""
     line.emulator.inject(Fault(what=Kind.STATUS, status=401, where=LIST))
     found = failure(lambda: ask(line))
     assert (found.kind, found.status) == (K.AUTH, 401)
@@ -656,7 +656,7 @@ def test_generate_is_sent_once(line: Line, fault: Fault, kind: FailureKind, effe
 
 
 def test_generate_without_a_token(line: Line) -> None:
-    """Where there is no token, nothing can have been done."""
+    """If there is no token, nothing can have been done."""
     line.emulator.inject(Fault(what=Kind.STATUS, status=503, where=Operation.TOKEN))
     error = refused(lambda: line.graph().generate("B2C_1A_X", SPEC))
     assert (error.failure.kind, error.effect, line.count(GENERATE)) == (K.SERVICE, Effect.NONE, 0)
@@ -703,7 +703,7 @@ def test_list_takes_the_exact_id_first(line: Line, ids: list[str], taken: int | 
     found = line.graph().list_keysets(["B2C_1A_X"]).wanted["B2C_1A_X"]
     if taken is None:
         assert isinstance(found, RequestError)
-        assert (found.failure.kind, "several of that name" in found.failure.message) == (K.UNREADABLE, True)
+        assert (found.failure.kind, "several keysets of that name" in found.failure.message) == (K.UNREADABLE, True)
     else:
         assert isinstance(found, Keyset)
         assert [key.kid for key in found.keys] == [f"k{taken}"]
@@ -776,3 +776,33 @@ def test_refused_content_type_is_not_cut() -> None:
     long = "s3cret-" * 30
     found = failure(lambda: parse_object(answer(body=b"<", content_type=long)))
     assert found.message == "Graph's answer is not JSON (Content-Type not valid)"
+
+
+CREATE = Operation.CREATE_KEYSET
+
+
+def test_create_once(line: Line) -> None:
+    """One request with the id alone; the keyset is there without keys, and a second request is refused."""
+    graph = line.graph()
+    graph.create("B2C_1A_New")
+    (seen,) = line.emulator.seen(CREATE)
+    assert json.loads(seen.body or "") == {"id": "B2C_1A_New"}
+    assert line.emulator.tenants[0].keyset("B2C_1A_New").keys == ()
+    assert refused(lambda: graph.create("B2C_1A_New")).effect is Effect.NONE
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "effect"),
+    [
+        (Fault(what=Kind.RESET, when=Moment.AFTER_COMMIT), K.NETWORK, Effect.UNKNOWN),
+        (Fault(what=Kind.STATUS, status=504, when=Moment.AFTER_COMMIT), K.SERVICE, Effect.UNKNOWN),
+        (Fault(what=Kind.STATUS, status=403), K.FORBIDDEN, Effect.NONE),
+        (Fault(what=Kind.STATUS, status=429), K.THROTTLED, Effect.NONE),
+    ],
+)
+def test_create_is_sent_once(line: Line, fault: Fault, kind: FailureKind, effect: Effect) -> None:
+    """Whatever comes back, it is sent once, and the error says what it may have done."""
+    graph = line.graph()
+    line.emulator.inject(replace(fault, where=CREATE))
+    error = refused(lambda: graph.create("B2C_1A_New"))
+    assert (kind, effect, 1) == (error.failure.kind, error.effect, line.count(CREATE))

@@ -84,7 +84,7 @@ def resolve(
 
 @contextmanager
 def unanswered() -> Iterator[int]:
-    """A port where no connection comes about: its queue is full, and nobody takes anything out of it."""
+    """A port to which no connection is possible: its queue is full, and nothing accepts connections."""
     with socket.create_server(("0.0.0.0", 0), backlog=0) as server, ExitStack() as stack:
         port = server.getsockname()[1]
         for _ in range(4):
@@ -105,7 +105,7 @@ def test_send_answer_in_full(line: Line) -> None:
 
 
 def test_send_tells_what_it_was_like(line: Line) -> None:
-    """Every request is told once, with its operation, status, id, duration and the skew of the clocks."""
+    """Every request is reported once, with its operation, status, id, duration and the skew of the clocks."""
     answer = line.http().send("discovery", "GET", line.discovery, headers={})
     (exchange,) = line.exchanges
     assert ("discovery", 200, answer.client_request_id) == (
@@ -119,7 +119,7 @@ def test_send_tells_what_it_was_like(line: Line) -> None:
 
 
 def test_send_tells_a_failure_too(line: Line) -> None:
-    """A request without an answer is told without status and skew, with the id that its failure has."""
+    """A request without an answer is reported without status and skew, with the id that its failure has."""
     line.emulator.inject(Fault(what=Kind.CLOSE))
     found = failure(lambda: ask(line))
     (exchange,) = line.exchanges
@@ -220,7 +220,7 @@ def test_send_peer_that_does_not_speak_tls(line: Line) -> None:
     [(Kind.RESET, FailureKind.NETWORK), (Kind.CLOSE, FailureKind.NETWORK), (Kind.TRUNCATED, FailureKind.NETWORK)],
 )
 def test_send_connection_that_breaks_after_sending(line: Line, what: Kind, kind: FailureKind) -> None:
-    """Once it was sent, nobody knows what a request did that gets no answer."""
+    """Once it was sent, it is unknown what a request did that gets no answer."""
     line.emulator.inject(Fault(what=what))
     error = refused(lambda: ask(line, method="POST"))
     assert (kind, Effect.UNKNOWN) == (error.failure.kind, error.effect)
@@ -229,7 +229,7 @@ def test_send_connection_that_breaks_after_sending(line: Line, what: Kind, kind:
 
 
 def test_send_connection_refused(line: Line) -> None:
-    """Where no connection comes about, a request has done nothing."""
+    """If no connection comes about, a request has done nothing."""
     error = refused(lambda: ask(line, "https://127.0.0.1:1/", "POST"))
     assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
     assert error.failure.message.startswith("cannot reach 127.0.0.1: ")
@@ -248,7 +248,7 @@ def test_send_certificate_that_is_not_trusted(line: Line) -> None:
     error = refused(lambda: http.send("discovery", "POST", line.discovery, headers={}, content=b"{}"))
     assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
     assert "the certificate of localhost is not trusted" in error.failure.message
-    assert "name its CA in ca_file" in error.failure.message
+    assert "add its CA to ca_file" in error.failure.message
     assert not line.emulator.requests
 
 
@@ -274,7 +274,7 @@ def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> Non
 
 
 def test_send_answer_as_long_as_may_be(line: Line) -> None:
-    """An answer of exactly the limit is taken, which is smaller where no large answer is expected."""
+    """An answer of exactly the limit is taken, which is smaller if no large answer is expected."""
     http = line.http()
     for limit in (SMALL_ANSWER, MAX_ANSWER_BYTES):
         line.emulator.faults.clear()
@@ -297,7 +297,7 @@ def test_send_answer_that_is_too_long(line: Line) -> None:
 
 
 def test_send_compressed_answer(line: Line) -> None:
-    """A compressed answer, which was not asked for, is never unpacked."""
+    """A compressed answer, which was not requested, is never unpacked."""
     line.emulator.inject(Fault(what=Kind.GZIP_BOMB, size=10_000_000_000))
     error = refused(lambda: ask(line))
     assert (error.failure.kind, error.effect) == (FailureKind.UNREADABLE, Effect.UNKNOWN)
@@ -420,7 +420,7 @@ def test_send_large_answers_of_many(line: Line) -> None:
                 assert len(http.send("list", "GET", line.discovery, headers={}).body) == SMALL_ANSWER
                 error = refused(lambda: http.send("list", "GET", line.discovery, headers={}))
                 assert error.failure.kind is FailureKind.TIMEOUT
-                assert "found no room in memory" in error.failure.message
+                assert "no memory for its answer" in error.failure.message
         with http.large_answers():
             assert len(http.send("list", "GET", line.discovery, headers={}).body) == SMALL_ANSWER + 1
 
@@ -440,4 +440,4 @@ def test_send_advice_where_ca_file_is_configured(line: Line) -> None:
     http = Http(transport(trust(None)), clock=SystemClock(), on_exchange=lambda _: None, has_ca_file=True)
     message = failure(lambda: http.send("discovery", "GET", line.discovery, headers={})).message
     http.close()
-    assert message.endswith("if that host is yours, see whether ca_file has the CA of that host")
+    assert message.endswith("if that host is yours, check whether ca_file has the CA of that host")

@@ -1,4 +1,4 @@
-"""The Lease over HTTP: what is asked, what is made of the answers, and what a person is told."""
+"""The Lease over HTTP: the requests, the parsing of the answers, and the messages for people."""
 
 import re
 import ssl
@@ -148,7 +148,7 @@ def test_create_after_it_was_deleted(api: Kubernetes, leases: KubernetesLeases, 
 
 
 def test_create_of_what_exists(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path) -> None:
-    """Where another replica has created it, nothing is written: `conflict`."""
+    """If another replica has created it, nothing is written: `conflict`."""
     api.mount(tmp_path / "account", "pod", may_create=True)
     told = failure(lambda: leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0))
     assert (told.kind, told.status) == (FailureKind.CONFLICT, 409)
@@ -160,7 +160,7 @@ def test_create_without_the_right(api: Kubernetes, leases: KubernetesLeases) -> 
     api.delete()
     told = failure(lambda: leases.create(replace(ABSENT, holder="pod_1", duration=60.0), 5.0))
     assert (told.kind, told.status) == (FailureKind.FORBIDDEN, 403)
-    assert told.message == "the Kubernetes API answered 403 to create of lease rotator; it is tried again"
+    assert told.message == "the Kubernetes API answered 403 to create of lease rotator; rotator tries again"
     words = ["lacks the verb create", "apply an empty Lease (spec: {})", "namespace b2c", "verbs [create]"]
     assert [word for word in words if word not in (told.if_it_lasts or "")] == []
 
@@ -211,7 +211,7 @@ def test_write_times(api: Kubernetes, leases: KubernetesLeases) -> None:
 
 
 def test_write_at_a_full_second(api: Kubernetes, leases: KubernetesLeases, clock: Clock) -> None:
-    """An instant without microseconds has its six digits all the same: without them the API refuses it."""
+    """An instant without microseconds has its six digits nevertheless: without them the API refuses it."""
     clock.instant = datetime(2030, 1, 1, tzinfo=UTC)
     hold(leases)
     assert api.spec()["renewTime"] == "2030-01-01T00:00:00.000000Z"
@@ -275,7 +275,7 @@ def test_forbidden(api: Kubernetes, leases: KubernetesLeases, tmp_path: Path, se
     api.mount(tmp_path / "account", "pod", **setting)
     told = failure(lambda: hold(leases))
     assert (told.kind, told.status) == (FailureKind.FORBIDDEN, 403)
-    assert told.message.endswith("of lease rotator; it is tried again")
+    assert told.message.endswith("of lease rotator; rotator tries again")
     assert [word for word in [*words, "coordination.k8s.io"] if word not in (told.if_it_lasts or "")] == []
 
 
@@ -339,7 +339,7 @@ def test_connection_that_breaks(api: Kubernetes, leases: KubernetesLeases, when:
 
 
 def test_api_that_is_not_there(account: Path, clock: Clock) -> None:
-    """A port on which nobody listens is `network`."""
+    """A port on which there is no listener is `network`."""
     nowhere = KubernetesLeases(
         "https://127.0.0.1:9", account, name="rotator", namespace=None, clock=clock, transport=transport
     )
@@ -403,7 +403,7 @@ def test_token_and_ca_are_read_again(api: Kubernetes, leases: KubernetesLeases, 
     read(leases)
     clock.time += 1.0
     told = failure(lambda: read(leases))
-    assert (told.kind, "not trusted" in told.message) == (FailureKind.AUTH, True)
+    assert (told.kind, "does not verify" in told.message) == (FailureKind.AUTH, True)
     (account / "ca.crt").write_text(good)
     assert read(leases).holder == "", "after a failure they are read again at once"
 

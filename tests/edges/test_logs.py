@@ -1,4 +1,4 @@
-"""Log lines: one a line, in one order, and never with a secret, whoever logs and however it goes wrong."""
+"""Log lines: one event a line, in a fixed order, and never with a secret, also from other libraries."""
 
 import hashlib
 import io
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
+from urllib.parse import quote, urlencode
 
 import pytest
 from core.builders import tenant_id
@@ -23,9 +25,11 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.outcome import Failed, Observation, Outcome, Planned
 from rotator.core.policy import Mode, RotationPolicy
 from rotator.core.rotation import Rotate, decide
+from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
-from rotator.edges.logs import REDACTED, Redactor, logger
-from rotator.edges.settings import PolicySettings
+from rotator.edges.logs import logger
+from rotator.edges.redactor import CHUNK, REDACTED, Redactor
+from rotator.edges.tenant_settings import PolicySettings
 from rotator.views.page import environment
 
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
@@ -217,7 +221,8 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     """A bug that ends the program, or a thread of it, is one line like every other, with nothing secret."""
     script = (
         "import sys, threading\n"
-        "from rotator.edges.logs import Redactor, log_crashes, logger\n"
+        "from rotator.edges.logs import log_crashes, logger\n"
+        "from rotator.edges.redactor import Redactor\n"
         "redactor = Redactor()\n"
         f"redactor.register({SECRET!r}, permanent=True)\n"
         "log_crashes(logger('info', 'json', redactor))\n"
@@ -236,6 +241,25 @@ def test_secret_in_what_nobody_catches(where: str) -> None:
     )
     assert SECRET not in done.stderr
     assert "RuntimeError: no way with [secret]" in line["exception"]
+
+
+WARN = f"""
+import sys, warnings
+from rotator.edges.logs import logger
+from rotator.edges.redactor import Redactor
+redactor = Redactor()
+redactor.register({SECRET!r}, permanent=True)
+logger("info", "json", redactor, sys.stderr)
+warnings.warn("a library has read {SECRET}", UserWarning)
+"""
+
+
+def test_warning_of_a_library_is_a_line_as_any_other() -> None:
+    """An answer can have a library warn, as one with an odd certificate does: Python would write it as it is."""
+    ended = subprocess.run([sys.executable, "-c", WARN], capture_output=True, text=True, check=True, timeout=60)
+    (line,) = map(json.loads, ended.stderr.splitlines())
+    assert line["level"] == "warning"
+    assert f"a library has read {REDACTED}" in line["event"]
 
 
 def test_secret_that_is_learnt_later(log: FilteringBoundLogger, stream: io.StringIO, redactor: Redactor) -> None:
@@ -285,6 +309,33 @@ def test_redact_finds_a_value_at_any_place(length: int) -> None:
         assert redactor.redact(value[1:]) == value[1:]
 
 
+def test_redact_finds_a_value_in_a_long_text() -> None:
+    """A long text is looked at in chunks; a value may begin in one and end in the next."""
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    for before in (*range(CHUNK - len(SECRET) - 1, CHUNK + 5), 3 * CHUNK - 1):
+        assert redactor.redact(f"{'x' * before}{SECRET}y") == f"{'x' * before}{REDACTED}y"
+
+
+def test_redact_gives_back_the_text_without_a_value() -> None:
+    """It is the same object, also if it has a piece of a value: callers see by that that nothing was redacted."""
+    redactor = Redactor()
+    redactor.register(SECRET, permanent=True)
+    for text in (f"    {SECRET[-4:]}", "nothing of it is here"):
+        assert redactor.redact(text) is text
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("I/O operation on closed file")])
+def test_line_that_cannot_be_written_is_lost(redactor: Redactor, error: Exception) -> None:
+    """A stream whose reader has ended, or that is closed, does not stop the program, and the next line is written."""
+    stream, tried = io.StringIO(), mock.Mock(side_effect=[error, None])
+    with mock.patch.object(stream, "write", tried):
+        log = logger("info", "json", redactor, stream)
+        log.info("lost.line")
+        log.info("next.line")
+    assert [json.loads(call.args[0])["event"] for call in tried.call_args_list] == ["lost.line", "next.line"]
+
+
 def test_redact_what_overlaps_as_one() -> None:
     """Where one value is a part of another one, or they share some characters, nothing of either is left."""
     redactor = Redactor()
@@ -294,7 +345,9 @@ def test_redact_what_overlaps_as_one() -> None:
     assert redactor.redact("<inner-secret>") == f"<{REDACTED}>"
 
 
-@pytest.mark.parametrize("value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter"])
+@pytest.mark.parametrize(
+    "value", ["a<b&c>d'e\"f", "line\nline\ttab", "back\\slash\\es", "pässwörter", "bell\x07esc\x1b[0m"]
+)
 def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
     """A value is found in text that was escaped before, whatever its characters."""
     redactor = Redactor()
@@ -304,6 +357,16 @@ def test_redact_what_a_page_or_json_has_escaped(value: str) -> None:
         assert redactor.redact(page) == f"<p>{REDACTED}</p>"
     assert redactor.redact(json.dumps({"a": value})) == json.dumps({"a": REDACTED})
     assert redactor.redact(f"({value})") == f"({REDACTED})"
+    assert redactor.redact(f"({printable(value)})") == f"({REDACTED})"
+
+
+@pytest.mark.parametrize("value", ["aBc+/=~d.e-f_g", "a value & more", "p\u00e4ssw\u00f6rter"])
+def test_redact_what_a_url_or_a_form_has_escaped(value: str) -> None:
+    """A service that quotes the request quotes the form; a link has a name percent-encoded."""
+    redactor = Redactor()
+    redactor.register(value, permanent=True)
+    for text in (urlencode({"a": value}), f"a={quote(value)}", f"a={quote(value, safe='')}"):
+        assert redactor.redact(text) == f"a={REDACTED}"
 
 
 def test_redact_looks_up_no_more_where_more_is_known() -> None:

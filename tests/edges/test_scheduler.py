@@ -59,7 +59,7 @@ def test_every_takes_the_place_of_another(jobs: Jobs) -> None:
 
 
 def test_once_comes_when_the_sooner_one_is_due(jobs: Jobs) -> None:
-    """Of several with one key the one that is due first runs, whenever it was asked for."""
+    """Of several with one key the one that is due first runs, whenever it was requested."""
     for seconds, name in ((3600.0, "late"), (0.1, "soon"), (1800.0, "later")):
         jobs.scheduler.once("job", seconds, partial(jobs.noted.append, name))
     jobs.scheduler.once("another", 0.3, lambda: jobs.noted.append("another"))
@@ -100,7 +100,7 @@ def test_problem_of_a_job_that_raises(jobs: Jobs) -> None:
 
 
 def test_problem_of_a_job_that_takes_too_long(jobs: Jobs) -> None:
-    """Where a job still runs when it is due again, that is told."""
+    """Where a job still runs when it is due again, that is reported."""
     ended = Event()
     jobs.scheduler.every("job", timedelta(seconds=0.05), held_until(ended))
     wait_for(lambda: ("job", JobProblem.MISSED) in jobs.problems)

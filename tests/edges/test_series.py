@@ -114,7 +114,7 @@ def test_series_of_any_name(parse: Callable[[str], Any], end: str, names: list[N
 
 @pytest.mark.parametrize(("age", "is_shown"), [(2 * HOUR - SECOND, True), (2 * HOUR, True), (2 * HOUR + SECOND, False)])
 def test_series_of_what_was_not_seen_for_long(age: Any, is_shown: bool) -> None:  # noqa: FBT001
-    """An observation that is older than it may be leaves the name, and what came of the last look."""
+    """An observation that is older than it may be leaves the name, and the result of the last look."""
     text = written(seen(("contoso", "B2C_1A_X")), T0 + age)
     assert ("x_keyset_coverage_end_timestamp_seconds{" in text) == is_shown
     assert ("x_keyset_keys{" in text) == is_shown
@@ -180,7 +180,7 @@ def lines(now: datetime, **changes: Any) -> list[str]:
 
 
 def test_series_of_a_calendar() -> None:
-    """Whether it is open at the instant of the scrape; absent where no keyset has one."""
+    """Whether it is open at the instant of the scrape; absent if no keyset has one."""
     office = calendar(window("tue", "09:00-16:00"), zone="UTC")
     opens = T0 + 9 * HOUR  # the first of January 2030 is a Tuesday
     assert lines(opens - SECOND, calendar=office) == ['calendar_open{calendar="office"} 0.0']

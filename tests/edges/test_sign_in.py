@@ -236,11 +236,32 @@ def test_jwks_uri_at_another_host(begin: Callable[..., Side]) -> None:
     "body",
     [
         json.dumps({"keys": [{"kid": "x"}] * 1001}),
+        json.dumps({"keys": [{"kid": f"{n}", "kty": "RSA", "n": "A" * 342, "e": "AQAB"} for n in range(10_000)]}),
         '{"keys": [1]}',
         '{"keys": {}}',
         "{}",
+        '{"keys": [], "keys": [1]}',
+        '{"keys": ' + "[" * 100_000,
+        '{"keys": [{"kid": "k", "nbf": ' + "9" * 5000 + "}]}",
+        '{"keys": [' + "{}," * 200_000 + "{}]}",
+        '{"keys": NaN}',
+        '{"keys": [], "more": "' + "x" * 5_000_000 + '"}',
+        json.dumps({"keys": [], "more": "\U0001f600" * 500_000}),
     ],
-    ids=["too many", "no object", "no list", "nothing"],
+    ids=[
+        "too many",
+        "10,000 keys",
+        "no object",
+        "no list",
+        "nothing",
+        "twice",
+        "deep",
+        "long number",
+        "many elements",
+        "NaN",
+        "5 MB",
+        "wide",
+    ],
 )
 def test_hostile_jwks(begin: Callable[..., Side], body: str) -> None:
     side = begin(SIGN_IN)
@@ -257,6 +278,18 @@ def test_jwks_with_keys_that_are_no_rsa_keys(begin: Callable[..., Side]) -> None
     side.fault(Operation.JWKS, Kind.BODY, status=200, body=body)
     listed = side.probe().listed[SIGN_IN.lower()]
     assert [(key.kid, key.modulus, key.nbf) for key in listed] == [("k", modulus_digest("AQAB"), None)]
+
+
+def test_jwks_with_odd_members(begin: Callable[..., Side]) -> None:
+    """Much that nobody reads, lone surrogates, NaN and members that come twice cost the good key nothing."""
+    surrogate = '{"kid":"\\ud800","n":"AA","e":"AQAB"}'
+    endless = f'{{"kid":"{"k" * 600}","n":"AA","e":"AQAB"}},{{"kid":"x","n":"{"A" * 3000}","e":"AQAB"}}'
+    twice = '{"kid":"first","kid":"k","n":"AA","n":"AQAB","e":"AQAB","nbf":NaN,"use":"\\udfff","x5c":NaN}'
+    side = begin(SIGN_IN)
+    body = f'{{"keys":[{surrogate},{endless},{twice}],"more":"{"x" * 200_000}"}}'
+    side.fault(Operation.JWKS, Kind.BODY, status=200, body=body)
+    listed = side.probe().listed[SIGN_IN.lower()]
+    assert [(key.kid, key.modulus, key.nbf, key.use) for key in listed] == [("k", modulus_digest("AQAB"), None, None)]
 
 
 @pytest.mark.parametrize(

@@ -129,11 +129,11 @@ def test_ssl_cert_file_that_cannot_be_used(
     (tmp_path / "empty.pem").write_text("")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "empty.pem"))
     path, message = problem(ca_file)
-    assert (path, "it holds no certificate" in message) == ("SSL_CERT_FILE", True)
+    assert (path, "it has no certificate" in message) == ("SSL_CERT_FILE", True)
 
 
 def test_ssl_cert_dir_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenSSL itself would say nothing, and trust nobody."""
+    """OpenSSL itself would ignore it silently, and trust no authority."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", f"/nowhere:{tmp_path}")
     trust(None)
@@ -142,6 +142,6 @@ def test_ssl_cert_dir_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_ca_file_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The setting is named where it is at fault."""
+    """The setting is named if it is at fault."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     assert problem("/nowhere") == ("ca_file", "/nowhere cannot be read as a PEM bundle: No such file or directory")

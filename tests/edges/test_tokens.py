@@ -93,7 +93,7 @@ def trusts(line: Line, key: rsa.RSAPrivateKey) -> None:
 
 @pytest.mark.parametrize("text", [DEMO_SECRET, f"  {DEMO_SECRET}\n"])
 def test_secret_from_a_file(line: Line, text: str) -> None:
-    """The secret in a file counts without the space around it, and whoever logs is told never to print it."""
+    """The secret in a file is used without the white space around it, and it is registered for redaction."""
     token = line.tokens(line.secret(text)).get()
     assert [DEMO_SECRET, token] == line.learnt
     assert line.attempts == [True]
@@ -107,7 +107,7 @@ def test_secret_from_the_environment(line: Line, monkeypatch: pytest.MonkeyPatch
 
 
 def test_certificate(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
-    """A certificate with its key is proof, and when it expires is told."""
+    """A certificate with its key is a credential, and its expiry is reported."""
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
     public = certificate(private_key, expires)
     line.emulator.tenants[0].register(App(certificates=(public,)))
@@ -119,7 +119,7 @@ def test_certificate(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey)
 
 
 def test_certificate_that_was_renewed(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
-    """Without any failure in between, the next token is asked for with the new certificate, and its end is told."""
+    """Without any failure in between, the next token is requested with the new certificate, and its end is reported."""
     ends = [datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) for days in (1, 90)]
     old, new = (certificate(private_key, end) for end in ends)
     line.emulator.tenants[0].register(App(certificates=(new, old)))
@@ -210,6 +210,24 @@ def test_certificate_as_pkcs12(
     file.write_bytes(pkcs12(private_key, public, issued(authority), password=password))
     passphrase.write_bytes((password or b"") + b"\n")
     assert line.tokens(Certificate(file=file, password_file=passphrase if password else None)).get()
+    assert ("a passphrase \u00e9" in line.learnt) is bool(password)
+
+
+def test_passphrase_that_is_wrong_is_redacted(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
+    """It is told before it is used, so that nothing that quotes it is printed whatever comes of it."""
+    file, passphrase = tmp_path / "client.pem", tmp_path / "password"
+    file.write_text(pem(private_key, b"the passphrase") + issued(private_key))
+    passphrase.write_text("another passphrase\n")
+    failure(line.tokens(Certificate(file=file, password_file=passphrase)).get)
+    assert line.learnt == ["another passphrase"]
+
+
+def test_assertion_is_redacted_whatever_it_is(line: Line, tmp_path: Path) -> None:
+    """The file may hold something that is not a JWT, and goes by no shape."""
+    file = tmp_path / "token"
+    file.write_text("what-somebody-put-there\n")
+    failure(line.tokens(FederatedToken(file=file)).get)
+    assert line.learnt == ["what-somebody-put-there"]
 
 
 def test_certificate_with_a_passphrase(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
@@ -239,7 +257,7 @@ def test_certificate_with_a_passphrase(line: Line, tmp_path: Path, private_key: 
 def test_certificate_of_another_kind_of_key(
     line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey, kind: str, make: Any, form: str
 ) -> None:
-    """A key that cannot sign as the service wants is said so at once, and is no bug of the program."""
+    """A key that cannot sign as the service requires is reported at once, and not as a bug."""
     key = make()
     public, text = issued(private_key, of=key), pem(key)
     file, key_file = tmp_path / "client", tmp_path / "key"
@@ -300,10 +318,10 @@ def test_certificate_as_pkcs12_that_cannot_be_used(line: Line, tmp_path: Path, p
     whole = pkcs12(private_key, public, password=b"right")
     der = x509.load_pem_x509_certificate(public.encode()).public_bytes(serialization.Encoding.DER)
     for content, password_file, words in (
-        (whole, None, "cannot be read as PKCS#12; see whether certificate_password_file has its passphrase"),
-        (whole, passphrase, "cannot be read as PKCS#12"),
-        (whole[:-200], None, "cannot be read as PKCS#12"),
-        (der, None, "cannot be read as PKCS#12"),
+        (whole, None, "cannot be parsed as PKCS#12; check the passphrase in certificate_password_file"),
+        (whole, passphrase, "cannot be parsed as PKCS#12"),
+        (whole[:-200], None, "cannot be parsed as PKCS#12"),
+        (der, None, "cannot be parsed as PKCS#12"),
         (pkcs12(None, public), None, "export it with the private key"),
         (b"\xff\xfe", None, "must hold one private key and its certificate, as PEM or PKCS#12"),
     ):
@@ -315,7 +333,7 @@ def test_certificate_as_pkcs12_that_cannot_be_used(line: Line, tmp_path: Path, p
 
 
 def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
-    """Whatever is wrong with the file, its name and the fault are told, and nothing of what is in it."""
+    """A problem with the file is reported with its name, and never with its content."""
     public = certificate(private_key, datetime.now(UTC) + timedelta(days=9))
     good = pem(private_key)
     garbled = good.replace(good[100:140], "A" * 40)
@@ -326,7 +344,7 @@ def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: 
         (public, "must hold one private key and its certificate, as PEM"),
         (good + good + public, "must hold one private key and its certificate, as PEM"),
         (garbled + public, "cannot be parsed"),
-        (pem(private_key, b"password") + public, "named by certificate_password_file"),
+        (pem(private_key, b"password") + public, "set certificate_password_file"),
         (good + public.replace(public[100:140], "A" * 40), "cannot be parsed"),
     ):
         file = tmp_path / "client.pem"
@@ -340,7 +358,7 @@ def test_certificate_file_that_is_none(line: Line, tmp_path: Path, private_key: 
 
 
 def test_federated_token_is_read_at_every_use(line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
-    """The assertion is read from its file whenever a token is asked for: somebody else renews it."""
+    """The assertion is read from its file whenever a token is requested: somebody else renews it."""
     trusts(line, private_key)
     line.emulator.switch(token_lifetime=1)
     file = tmp_path / "token"
@@ -360,7 +378,7 @@ def test_federated_token_is_read_at_every_use(line: Line, tmp_path: Path, privat
 def test_federated_token_that_changed_while_all_is_well(
     line: Line, tmp_path: Path, private_key: rsa.RSAPrivateKey
 ) -> None:
-    """Without any failure in between, the next token is asked for with what is in the file by then."""
+    """Without any failure in between, the next token is requested with what is in the file by then."""
     trusts(line, private_key)
     line.emulator.switch(token_lifetime=1)
     file = tmp_path / "token"
@@ -370,7 +388,7 @@ def test_federated_token_that_changed_while_all_is_well(
     line.clock.move(1.05)
     file.write_text(assertion(private_key, sub="somebody-else"))
     found = failure(tokens.get)
-    assert "no federated credential of the app fits the assertion" in found.message
+    assert "no federated credential of the app matches the assertion" in found.message
     assert line.count(DISCOVERY) == 1
 
 
@@ -396,7 +414,7 @@ def test_federated_token_file_that_is_none(line: Line, tmp_path: Path, content: 
 
 
 def test_secret_that_expires(line: Line) -> None:
-    """When a secret expires is told where the configuration says it."""
+    """When a secret expires is reported where the configuration says it."""
     expires = datetime(2030, 1, 1, tzinfo=UTC)
     given = line.secret()
     line.tokens(ClientSecret(file=given.file, expires=expires)).get()
@@ -404,7 +422,7 @@ def test_secret_that_expires(line: Line) -> None:
 
 
 def test_secret_that_was_renewed(line: Line) -> None:
-    """The next token is asked for with what is in the file by then, before the old secret is refused."""
+    """The next token is requested with what is in the file by then, before the old secret is refused."""
     line.emulator.tenants[0].register(App(secrets=(Secret(value=DEMO_SECRET), Secret(value=OTHER_SECRET))))
     line.emulator.switch(token_lifetime=1)
     tokens = line.tokens(line.secret())
@@ -442,14 +460,14 @@ def test_refused_secret(line: Line, app: App, code: str, advice: str) -> None:
     ("number", "advice"),
     [
         (700212, "has the assertion's audience"),
-        (7002138, "in other upper and lower case"),
+        (7002138, "in upper and lower case"),
         (700222, "Entra itself issued the assertion"),
         (53003, "a Conditional Access policy blocks the app"),
         (7000112, "the app is disabled in this tenant"),
     ],
 )
 def test_refused_with_advice(line: Line, number: int, advice: str) -> None:
-    """What is behind a number is said, so that nobody has to look it up."""
+    """The message explains the meaning of a number."""
     body = json.dumps({"error": "invalid_request", "error_codes": [number], "trace_id": "t"})
     line.emulator.inject(Fault(what=Kind.BODY, body=body, status=400, where=TOKEN))
     found = failure(line.tokens().get)
@@ -460,7 +478,7 @@ def test_refused_with_advice(line: Line, number: int, advice: str) -> None:
 
 
 def test_refused_app(line: Line) -> None:
-    """An app that the tenant does not have is told from a wrong secret."""
+    """An app that the tenant does not have is distinguished from a wrong secret."""
     found = failure(line.tokens(client_id="99999999-0000-4000-8000-000000000000").get)
     assert found.code == "AADSTS700016"
     assert "check client_id and tenant_id" in found.message
@@ -472,7 +490,7 @@ def test_refused_tenant(line: Line) -> None:
     assert (
         found.kind,
         found.message,
-    ) == (K.AUTH, "localhost does not know tenant nobody.onmicrosoft.com; check tenant_id and cloud")
+    ) == (K.AUTH, "localhost has no tenant nobody.onmicrosoft.com; check tenant_id and cloud")
 
 
 @pytest.mark.parametrize("where", [TOKEN, DISCOVERY])
@@ -498,7 +516,7 @@ def test_refused_tenant(line: Line) -> None:
 def test_login_host_in_trouble(
     line: Line, where: Operation, fault: Fault, kind: FailureKind, status: int | None
 ) -> None:
-    """What is no answer of the login service is a failure of its own kind; and once it is over, it is over."""
+    """What is no answer of the login service is its own failure kind; and once it is over, it is over."""
     tokens = line.tokens()
     line.timeout = 0.5 if fault.what is Kind.HANG else 5
     injected = line.emulator.inject(replace(fault, where=where))
@@ -517,7 +535,7 @@ def test_login_host_in_trouble(
 )
 @pytest.mark.parametrize("status", [200, 400])
 def test_login_host_that_answers_nonsense(line: Line, status: int, body: str) -> None:
-    """JSON without a token in it is no token, whatever else it has."""
+    """JSON without a token is not a token, even if it has other members."""
     line.emulator.inject(Fault(what=Kind.BODY, body=body, status=status, where=TOKEN))
     assert failure(line.tokens().get).kind in (K.AUTH, K.UNREADABLE)
     assert line.attempts == [False]
@@ -586,7 +604,7 @@ def test_token_after_a_byte_order_mark(line: Line, tmp_path: Path) -> None:
 
 
 class Confused:
-    """Carries requests to nobody, and fails as MSAL does at answers that it does not expect."""
+    """Sends no request, and fails as MSAL does for unexpected answers."""
 
     def remove_tokens_for_client(self) -> None:
         msg = "the answer said s3cret"
@@ -643,7 +661,7 @@ def test_directory_of_what_is_not_a_jwt(token: str) -> None:
 
 
 def test_directory_is_told(line: Line) -> None:
-    """Whoever compares directories learns it with each token."""
+    """The directory is reported with each token."""
     told: list[str] = []
     line.tokens(on_directory=told.append).get()
     assert told == [line.emulator.tenants[0].id.lower()]
@@ -653,14 +671,14 @@ def test_directory_is_told(line: Line) -> None:
 
 
 def test_token_is_kept(line: Line) -> None:
-    """As long as it is good, a token is asked for once."""
+    """A token is requested only once while it is valid."""
     tokens = line.tokens()
     assert len({tokens.get() for _ in range(20)}) == 1
     assert (line.count(DISCOVERY), line.count(TOKEN)) == (1, 1)
 
 
 def test_token_nobody_asks_for(line: Line) -> None:
-    """Nothing is read and nobody is asked before a token is needed."""
+    """No file is read and no request is made before a token is needed."""
     line.tokens(ClientSecret(file=line.folder / "nowhere"))
     assert not line.emulator.requests
 
@@ -701,7 +719,7 @@ def test_token_is_renewed_when_the_service_wants_it(line: Line) -> None:
 
 
 def test_token_outlives_the_login_host(line: Line) -> None:
-    """While the login host is down, the last good token is used as long as it is valid, and no longer."""
+    """While the login host is down, the last token is used until it expires, and no longer."""
     line.emulator.switch(token_lifetime=6)
     tokens = line.tokens()
     first = tokens.get()
@@ -736,7 +754,7 @@ def test_token_that_was_rejected(line: Line) -> None:
     ],
 )
 def test_secret_that_was_corrected_works_at_once(line: Line, fault: Fault | None) -> None:
-    """After a refusal everything is read and asked anew: what was mended meanwhile counts at once."""
+    """After a refusal the credential is read and the token requested again, so that a fix takes effect at once."""
     tokens = line.tokens(line.secret(OTHER))
     if fault is not None:
         line.emulator.inject(fault)
@@ -760,7 +778,7 @@ def test_token_that_lacks_a_permission(line: Line) -> None:
 
 
 def test_token_requests_are_ours(line: Line) -> None:
-    """MSAL's requests have our ids, go nowhere else, and are told like any other."""
+    """MSAL's requests have our ids, go nowhere else, and are reported like any other."""
     line.tokens().get()
     assert [seen.operation for seen in line.emulator.requests] == [DISCOVERY, TOKEN]
     assert [seen.client_request_id for seen in line.emulator.requests] == [

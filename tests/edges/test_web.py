@@ -143,7 +143,7 @@ def test_connection_is_used_again(server: Server) -> None:
 
 
 def test_bug_costs_one_request(server: Server, bugs: list[Exception]) -> None:
-    """A page that raises is a 500 that quotes nothing, and is told."""
+    """A page that raises is a 500 that quotes nothing, and is reported."""
     answer, body = ask(server, "/broken")
     assert (answer.status, body) == (500, b"a bug; see the log\n")
     assert [str(bug) for bug in bugs] == [BUG]

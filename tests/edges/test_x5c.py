@@ -86,8 +86,8 @@ def test_read_chain_as_long_as_it_may_be() -> None:
     assert read_chain([LEAF] * MAX_CERTIFICATES) == read_chain([LEAF])
 
 
-def test_read_chain_cuts_names() -> None:
-    """A name that is as long as a certificate allows is not kept whole."""
+def test_read_chain_keeps_no_part_of_a_long_name() -> None:
+    """A name that is as long as a certificate allows is not kept, and not cut: a part of a secret is a leak."""
     long = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x" * 64)] * 50)
     key = ec.generate_private_key(ec.SECP256R1())
     made = (
@@ -98,7 +98,9 @@ def test_read_chain_cuts_names() -> None:
     )
     found = read_chain([base64.b64encode(made.public_bytes(Encoding.DER)).decode()])
     assert found is not None
-    assert len(found.subject) == len(found.issuer) == MAX_NAME
+    length = 50 * len("CN=" + "x" * 64) + 49
+    assert length > MAX_NAME
+    assert found.subject == found.issuer == f"a name of {length} characters"
 
 
 @pytest.mark.parametrize("x5c", HOSTILE.values(), ids=HOSTILE)

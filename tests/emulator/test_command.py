@@ -25,7 +25,7 @@ ROOT = Path(rotator.emulator.__file__).parents[2]
 
 @pytest.fixture
 def served(tmp_path):
-    """`serve` in a process of its own; what it printed, and where it wrote."""
+    """`serve` in its own process; what it printed, and where it wrote."""
     code = (
         "import sys; from pathlib import Path; from rotator.emulator.command import serve; "
         f"sys.exit(serve(seed=None, state=Path({str(tmp_path / 'state.json')!r}), "

@@ -61,7 +61,7 @@ def test_wait(bench):
 
 
 def test_errors(bench):
-    """Bugs would be told."""
+    """Bugs are reported."""
     assert bench.http.get("/_emulator/errors").json() == {"errors": []}
 
 

@@ -13,7 +13,7 @@ from rotator.emulator.server import EmulatorError
 
 
 def test_journal(bench):
-    """The journal has a record for each request, with what was asked for and what came of it."""
+    """The journal has a record for each request, with what was requested and its result."""
     bench.graph("GET", "/B2C_1A_No", headers={"client-request-id": "mine"})
     token, got = bench.emulator.requests
     assert (token.operation, token.tenant, token.status) == (

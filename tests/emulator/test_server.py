@@ -42,7 +42,7 @@ def test_directory_given(tmp_path):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com"])
 def test_host_refused(host):
-    """A host that is not loopback is refused unless asked for."""
+    """A host that is not loopback is refused unless requested."""
     with pytest.raises(EmulatorError, match="not loopback"):
         Emulator(host=host)
 

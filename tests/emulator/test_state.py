@@ -83,7 +83,7 @@ def test_written_at_every_commit(start, tmp_path):
 
 
 def test_seed_does_not_count(start, tmp_path):
-    """Where there is a state, the seed is not planted again."""
+    """If there is a state, the seed is not planted again."""
     file = tmp_path / "state.json"
     start(state=file).graph("DELETE", "/B2C_1A_Sig")
     assert "B2C_1A_Sig" not in [view.id for view in start(state=file).tenant.read()]
@@ -100,7 +100,7 @@ def test_seed_does_not_count(start, tmp_path):
     ],
 )
 def test_damaged(start, tmp_path, text, message):
-    """A file that is none is one line, with its name, and is left alone."""
+    """A file that is not a state file is an error of one line with its name, and is not changed."""
     file = tmp_path / "state.json"
     file.write_text(text)
     with pytest.raises(StateError, match=message) as told:

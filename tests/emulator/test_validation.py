@@ -32,6 +32,6 @@ def test_instant(raw, offset):
      "2027-01-15T08:00:00.5Z", True, 1.5, None, []],
 )  # fmt: skip
 def test_instant_mistakes(raw):
-    """An instant without a zone, or in fractions of a second, is none."""
+    """An instant without a zone, or with fractions of a second, is refused."""
     with pytest.raises(InvalidError):
         parse_instant(raw, NOW)

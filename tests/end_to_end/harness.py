@@ -24,6 +24,7 @@ from typing import IO, Any, Self
 from unittest import mock
 
 import yaml
+from end_to_end.forked import Forked
 
 from rotator import cli
 from rotator.emulator.http.routes import Operation
@@ -47,6 +48,7 @@ MAY_BE_ASKED = frozenset(
         (Operation.TOKEN, "POST"),
         (Operation.LIST_KEYSETS, "GET"),
         (Operation.GET_KEYSET, "GET"),
+        (Operation.CREATE_KEYSET, "POST"),
         (Operation.GENERATE_KEY, "POST"),
         (Operation.UPDATE_KEY, "PATCH"),
         (Operation.GET_ACTIVE_KEY, "GET"),
@@ -190,7 +192,7 @@ class Reply:
 class Running:
     """The program while it runs."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Forked) -> None:
         self.process = process
         self.may_raise = False  # where a bug is put into it, its log has a traceback
         self._changed = threading.Condition()
@@ -284,6 +286,7 @@ class Bench:
         self.config = folder / "rotator.yaml"
         self.secret_file = folder / "client-secret"
         self.content: dict[str, Any] = {}
+        self.may_disable = False
         self._stack = ExitStack()
         self._emulator: Emulator | None = None
 
@@ -298,6 +301,9 @@ class Bench:
             self._stack.close()
         assert not errors, errors[0]
         _check_requests(requests)
+        if not self.may_disable:
+            changed = [seen.body for seen in requests if seen.operation is Operation.UPDATE_KEY]
+            assert [body for body in changed if json.loads(body or "{}") != {"status": "enabled"}] == []
 
     @property
     def emulator(self) -> Emulator:
@@ -341,19 +347,23 @@ class Bench:
         return finished
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> Running:
-        """Start the program."""
-        running = Running(
-            subprocess.Popen(
-                [sys.executable, "-m", "rotator", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                stdin=subprocess.DEVNULL,
-                text=True,
-                env=self.environment(env),
-            )
-        )
+        """Start the program, by a fork of a process that has imported it, unless *env* may change what is imported."""
+        if all(name.startswith("ROTATOR_") or name in ("COLUMNS", "NO_COLOR") for name in env or ()):
+            running = Running(Forked(arguments, self.environment(env)))
+        else:
+            running = Running(self._executed(arguments, env))
         self._stack.callback(running.close)
         return running
+
+    def _executed(self, arguments: tuple[str, ...], env: Mapping[str, str] | None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rotator", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=self.environment(env),
+        )
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of the program: that of the tests, without what would lead it astray."""

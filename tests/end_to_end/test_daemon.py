@@ -153,7 +153,7 @@ def test_daemon_health_and_readiness(bench: Bench) -> None:
 
 
 def test_daemon_health_does_not_depend_on_the_service(bench: Bench) -> None:
-    """With nobody to ask, it stays alive and ready: a restart would mend nothing."""
+    """Without a service to reach, it stays alive and ready, because a restart would not help."""
     bench.begin(Tenant(keysets=(fresh(),))).inject(Fault(what=Kind.STATUS, status=403))
     daemon = ready(bench.start())
     assert [daemon.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
@@ -331,7 +331,7 @@ def test_daemon_stopped_while_it_looks(bench: Bench) -> None:
 
 
 def test_daemon_stopped_while_it_waits_to_ask_again(bench: Bench) -> None:
-    """A pause that the service asked for is cut short by the wish to stop."""
+    """A pause that the service requested is cut short by the wish to stop."""
     emulator = bench.begin(Tenant(keysets=(due(),)))
     emulator.inject(Fault(what=Kind.THROTTLED, where=LIST, retry_after=25))
     daemon = bench.start()
@@ -341,7 +341,7 @@ def test_daemon_stopped_while_it_waits_to_ask_again(bench: Bench) -> None:
 
 
 def test_daemon_killed_between_write_and_answer(bench: Bench) -> None:
-    """A process that starts anew after a crash sees the key that the one before it made, and makes no second one."""
+    """A process that starts again after a crash sees the key that the one before it made, and makes no second one."""
     emulator = bench.begin(Tenant(keysets=(due(),)), check_interval="1s")
     hang = emulator.inject(Fault(what=Kind.HANG, where=GENERATE, when=Moment.AFTER_COMMIT))
     daemon = bench.start()

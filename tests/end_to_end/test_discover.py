@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 import yaml
 from edges.test_x5c import ISSUER, LEAF
-from end_to_end.harness import DAY, SECRET, Bench, Finished, Tenant, fresh, key
+from end_to_end.harness import DAY, SECRET, Bench, Finished, Keyset, Tenant, fresh, key
 from end_to_end.test_terminal import Terminal
 
 from rotator import cli
@@ -122,6 +122,39 @@ def test_status_shows_what_is_not_configured(bench: Bench) -> None:
     assert "inventory" not in bench.run("status", "--output", "json").document
 
 
+def test_certificates_that_cannot_be_read_harm_nothing_else(bench: Bench) -> None:
+    """Each is shown as such, configured or not; the other keysets of the same list are as they would be without."""
+    hostile = {"NotBase64": ("%%%",), "NotDer": ("MIIC",), "Many": ("MIIC",) * 10_000, "Large": ("A" * 5_000_000,)}
+    keysets = {name: (KeySeed(use=None, nbf=LONG_AGO, x5c=x5c),) for name, x5c in hostile.items()}
+    configured = Keyset(id="B2C_1A_NotDer", keys=keysets.pop("NotDer"), wanted={"mode": "observe"})
+    others = tuple(KeysetSeed(id=f"B2C_1A_{name}", keys=keys) for name, keys in keysets.items())
+    healthy = KeysetSeed(id="B2C_1A_Healthy", keys=(KeySeed(use=None, x5c=(LEAF,)),))
+    bench.begin(Tenant(keysets=(fresh(), configured), others=(*others, healthy)))
+    run = bench.run("status", "--all", "--output", "json")
+    assert run.code == 0, run.err
+    rows = {row["keyset"]: row for row in run.rows}
+    assert rows["B2C_1A_Fresh"]["reason"] == "not_due"
+    (damaged,) = rows["B2C_1A_NotDer"]["keys"]
+    assert set(damaged["certificate"].values()) == {None}
+    (inventory,) = run.document["inventory"]
+    ends = {row["keyset"]: (row["error"], row["certificate_expires"] is None) for row in inventory["keysets"]}
+    assert ends == {**dict.fromkeys((each.id for each in others), (None, True)), healthy.id: (None, False)}
+    text = " ".join(bench.run("status", "--all").out.split())
+    assert text.count("certificate cannot be read") == len(hostile)
+    assert len(bench.asked(Operation.LIST_KEYSETS)) == 2
+
+
+def test_certificate_that_runs_out_is_for_people(bench: Bench) -> None:
+    """In its window the keyset is held as `certificate` with exit code 3, and nothing is generated."""
+    ends_soon = Keyset(id="B2C_1A_Saml", keys=(key(age=80, x5c=(LEAF,)),))
+    bench.begin(Tenant(keysets=(fresh(), ends_soon)))
+    run = bench.run("--once", "--output", "json")
+    assert run.code == 3
+    rows = {row["keyset"]: (row["outcome"], row["reason"]) for row in run.rows}
+    assert rows == {"B2C_1A_Fresh": ("held", "not_due"), "B2C_1A_Saml": ("held", "certificate")}
+    assert bench.asked(Operation.GENERATE_KEY) == ()
+
+
 def test_daemon_observes_what_is_not_configured(bench: Bench) -> None:
     """Metrics, page and JSON show at most 500 keysets of a tenant, from the sweep's own request."""
     others = tuple(KeysetSeed(id=f"B2C_1A_Keyset{number}", keys=(key(age=10),)) for number in range(503))
@@ -177,6 +210,63 @@ def test_discover_without_a_configuration(bench: Bench) -> None:
     assert {each["name"] for each in yaml.safe_load(run.out)["tenants"]} == {"contoso"}
 
 
+def test_discover_names_the_policies_that_publish_a_keyset(bench: Bench) -> None:
+    """The JWKS of each policy is read once, and what it lists is a comment at the keyset; the rest is as without it."""
+    published = {
+        "B2C_1A_signup_signin": (SIGNING,),
+        "B2C_1A_Encrypts": (ENCRYPTION, SIGNING),
+        "B2C_1A_Foreign": ("B2C_1A_Configured",),
+    }
+    bench.begin(Tenant(keysets=(fresh("B2C_1A_Configured"),), others=SEED, roles=(READ_ROLE,), policies=published))
+    named = [each for policy in ("B2C_1A_signup_signin", "B2C_1A_Encrypts") for each in ("--policy", policy)]
+    run = bench.run("discover", *named)
+    assert (run.code, run.err) == (0, "")
+    assert len(bench.asked(Operation.LIST_KEYSETS)) == 1
+    assert len(bench.asked(Operation.POLICY_DISCOVERY)) == len(bench.asked(Operation.JWKS)) == 2
+    assert bench.asked(Operation.POLICY_TOKEN) == bench.asked(Operation.GET_ACTIVE_KEY) == ()
+    lines = [line.strip() for line in run.out.splitlines()]
+    entries = {line: lines[: number + 1][::-1] for number, line in enumerate(lines) if line.startswith("- id: ")}
+
+    def comments(keyset_id: str) -> list[str]:
+        following = entries[f"- id: {keyset_id}"][1:]
+        return following[: next(n for n, line in enumerate(following) if not line.startswith("#"))]
+
+    assert "# Listed in the JWKS of B2C_1A_signup_signin, B2C_1A_Encrypts." in comments(SIGNING)
+    assert "# Listed in the JWKS of B2C_1A_Encrypts." in comments(ENCRYPTION)
+    assert any("have use enc, and relying parties may refuse" in line for line in comments(ENCRYPTION))
+    assert "# Listed in the JWKS of none of the policies that were read." in comments("B2C_1A_Configured")
+    assert not any("JWKS" in line for line in comments("B2C_1A_FacebookSecret"))
+    saved(bench, run.out)
+    check_round_trip(bench)
+
+
+def test_discover_of_a_policy_that_cannot_be_read(bench: Bench) -> None:
+    """It is named with the reason, the exit code is 1, and the configuration is printed with what was read."""
+    bench.begin(
+        Tenant(
+            keysets=(fresh(SIGNING), fresh("B2C_1A_Other")), policies={"B2C_1A_x": ("B2C_1A_Other",), "B2C_1A_y": ()}
+        )
+    )
+    named = ("B2C_1A_x", "B2C_1A_y", "B2C_1A_Missing")
+    run = bench.run("discover", *(each for policy in named for each in ("--policy", policy)))
+    assert run.code == 1
+    assert run.err.startswith("contoso: B2C_1A_Missing: the sign-in host answered 404 to openid_configuration")
+    assert "# Listed in the JWKS of B2C_1A_x." in run.out
+    assert "# The JWKS of B2C_1A_y lists no key of these keysets." in run.out
+    assert len(saved(bench, run.out)) == 2
+
+
+def test_discover_reads_policies_without_a_configuration(bench: Bench) -> None:
+    """The name of the tenant gives the sign-in host."""
+    bench.begin(Tenant(keysets=(fresh(SIGNING),), roles=(READ_ROLE,), policies={"B2C_1A_signin": (SIGNING,)}))
+    options = ("--tenant-id", "contoso.onmicrosoft.com", "--client-id", DEMO_CLIENT_ID, "--policy", "B2C_1A_signin")
+    trust = {"ROTATOR_CA_FILE": str(bench.emulator.ca_file)}
+    with mock.patch("rotator.edges.settings.sign_in_url", return_value=bench.emulator.url):
+        run = directly(bench, "discover", *options, "--client-secret-file", str(bench.secret_file), env=trust)
+    assert (run.code, run.err) == (0, "")
+    assert "# Listed in the JWKS of B2C_1A_signin." in run.out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -187,6 +277,11 @@ def test_discover_without_a_configuration(bench: Bench) -> None:
         (("--tenant", "contoso", "--client-id", "x"), "not both"),
         (("--tenant-id", "common", "--client-id", "x", "--client-secret-file", "f"), "tenants[0].tenant_id"),
         (("--output", "json"), "unrecognized arguments"),
+        (("--policy", "signin"), "--policy: must be the name of a policy"),
+        (
+            ("--tenant-id", "contoso.com", "--client-id", "x", "--client-secret-file", "f", "--policy", "B2C_1A_x"),
+            "--policy: the sign-in host of contoso is not known",
+        ),
     ],
 )
 def test_discover_refuses_options(options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +302,7 @@ def test_discover_of_what_cannot_be_listed(bench: Bench) -> None:
     run = bench.run("discover")
     assert run.code == 1
     assert "locked: " in run.err
-    assert "empty: the tenant has no keyset that can be configured" in run.err
+    assert "empty: the tenant has no keyset that rotator could observe or rotate" in run.err
     assert [each["name"] for each in yaml.safe_load(run.out)["tenants"]] == ["contoso"]
 
 
@@ -220,6 +315,7 @@ def test_discover_sums_up_on_a_terminal(bench: Bench, tmp_path: Path) -> None:
     text = " ".join(terminal.text.split())
     assert "contoso: 7 keysets" in text
     assert "have no end: B2C_1A_Damaged, B2C_1A_FacebookSecret" in text
+    assert f"rotated by nobody, although rotator could: {SIGNING}, {ENCRYPTION}, {ALL_CHARACTERS}" in text
     assert (
         "rotated by people alone (certificates, secrets): B2C_1A_SamlMessageSigning, B2C_1A_Damaged, "
         "B2C_1A_FacebookSecret" in text

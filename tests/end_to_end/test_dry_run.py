@@ -21,7 +21,7 @@ WINDOW = 14 * DAY
 
 
 def test_dry_run_document_is_complete(bench: Bench) -> None:
-    """The document has each member of the interface, null where it does not apply."""
+    """The document has each member of the interface, null if it does not apply."""
     began = time.time()
     held, planned = key(age=10, kid="held"), key(age=80, kid="planned")
     bench.begin(
@@ -242,7 +242,7 @@ UNDATED = Keyset(id="B2C_1A_Undated", keys=(KeySeed(),))
     ],
 )
 def test_dry_run_exit_code(bench: Bench, keysets: tuple[Keyset, ...], option: str | None, code: int) -> None:
-    """The first of 1, 3, 2, 0 that holds is returned, and 2 only where it is asked for."""
+    """The first of 1, 3, 2, 0 that holds is returned, and 2 only if it is requested."""
     bench.begin(Tenant(keysets=keysets))
     assert bench.run("--dry-run", *((option,) if option else ())).code == code
 
@@ -351,7 +351,7 @@ def test_dry_run_table(bench: Bench) -> None:
 
 
 def test_dry_run_log_beside_a_table_is_readable(bench: Bench) -> None:
-    """Beside a table stderr has readable lines, without what the table says; JSON where it is wanted."""
+    """Beside a table stderr has readable lines, without what the table says; JSON if it is wanted."""
     bench.begin(Tenant(keysets=(due(), MISSING)), log={"level": "debug"})
     lines = bench.run("--dry-run").err.splitlines()
     assert any("request.finished" in line for line in lines)

@@ -38,7 +38,7 @@ TIMING = Timing(check_interval=DAY, settle=timedelta(seconds=SETTLE), dry_run=Fa
 
 
 class Lead:
-    """Leads or not, as it is told, and counts the writes that are under way."""
+    """Leads or not, as the test says, and counts the writes in progress."""
 
     def __init__(self) -> None:
         self.leads = True
@@ -182,7 +182,7 @@ def test_pause_in_the_midst_of_a_second_look(replica: Replica) -> None:
 
 
 def test_pause_between_two_keysets() -> None:
-    """Second looks end with the lead, also where it is back at once."""
+    """Second looks end with the lead, also if it is back at once."""
     replica = Replica()
     other = key("ours", T0, T0 + POLICY.validity)
     policies = tuple(replace(POLICY, keyset_id=name) for name in (KEYSET_ID, "B2C_1A_Other"))
@@ -201,7 +201,7 @@ def test_pause_between_two_keysets() -> None:
 
 
 def test_gate_of_a_follower(replica: Replica) -> None:
-    """Who does not lead any more when it comes to write holds the keyset, with a reason of its own."""
+    """Who does not lead any more when it comes to write holds the keyset, with its own reason."""
     replica.loop.sweep()
     replica.lead.leads = False
     replica.scheduler.run(SETTLE)
@@ -212,7 +212,7 @@ def test_gate_of_a_follower(replica: Replica) -> None:
 
 
 def test_write_is_under_way_until_the_key_is_seen(replica: Replica) -> None:
-    """The lead is kept while a key is asked for, and while it is looked for; then no more."""
+    """The lead is kept while a key is requested, and while it is looked for; then no more."""
     seen: list[tuple[int, bool]] = []
 
     def note() -> None:
@@ -264,7 +264,7 @@ def test_metrics_of_a_former_leader(replica: Replica) -> None:
     assert "b2c_rotator_last_sweep_timestamp_seconds 1" in before
     store.configure(())
     found.follow_store()
-    found.forget_sweeps()
+    found.process.forget_sweeps()
     after = text(found)
     assert "keyset=" not in after
     assert "\nb2c_rotator_last_s" not in after
@@ -275,7 +275,7 @@ def test_metrics_of_a_former_leader(replica: Replica) -> None:
 
 
 def test_metrics_of_the_lead() -> None:
-    """The lead is read when it is asked for; without an election it is always 1. What never happened is 0 or absent."""
+    """The lead is read when it is requested; without an election it is always 1. What never happened is 0 or absent."""
     _, found = metrics()
     assert "b2c_rotator_leader 1.0" in text(found)
     leading: list[int] = []
@@ -393,7 +393,7 @@ def test_settings_at_the_edge(tmp_path: Path, settings: Any) -> None:
 
 @pytest.mark.usefixtures("outside")
 def test_settings_long_requests_elsewhere(tmp_path: Path) -> None:
-    """Where there is no election, requests may take as long as one likes."""
+    """If there is no election, requests may take as long as one likes."""
     load(tmp_path, request_timeout="5m")
 
 
@@ -411,7 +411,7 @@ def test_candidate_says_who_leads(api: Kubernetes, tmp_path: Path, monkeypatch: 
     happened: list[Event] = []
     program.stream.add(happened.append)
     candidate = Candidate(program, max_write_seconds=lambda: 30.0, is_confirming=lambda: False)
-    assert candidate.line() == "follows: nobody leads"
+    assert candidate.line() == "follows: no replica leads"
     api.tamper(holderIdentity="other", leaseDurationSeconds=600)
     candidate.start()
     wait_for(lambda: candidate.has_followed)
@@ -422,4 +422,4 @@ def test_candidate_says_who_leads(api: Kubernetes, tmp_path: Path, monkeypatch: 
     candidate.stop()
     candidate.join()
     assert any(isinstance(event, Lost) for event in happened)
-    assert candidate.line() == "follows: nobody leads"
+    assert candidate.line() == "follows: no replica leads"

@@ -69,7 +69,7 @@ LATER = {"leader"}
 """What belongs to capabilities that are not there yet."""
 
 MORE_LABELS = {"le", "note"}
-"""What a histogram's buckets and further metrics are told apart by."""
+"""What a histogram's buckets and further metrics are distinguished by."""
 
 
 def test_metrics_names_types_and_labels(bench: Bench) -> None:
@@ -117,9 +117,10 @@ def test_metrics_counters_are_there_from_the_start(bench: Bench) -> None:
     ):
         assert least <= {each[label] for each in found.series(name)}, name
         assert {0.0} == {found.of(name, **each) for each in found.series(name)}, name
-    operations = {"list_keysets", "get_keyset", "generate_key", "enable_key"}
-    codes = {"200", "401", "403", "429", "500", "503", "error"}
+    operations = {"list_keysets", "get_keyset", "create_keyset", "generate_key", "enable_key"}
+    codes = {"401", "403", "429", "500", "503", "error"}
     asked = {(operation, code): 0.0 for operation in operations for code in codes}
+    asked |= {(operation, "201" if operation == "create_keyset" else "200"): 0.0 for operation in operations}
     assert asked | {("enable_key", "204"): 0.0} == {
         (each["operation"], each["code"]): found.of("graph_requests_total", **each)
         for each in found.series("graph_requests_total")
@@ -154,7 +155,7 @@ def test_metrics_no_created_series(bench: Bench) -> None:
     ],
 )
 def test_metrics_by_content_negotiation(bench: Bench, accept: str, content_type: str) -> None:
-    """Prometheus's text or OpenMetrics, as asked for, both of which their own parsers read, with the same samples."""
+    """Prometheus's text or OpenMetrics, as requested, both of which their own parsers read, with the same samples."""
     bench.begin(Tenant(keysets=(fresh(),)), check_interval="1h")
     daemon = bench.start()
     daemon.log("sweep.finished")
@@ -267,7 +268,7 @@ def test_metrics_of_a_rotation_that_fails(bench: Bench) -> None:
 
 
 def test_metrics_of_sweeps_that_fail(bench: Bench) -> None:
-    """Failures add up, the time of the last success stands still, and both start anew with a success."""
+    """Failures add up, the time of the last success stands still, and both start again with a success."""
     emulator = bench.begin(Tenant(keysets=(fresh(),)), check_interval="2s")
     daemon = bench.start()
     first = swept(daemon)
@@ -329,7 +330,7 @@ def test_metrics_of_a_keyset_that_was_not_seen_for_long(bench: Bench) -> None:
     ids=["throttled", "service", "network", "timeout"],
 )
 def test_metrics_of_requests_that_are_made_again(bench: Bench, fault: Fault, reason: str, code: str) -> None:
-    """A GET that is made again counts as a retry by its reason, and each attempt by what came of it."""
+    """A GET that is made again counts as a retry by its reason, and each attempt by its result."""
     bench.begin(Tenant(keysets=(fresh(),)), request_timeout="4s").inject(fault)
     found = swept(bench.start())
     assert found.of("graph_retries_total", reason=reason) == 1.0

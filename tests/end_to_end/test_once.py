@@ -194,7 +194,7 @@ def test_once_exit_code_rotated_overdue(bench: Bench) -> None:
 
 
 def test_once_exit_code_failure_goes_first(bench: Bench) -> None:
-    """A rotation that failed is 1, also where another keyset is overdue; a third is rotated all the same."""
+    """A rotation that failed is 1, also if another keyset is overdue; a third is rotated nevertheless."""
     observed = overdue("B2C_1A_Observed", wanted={"mode": "observe"})
     emulator = bench.begin(Tenant(keysets=(observed, due("B2C_1A_Fails"), due("B2C_1A_Works"))))
     emulator.inject(Fault(what=Kind.STATUS, status=400, code="AADB2C90136", where=GENERATE, keyset="B2C_1A_Fails"))
@@ -235,7 +235,7 @@ def test_once_forbidden_names_the_permission_to_write(bench: Bench) -> None:
 
 
 def test_once_adopts_the_key_of_a_lost_answer(bench: Bench) -> None:
-    """Where the answer is lost but the key is there, it is found by looking, and not asked for again."""
+    """Where the answer is lost but the key is there, it is found by looking, and not requested again."""
     emulator = bench.begin(Tenant(keysets=(due(),)))
     emulator.inject(Fault(what=Kind.RESET, when=Moment.AFTER_COMMIT, where=GENERATE, times=1))
     run = bench.run("--once", "--output", "json")
@@ -280,7 +280,7 @@ def test_once_never_repeats_a_write_blindly(bench: Bench, fault: Fault, kind: st
     ],
 )
 def test_once_asks_again_where_nothing_was_done(bench: Bench, fault: Fault) -> None:
-    """Where the service says that it did nothing, the key is asked for again, and there is one in the end."""
+    """If the service says that it did nothing, the key is requested again, and there is one in the end."""
     bench.begin(Tenant(keysets=(due(),))).inject(fault)
     run = bench.run("--once", "--output", "json")
     assert (run.code, run.row["outcome"]) == (0, "rotated")
@@ -326,7 +326,7 @@ def test_once_enables_the_key_that_was_created_disabled(bench: Bench, *, answers
 
 
 def test_once_key_that_is_not_what_was_asked_for(bench: Bench) -> None:
-    """A key with other dates than asked for is a failure that says what differs."""
+    """A key with other dates than requested is a failure that says what differs."""
     bench.begin(Tenant(keysets=(due(),))).inject(Fault(what=Kind.ALTERED, where=GENERATE))
     run = bench.run("--once", "--output", "json")
     kid, nbf, _ = only_new_key(bench, "B2C_1A_Due")
@@ -445,7 +445,7 @@ def test_once_clock_that_is_wrong(bench: Bench) -> None:
 
 
 def test_once_service_that_wants_more_lead(bench: Bench) -> None:
-    """Where a late key is refused for its nbf, one that leaves the lead known from the field is asked for instead."""
+    """Where a late key is refused for its nbf, one that leaves the lead known from the field is requested instead."""
     began = int(time.time())
     bench.begin(Tenant(keysets=(lapsed(),), switches=Switches(minimum_nbf_lead=3 * 3600)))
     run = bench.run("--once", "--output", "json")
@@ -479,3 +479,44 @@ def test_once_with_one_directory_under_two_names(bench: Bench) -> None:
         assert rows[name]["error"]["kind"] == "conflict"
         assert f"tenant {other} is the same directory" in rows[name]["error"]["message"]
     assert [seen.tenant for seen in bench.asked(GENERATE)] == ["fabrikam.onmicrosoft.com"]
+
+
+def test_dry_run_with_one_directory_under_two_names(bench: Bench) -> None:
+    """The first look at the second entry says so, although nothing is due."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    (contoso,) = bench.content["tenants"]
+    bench.content["tenants"].append({**contoso, "name": "again", "tenant_id": bench.emulator.tenants[0].id})
+    bench.content["concurrency"] = 1
+    bench.write()
+    run = bench.run("--dry-run", "--output", "json")
+    rows = {row["tenant"]: row for row in run.rows}
+    assert run.code == 1
+    assert rows["again"]["error"]["kind"] == "conflict"
+    assert "tenant contoso is the same directory" in rows["again"]["error"]["message"]
+
+
+def test_once_creates_the_keyset_that_is_missing(bench: Bench) -> None:
+    """A dry run only says that it would; `--once` creates the keyset and its first key, and the next run holds."""
+    missing = Keyset(id="B2C_1A_New", is_there=False, wanted={"create": True})
+    bench.begin(Tenant(keysets=(fresh(), missing)))
+    dry = bench.run("--dry-run", "--output", "json", "--detailed-exitcode")
+    assert (dry.code, dry.rows[1]["outcome"], dry.rows[1]["reason"]) == (2, "planned", "missing")
+    plan = " ".join(bench.run("--dry-run").out.split())  # it is wrapped
+    assert "B2C_1A_New: the keyset is to be created, and then its first key: RSA sig key" in plan
+    assert not bench.asked(Operation.CREATE_KEYSET)
+    first, second = (bench.run("--once", "--output", "json") for _ in range(2))
+    assert (first.code, first.rows[1]["outcome"], first.rows[1]["reason"]) == (0, "rotated", "no_valid_key")
+    assert [line["keyset"] for line in first.events("keyset.created")] == ["B2C_1A_New"]
+    assert (second.code, second.rows[1]["outcome"]) == (0, "held")
+    assert (len(bench.asked(Operation.CREATE_KEYSET)), len(bench.keys("B2C_1A_New"))) == (1, 1)
+
+
+def test_once_leaves_a_deleted_keyset_to_people(bench: Bench) -> None:
+    """Where the tenant has the backup of a keyset, it is not created, and the row says why."""
+    deleted = Keyset(id="B2C_1A_Deleted", wanted={"create": True})
+    bench.begin(Tenant(keysets=(deleted,)))
+    bench.emulator.tenants[0].delete("B2C_1A_Deleted")
+    run = bench.run("--once", "--output", "json")
+    assert (run.code, run.row["reason"]) == (1, "not_found")
+    assert "recreated" in run.row["error"]["message"]
+    assert not bench.asked(Operation.CREATE_KEYSET)

@@ -38,7 +38,7 @@ METRIC = re.compile(r"^b2c_rotator_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 class Clock(SystemClock):
-    """Time that passes where somebody waits."""
+    """Time that passes if somebody waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Clock(SystemClock):
         self.passed += seconds
         return not self.is_stopping
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         self.passed += seconds
 
 
@@ -214,9 +214,10 @@ def test_not_published(begin: Callable[..., World]) -> None:
     """A tenant that listed the next key before, and does not a day before it takes over."""
     world = begin()
     world.run(2 * HOUR)
-    world.emulator.switch(jwks_future=False)
     nbf = world.tenant.keyset(SIG).keys[-1].nbf or 0
-    world.run(nbf - NOW - world.clock.passed - 25 * HOUR)
+    world.run(nbf - NOW - world.clock.passed - 30 * HOUR)
+    world.emulator.switch(jwks_future=False)
+    world.run(5 * HOUR)
     assert set() == world.notes()
     world.run(3 * HOUR)
     assert {"not_published"} == world.notes()
@@ -311,7 +312,7 @@ def test_outage_of_the_sign_in_host(begin: Callable[..., World], minutes: int) -
 
 
 def test_flapping_nodes_and_restarts_find_nothing(begin: Callable[..., World]) -> None:
-    """Nodes that disagree about the next key, and a process that begins anew, raise nothing."""
+    """Nodes that disagree about the next key, and a process that begins again, raise nothing."""
     world = begin()
     world.emulator.switch(jwks_delay=6 * HOUR, jwks_flapping=True)
     for _ in range(4):

@@ -1,5 +1,4 @@
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -8,30 +7,6 @@ from end_to_end.harness import Bench, Tenant, due, fresh
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.certificates import make_authority
 from rotator.emulator.http.routes import Operation
-
-SLOW_DISK = """
-import time
-from datetime import timedelta
-from rotator.service import daemon
-from rotator.edges import config
-read = config._digest
-def slow(path):
-    time.sleep(0.1)
-    return read(path)
-config._digest, daemon.WATCH_INTERVAL = slow, timedelta(seconds=0.05)
-"""
-
-LATE = """
-from datetime import timedelta
-from rotator.service import daemon
-from rotator.edges import config
-load, daemon.WATCH_INTERVAL = config.load, timedelta(seconds=0.2)
-def loading(path, **more):
-    config.load, settings = load, load(path, **more)
-    path.write_text(path.read_text() + "dry_run: true\\n")
-    return settings
-config.load = loading
-"""
 
 
 def begin(bench: Bench, **settings: Any) -> None:
@@ -97,29 +72,6 @@ def test_reload_when_the_authorities_have_changed(bench: Bench) -> None:
     assert daemon.stop().code == 0
 
 
-def test_reload_while_the_files_are_compared(bench: Bench, tmp_path: Path) -> None:
-    """A reload may come at any moment of the look at the files: neither disturbs the other."""
-    begin(bench)
-    (tmp_path / "sitecustomize.py").write_text(SLOW_DISK)
-    daemon = bench.start(env={"PYTHONPATH": str(tmp_path)})
-    daemon.log("sweep.finished")
-    for count in range(1, 6):
-        daemon.signal(signal.SIGHUP)
-        daemon.log("config.reloaded", count=count)
-        time.sleep(0.2)
-    assert daemon.events("job.raised") == []
-    assert daemon.stop().code == 0
-
-
-def test_reload_of_a_file_that_changed_while_it_was_read_at_the_start(bench: Bench, tmp_path: Path) -> None:
-    """What is written to a file after it was read at the start is not overlooked."""
-    begin(bench)
-    (tmp_path / "sitecustomize.py").write_text(LATE)
-    daemon = bench.start(env={"PYTHONPATH": str(tmp_path)})
-    assert daemon.log("config.reloaded")["dry_run"] is True
-    assert daemon.stop().code == 0
-
-
 def test_reload_of_a_bad_file_changes_nothing(bench: Bench) -> None:
     """A bad configuration is refused as a whole, logged with each fault, counted, and the last good one goes on."""
     begin(bench)
@@ -161,7 +113,7 @@ def test_reload_of_a_value_that_is_none(bench: Bench) -> None:
 
 
 def test_reload_says_what_needs_a_restart_until_there_is_one(bench: Bench) -> None:
-    """A setting that is read at the start alone is named at each reload, for as long as it is another one."""
+    """A setting that is read at the start alone is named at each reload, while it is another one."""
     begin(bench)
     daemon = bench.start()
     for interval, port in (("2h", daemon.port), ("3h", daemon.port), ("4h", 0)):

@@ -18,7 +18,7 @@ LIST, TOKEN, DISCOVERY = Operation.LIST_KEYSETS, Operation.TOKEN, Operation.DISC
 
 
 def test_requests_of_sweeps_in_which_nothing_is_due(bench: Bench) -> None:
-    """Each sweep costs one GET a tenant; the token is asked for once, however many keysets and sweeps there are."""
+    """Each sweep costs one GET a tenant; the token is requested once, however many keysets and sweeps there are."""
     tenants = [
         Tenant(name=name, keysets=tuple(fresh(f"B2C_1A_Key{number}") for number in range(5))) for name in ("one", "two")
     ]

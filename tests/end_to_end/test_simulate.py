@@ -3,6 +3,7 @@
 from end_to_end.harness import Bench, Keyset, Tenant, due, fresh
 
 from rotator.emulator.http.routes import Operation
+from rotator.emulator.model.seed import KeysetSeed
 
 
 def test_simulate_live(bench: Bench) -> None:
@@ -32,3 +33,24 @@ def test_simulate_live_where_a_keyset_is_missing(bench: Bench) -> None:
     assert run.code == 1
     assert run.out == ""
     assert "contoso has no keyset B2C_1A_Missing" in run.err
+
+
+def test_simulate_live_where_a_keyset_will_be_created(bench: Bench) -> None:
+    """It begins without a key, and gets its first one; not if it was deleted, since then it is not created."""
+    missing = Keyset(id="B2C_1A_Missing", is_there=False, wanted={"create": True})
+    bench.begin(Tenant(keysets=(fresh(), missing)))
+    run = bench.run("simulate", "--live", "--years", "1", "--output", "json")
+    assert run.code == 0, run.err
+    created = run.document["keysets"][1]
+    assert created["keyset"] == "B2C_1A_Missing"
+    assert created["keys"][0]["generated"] is not None
+    assert bench.asked(Operation.GENERATE_KEY) == ()
+
+
+def test_simulate_live_where_a_keyset_was_deleted(bench: Bench) -> None:
+    """A keyset that was deleted is not created again, so it cannot be simulated."""
+    deleted = Keyset(id="B2C_1A_Deleted", is_there=False, wanted={"create": True})
+    bench.begin(Tenant(keysets=(fresh(), deleted), others=(KeysetSeed(id="B2C_1A_Deleted.bak"),)))
+    run = bench.run("simulate", "--live")
+    assert run.code == 1
+    assert "contoso has no keyset B2C_1A_Deleted" in run.err

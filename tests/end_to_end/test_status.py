@@ -11,7 +11,7 @@ from rotator.emulator.model.switches import Status
 
 
 def test_status_shows_every_key_with_its_state(bench: Bench) -> None:
-    """Each key stands in a line of its own, in the order of activation, with its state and its dates."""
+    """Each key stands in its own line, in the order of activation, with its state and its dates."""
     begin = int(time.time())
     keys = (
         KeySeed(nbf=begin - 10 * DAY, exp=begin + 81 * DAY, kid="now"),
@@ -78,7 +78,7 @@ def test_status_json_has_every_key(bench: Bench) -> None:
 
 
 def test_status_of_a_selection(bench: Bench) -> None:
-    """Only what is selected is asked for and printed; a name that is not configured is invalid use."""
+    """Only what is selected is requested and printed; a name that is not configured is invalid use."""
     bench.begin(Tenant(keysets=(fresh(), due())), Tenant(name="fabrikam", keysets=(fresh(),)))
     run = bench.run("status", "--output", "json", "--tenant", "fabrikam")
     assert [(row["tenant"], row["keyset"]) for row in run.rows] == [("fabrikam", "B2C_1A_Fresh")]

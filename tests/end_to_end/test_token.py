@@ -18,7 +18,7 @@ from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, Ke
 from rotator.emulator.server import Emulator
 
 DAY = 86_400
-DOMAIN, SIG, ENC, POLICY = "contoso.onmicrosoft.com", "B2C_1A_Sig", "B2C_1A_Enc", "B2C_1A_signin"
+DOMAIN, SIG, ENC, OTHER, POLICY = "contoso.onmicrosoft.com", "B2C_1A_Sig", "B2C_1A_Enc", "B2C_1A_Other", "B2C_1A_signin"
 
 
 class Bench:
@@ -70,9 +70,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         KeySeed(kid="gone", nbf=now - 9 * DAY, exp=now - DAY),
     )
     enc = (KeySeed(kid="encrypting", use="enc", nbf=now - DAY, exp=now + 90 * DAY),)
+    other = (KeySeed(kid="elsewhere", nbf=now - DAY, exp=now + 90 * DAY),)
     seed = TenantSeed(
         domain=DOMAIN,
-        keysets=(KeysetSeed(id=SIG, keys=sig), KeysetSeed(id=ENC, keys=enc)),
+        keysets=(KeysetSeed(id=SIG, keys=sig), KeysetSeed(id=ENC, keys=enc), KeysetSeed(id=OTHER, keys=other)),
         policies={POLICY: (SIG, ENC)},
     )
     with Emulator(Seed(tenants=(seed,))) as emulator:
@@ -95,7 +96,7 @@ def test_access_token(bench: Bench) -> None:
 
 
 def test_refresh_token(bench: Bench) -> None:
-    """A refresh token is encrypted, and its header can be read all the same."""
+    """A refresh token is encrypted, and its header can be read nevertheless."""
     done = bench.run(bench.refresh)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:3] == ["kid encrypting", "tenant contoso", f"keyset {ENC} (enc)"]
@@ -113,6 +114,16 @@ def test_json(bench: Bench) -> None:
     )
 
 
+def test_keyset_that_is_not_configured(bench: Bench) -> None:
+    """A keyset of the tenant that nobody has configured is named as well, and that rotator does not rotate it."""
+    done = bench.run(forged("elsewhere"))
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = ["kid elsewhere", "tenant contoso", f"keyset {OTHER} (sig), not configured: rotator does not rotate it"]
+    assert done.stdout.splitlines()[:4] == [*expected, "key active"]
+    found = json.loads(bench.run(forged("elsewhere"), "--output", "json").stdout)
+    assert (found["keyset"], found["configured"], found["use"]) == (OTHER, False, "sig")
+
+
 def test_key_that_has_expired(bench: Bench) -> None:
     done = bench.run(forged("gone"))
     assert done.returncode == 0
@@ -123,7 +134,7 @@ def test_key_of_nobody(bench: Bench) -> None:
     """Not found is exit code 1, and says what that usually means."""
     done = bench.run(forged("cpimcore_09252015", 5))
     assert done.returncode == 1
-    assert done.stdout.startswith("kid cpimcore_09252015: no configured keyset has this key\n")
+    assert done.stdout.startswith("kid cpimcore_09252015: no keyset of the configured tenants has this key\n")
     assert "user flow" in done.stdout
 
 

@@ -54,7 +54,7 @@ OUTAGE_EVERY, OUTAGE = 8.0, 1.0
 
 
 class Weather:
-    """Bad weather over an emulated service, for as long as the context is open."""
+    """Random faults of an emulated service, while the context is open."""
 
     def __init__(self, emulator: Emulator, tenants: Sequence[str], seed: int) -> None:
         self.faults = 0

@@ -77,7 +77,7 @@ TENANTS = {Group.PAIR: READS[:1] * 3 * FLEET, Group.PAIR_LAGGING: READS[1:] * 2 
 
 @dataclass(kw_only=True)
 class Figures:
-    """What came of the tenants of a group."""
+    """The result of the tenants of a group."""
 
     rotations: int = 0
     second_keys: int = 0
@@ -96,7 +96,7 @@ class Figures:
 
 @dataclass(kw_only=True)
 class Soaked:
-    """What came of one round, or of all."""
+    """The result of one round, or of all."""
 
     faults: int = 0
     codes: list[int] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Soaked:
 
 @pytest.mark.timeout(ROUNDS * (SECONDS + 2 * PATIENCE))
 def test_soak(tmp_path: Path) -> None:
-    """Whatever fails, and whoever else rotates, no keyset is without a key; a daemon alone makes no second one."""
+    """No keyset is without a key, even with faults and a second daemon; a single daemon generates no second one."""
     soaked = Soaked()
     for number in range(ROUNDS):
         soaked += _round(tmp_path / str(number), number)
@@ -219,7 +219,7 @@ def _figures(emulator: Emulator, tenants: Sequence[Tenant], began: float, until:
 
 
 def _tell(tenant: Emulated, keyset_id: str, began: float, *, is_odd: bool) -> None:
-    """Print the story of a keyset that had a gap."""
+    """Print the history of a keyset that had a gap."""
     if is_odd:
         print(f"{tenant.domain} {keyset_id}: {tenant.switches}")
         for event in tenant.keyset(keyset_id).events:

@@ -60,7 +60,7 @@ def configure(bench: Bench, name: str, tenants: Iterable[Tenant], **settings: ob
 
 
 class Process:
-    """The program, or a script that runs it, in a process of its own; what it prints goes into files."""
+    """The program, or a script that runs it, in its own process; what it prints goes into files."""
 
     def __init__(self, bench: Bench, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         folder = Path(tempfile.mkdtemp(dir=bench.folder))
@@ -106,7 +106,7 @@ class Daemon(Process):
         super().__init__(bench, *(script or ("-m", "rotator")), "--config", str(path), env=env)
 
     def get(self, path: str) -> tuple[int, str]:
-        """The status and the text of one of its pages; 0 while nobody listens."""
+        """The status and the text of one of its pages; 0 while there is no listener."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ENOUGH)
         try:
             connection.request("GET", path)
@@ -133,7 +133,7 @@ class Daemon(Process):
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that the system gives to no connection meanwhile."""
+    """A port without a listener, and that the system gives to no connection meanwhile."""
     for port in random.sample(range(20_000, 30_000), 100):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
@@ -222,14 +222,14 @@ def blind_repeats(requests: Iterable[Seen]) -> list[tuple[Seen, Seen]]:
 
 
 def spoken(body: str | None) -> Mapping[str, Any]:
-    """What a request for a key asked for."""
+    """What a request for a key requested."""
     asked = json.loads(body or "{}")
     assert isinstance(asked, dict)
     return asked
 
 
 class Listener:
-    """A port where nobody has any business; counts who comes, and says nothing."""
+    """A port that rotator must not use; it counts connections and never answers."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -43,7 +43,7 @@ from rotator.emulator.model.switches import ReadPath, Switches
 KEYSET = "B2C_1A_Due"
 GENERATE = Operation.GENERATE_KEY
 LEAD = timedelta(hours=3, minutes=2)
-"""What is asked for where the service refuses a sooner nbf."""
+"""What is requested where the service refuses a sooner nbf."""
 
 WRITERS = {
     "writer-409": Fault(what=Kind.STATUS, status=409, code="Conflict"),
@@ -60,7 +60,7 @@ STALE = {
 """Services whose reads lag behind their writes, by less and by more than `settle`."""
 
 ALTERED = {"an-hour-later": 3600, "an-hour-sooner": -3600}
-"""By how many seconds a service makes keys with other dates than asked for."""
+"""By how many seconds a service makes keys with other dates than requested."""
 
 LEADS = {"needs-3h": 3 * 3600 + 60, "needs-a-day": DAY}
 """The least leads of services that refuse a sooner nbf; both keysets have no valid key."""
@@ -80,7 +80,7 @@ KINDS: dict[str, tuple[Operation | None, Fault]] = {
     "conflict": (Operation.LIST_KEYSETS, Fault(what=Kind.STATUS, status=409)),
     "clock_skew": (None, Fault(what=Kind.WRONG_DATE, skew=-400)),
 }
-"""For each kind of failure but a bug, a fault that leads to it."""
+"""For each kind of failure except `internal`, a fault that causes it."""
 
 SKEWED = "skewed"  # a service whose clock is 70 s behind
 HIDING = "hiding"  # a service that never shows a new key
@@ -119,7 +119,7 @@ def named(kind: str) -> str:
 
 
 def tenants() -> Iterator[Tenant]:
-    """Every tenant that something happens to."""
+    """Every tenant with a fault."""
     for name in (*WRITERS, *ALTERED, RESETTING, SKEWED, *map(named, KINDS)):
         yield Tenant(name=name, keysets=(due(KEYSET),))
     for name, switches in STALE.items():
@@ -130,7 +130,7 @@ def tenants() -> Iterator[Tenant]:
 
 
 def play(folder: Path) -> Played:
-    """Play it all."""
+    """Run all tenants."""
     everybody = {tenant.name: tenant for tenant in tenants()}
     with Bench(folder) as bench:
         bench.begin(*everybody.values())
@@ -166,7 +166,7 @@ def play(folder: Path) -> Played:
 
 
 def inject(bench: Bench, everybody: Mapping[str, Tenant]) -> None:
-    """Let go wrong what goes wrong from the start."""
+    """Set the faults that exist from the start."""
     faults = [(name, replace(fault, where=GENERATE, times=1)) for name, fault in WRITERS.items()]
     faults += [(name, Fault(what=Kind.ALTERED, where=GENERATE, shift=shift)) for name, shift in ALTERED.items()]
     faults += [(named(kind), replace(fault, where=where)) for kind, (where, fault) in KINDS.items()]
@@ -247,7 +247,7 @@ def held_later(path: Path, found: Sequence[Any]) -> tuple[Reason, Reason]:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """What came of it all."""
+    """The result."""
     return play_once(tmp_path_factory, "stories", play)
 
 
@@ -272,7 +272,7 @@ def test_second_writer(played: Played, name: str) -> None:
 
 @pytest.mark.parametrize("name", ALTERED)
 def test_other_dates(played: Played, name: str) -> None:
-    """A key with other dates than asked for is a mismatch that names both; no further key is made beside it."""
+    """A key with other dates than requested is a mismatch that names both; no further key is made beside it."""
     first, then = (each[name] for each in played.passes)
     assert (told(first), then["outcome"]) == (("failed", "mismatch"), "held")
     (nbf, exp), (asked_nbf, asked_exp) = played.keys[name][0], successor(played, name)
@@ -297,7 +297,7 @@ def test_stale_reads(played: Played, name: str, comes_to: tuple[str, str]) -> No
 
 
 def test_least_lead(played: Played) -> None:
-    """Where the service refuses an nbf as too soon, one with the lead known from the field is asked for, loudly."""
+    """Where the service refuses an nbf as too soon, one with the lead known from the field is requested, loudly."""
     requests, (key,) = played.requests["needs-3h"], played.keys["needs-3h"]
     refused, granted, *later = posts(requests)
     assert [refused.status, granted.status, *(post.status for post in later)] == [400, 200, 400, 400]
@@ -355,7 +355,7 @@ def test_every_failure_shows(played: Played, kind: str) -> None:
 
 
 def test_clock_that_is_a_little_wrong(played: Played) -> None:
-    """A skew of more than a minute is told and measured, and keys are made all the same."""
+    """A skew of more than a minute is reported and measured, and keys are made nevertheless."""
     skewed = [line for line in played.failing.events("clock.skewed") if line["tenant"] == SKEWED]
     assert [line["level"] for line in skewed] == ["warning"]
     assert abs(skewed[0]["seconds"] - 70) < 10
@@ -364,7 +364,7 @@ def test_clock_that_is_a_little_wrong(played: Played) -> None:
 
 
 def test_clock_that_is_wrong(played: Played) -> None:
-    """A skew of more than five minutes is told and measured, and no key is made."""
+    """A skew of more than five minutes is reported and measured, and no key is made."""
     assert abs(skew(played, named("clock_skew")) - 400) < 10
     assert not posts(played.requests[named("clock_skew")])
     assert not played.keys[named("clock_skew")]

@@ -473,7 +473,7 @@ LINES = tuple(read(TABLE))
 
 @dataclass(frozen=True, kw_only=True)
 class Came:
-    """What came of a line in one pass: the pass's exit code, its row and failures, requests, and new keys then."""
+    """The result of a line in one pass: the pass's exit code, its row and failures, requests, and new keys then."""
 
     code: int
     row: Mapping[str, Any]
@@ -484,7 +484,7 @@ class Came:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What came of a line: whether its fault struck, how the old key's turn ends, and both passes."""
+    """The result of a line: whether its fault struck, how the old key's turn ends, and both passes."""
 
     struck: bool
     turn: int
@@ -542,7 +542,7 @@ def configured(bench: Bench, lines: Sequence[Line]) -> Path:
 
 @pytest.fixture(scope="module")
 def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[Line, Story]:
-    """What came of the lines that were asked for."""
+    """The result of the lines that were requested."""
     items = request.session.items
     wanted = {item.callspec.params.get("line") for item in items if hasattr(item, "callspec")}
     lines = [line for line in LINES if line in wanted] or LINES

@@ -36,7 +36,7 @@ MEBIBYTE = 1 << 20
 TIMEOUT = 10  # seconds for a request; enough for whatever is no fault, however busy the machine is
 MINUTE = timedelta(minutes=1)
 PORT = "65432"
-"""Stands for the port of a listener that nobody has any business with."""
+"""Stands for the port of a listener that rotator must not use."""
 
 ROTATED = ("rotated", "renewal_due")
 UNREADABLE = ("failed", "unreadable")
@@ -44,12 +44,12 @@ NETWORK = ("failed", "network")
 FORBIDDEN = ("failed", "forbidden")
 THROTTLED = ("failed", "throttled")
 NO_BUG = ("failed", "")
-"""A failure of whatever kind, but no bug of ours."""
+"""A failure of whatever kind, but not a bug."""
 
 DUE = key(age=80, kid="due")
 SUCCESSOR = (DUE.nbf or 0) + 90 * DAY
 NASTY = "\x1b[31m\x1b]0;x\x07red\x1b[0m\r\nkeyset.rotated\u2028\u202e\x00\x7f\x9b\ud800"
-"""What would colour, end and reverse lines of a terminal, if it were let; and is no valid text."""
+"""Control characters that would change a terminal, and invalid text."""
 
 
 COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\ud800-\udfff]")
@@ -91,7 +91,7 @@ def shown(seed: KeySeed, **forged: Any) -> dict[str, Any]:
 
 
 def tenant_wide(name: str, *faults: Fault, comes_to: tuple[str, str] = UNREADABLE) -> Case:
-    """What strikes a tenant before its keysets can be told apart: both fail."""
+    """What strikes a tenant before its keysets can be distinguished: both fail."""
     return Case(name=name, victim=comes_to, bystander=comes_to, faults=faults)
 
 
@@ -120,13 +120,13 @@ def linked(name: str, link: object) -> Case:
 
 
 def token(name: str, **members: Any) -> Case:
-    """A token that is none."""
+    """A value that is not a valid token."""
     honest = {"token_type": "Bearer", "expires_in": 3599, "access_token": "opaque"}
     return answered(f"token: {name}", Operation.TOKEN, json.dumps({**honest, **members}))
 
 
 def discovered(name: str, token_endpoint: object) -> Case:
-    """A token endpoint that is none."""
+    """A value that is not a valid token endpoint."""
     found = {
         "token_endpoint": token_endpoint,
         "authorization_endpoint": "https://localhost/x",
@@ -382,7 +382,7 @@ class Played:
 
 
 def play(folder: Path) -> Played:
-    """Play it all."""
+    """Run all tenants."""
     raws = {NAMES[case]: case.raw for case in CASES if case.raw is not None}
     with ExitStack() as stack:
         listener = stack.enter_context(listening())
@@ -442,14 +442,14 @@ def aimed(fault: Fault, case: Case, port: str) -> Fault:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """What came of it all."""
+    """The result."""
     return play_once(tmp_path_factory, "hostile", play)
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_hostile(played: Played, case: Case) -> None:
-    """What is hostile is a clear failure of its own keyset or tenant, or nothing at all; never a crash."""
+    """A hostile answer is a failure of its keyset or tenant, or has no effect; it never causes a crash."""
     name = NAMES[case]
     rows = {row["keyset"]: row for row in played.rows[name]}
     failures = played.failures.get(name, [])

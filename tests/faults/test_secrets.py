@@ -39,7 +39,7 @@ ISSUER, SUBJECT = "https://issuer.example.invalid/cluster", "system:serviceaccou
 PAGES = ("/", "/status.json", "/metrics")
 LIST, GENERATE = Operation.LIST_KEYSETS, Operation.GENERATE_KEY
 LATE = 40.0
-"""Seconds after which an exception that nobody has told of is lost."""
+"""Seconds after which an exception that was not reported counts as lost."""
 
 PIECE = 16
 """Characters of a secret that are a leak already."""
@@ -84,7 +84,7 @@ LAYERS = {
     "msal": "msal:ConfidentialClientApplication.acquire_token_for_client",
     "tokens": "rotator.edges.tokens:Tokens.get",
     "http": "rotator.edges.http:Http.send",
-    "graph": "rotator.edges.graph:GraphKeysets._send",
+    "graph": "rotator.edges.graph_requests:GraphRequests.send",
     "page": "rotator.edges.listing:parse_page",
     "keyset": "rotator.edges.graph:parse_keyset",
     "decide": "rotator.core.look:decide",
@@ -98,7 +98,7 @@ AT_THE_END = {"exit": "rotator.commands.once:exit_code"}
 
 IN_A_DAEMON = {
     "sweep": "rotator.shell.loop:Loop.sweep",
-    "outcome": "rotator.edges.metrics:Metrics._looked",
+    "outcome": "rotator.edges.metrics:Metrics.on_event",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }
 """Where else an exception is forced in a daemon."""
@@ -280,7 +280,7 @@ def play(folder: Path) -> Played:
 
 
 def trust(bench: Bench, echoing: RawServer) -> None:
-    """Let the tenants that are echoed to be where that is done."""
+    """Let the tenants that are echoed to be if that is done."""
     authorities = bench.folder / "authorities.pem"
     authorities.write_text(bench.emulator.ca_file.read_text() + echoing.ca_pem)
     bench.content["ca_file"] = str(authorities)
@@ -334,7 +334,7 @@ def all_of(process: Process, awaited: str) -> str:
 
 
 def pieces(secret: str) -> Iterator[str]:
-    """The parts of a secret, none of which may be seen; what is too short to tell is none."""
+    """The parts of a secret, none of which may be visible; parts that are too short do not count."""
     for line in secret.splitlines():
         if len(line) >= PIECE:
             yield from (line[at : at + PIECE] for at in range(0, len(line) - PIECE, PIECE // 2))
@@ -349,7 +349,7 @@ def found(text: str, secrets: Mapping[str, str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """What came of it all."""
+    """The result."""
     return play_once(tmp_path_factory, "secrets", play)
 
 
@@ -396,7 +396,7 @@ def test_search_finds_what_is_there(played: Played) -> None:
 
 @pytest.mark.timeout(400)
 def test_runs_had_something_to_tell(played: Played) -> None:
-    """The runs met good and bad credentials, and what they were refused for is told."""
+    """The runs used valid and invalid credentials, and the reason of each refusal is reported."""
     text = played.texts["once, json, debug"]
     for said in ("AADSTS7000215", "AADSTS700027", "AADSTS70021", "certificate_file", "keyset.rotated", "unreadable"):
         assert said in text

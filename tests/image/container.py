@@ -40,7 +40,7 @@ STRICT = (
     "--ulimit=nproc=4096:4096",
 )
 TRUST = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf")
-"""What pip needs of this machine to reach its index during the build; mounted where it is there."""
+"""What pip needs of this machine to reach its index during the build; mounted if it is there."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Site:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What podman is told of it."""
+        """The output of `podman inspect` for it."""
         folder = self.bench.folder
         return (
             "--env=ROTATOR_CONFIG=/etc/rotator/rotator.yaml",
@@ -90,7 +90,7 @@ def site(bench: Bench) -> Site:
 
 
 def test_image_says_what_it_is(image: Engine, say: Say) -> None:
-    """User, entry point, signal and labels are as the Dockerfile says, and it has no health check of its own."""
+    """User, entry point, signal and labels are as the Dockerfile says, and it has no health check."""
     told = image.inspect()
     config = told["Config"]
     assert (config["User"], config["Entrypoint"], config["StopSignal"]) == (f"{USER}:{USER}", ["rotator"], "SIGTERM")
@@ -132,11 +132,11 @@ def test_image_has_no_program_but_its_own(image: Engine) -> None:
 
 
 def test_image_says_what_the_emulator_needs(image: Engine) -> None:
-    """The emulator's own libraries are not in the image: whoever calls it there is told what is missing."""
+    """The emulator's own libraries are not in the image: whoever calls it there is reported what is missing."""
     done = image.run("emulator")
     assert (done.returncode, done.stderr) == (
         1,
-        "rotator: emulator needs werkzeug: install rotator with its extra, emulator\n",
+        "rotator: emulator needs the package werkzeug; install it: pip install 'rotator[emulator]'\n",
     )
 
 

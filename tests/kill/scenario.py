@@ -115,13 +115,13 @@ class End:
 
 
 def played(steps: Sequence[Step], play: Callable[[Step], End]) -> dict[str, End]:
-    """What came of each step, all of them side by side."""
+    """The result of each step, all of them side by side."""
     with ThreadPoolExecutor(max_workers=len(steps)) as pool:
         return dict(zip((step.name for step in steps), pool.map(play, steps), strict=True))
 
 
 def check(expected: Mapping[str, End], actual: Mapping[str, End]) -> None:
-    """Every step ended as *expected*; the stories of those that did not are printed."""
+    """Every step ended as *expected*; the log of each that did not is printed."""
     for name, end in actual.items():
         if end != expected[name]:
             print(f"=== {name}: {end}\n{end.story}")
@@ -129,7 +129,7 @@ def check(expected: Mapping[str, End], actual: Mapping[str, End]) -> None:
 
 
 class Scene:
-    """A tenant with one keyset that is due, and whoever rotates it; a context manager."""
+    """A tenant with one keyset that is due, and the process that rotates it; a context manager."""
 
     def __init__(self, folder: Path, plot: Plot) -> None:
         folder.mkdir(parents=True)
@@ -206,7 +206,7 @@ class Scene:
             return victim.wait(), self._heard(victim)
 
     def restart(self) -> int:
-        """Start it anew, and let it come to a conclusion: its exit code."""
+        """Start it again, and let it come to a conclusion: its exit code."""
         emulator = self.emulator
         lists = len(self.bench.asked(Operation.LIST_KEYSETS))
         held = emulator.inject(Fault(what=Kind.HANG, where=Operation.GET_KEYSET))
@@ -223,7 +223,7 @@ class Scene:
             return code
 
     def end(self, *codes: int, said: tuple[str, ...] = ()) -> End:
-        """What came of it."""
+        """The result of it."""
         return End(
             asked=len(self.bench.asked(Operation.GENERATE_KEY)),
             keys=tuple(self._described(born) for born in self.born),
@@ -273,7 +273,7 @@ class Scene:
         return self.tenant.gaps(KEYSET, starts, max(ends))
 
     def _is_hasty(self) -> bool:
-        """Whether a key was asked for without two looks that are `settle` apart."""
+        """Whether a key was requested without two looks that are `settle` apart."""
         kinds = (Operation.LIST_KEYSETS, Operation.GET_KEYSET, Operation.GENERATE_KEY)
         asked = [seen for seen in self.emulator.requests if seen.operation in kinds]
         for number, seen in enumerate(asked):
@@ -288,7 +288,7 @@ class Scene:
     # --- the service
 
     def _lag(self, seconds: float) -> None:
-        """How far its reads lag behind, where they are not fresh."""
+        """How far its reads lag behind, if they are not fresh."""
         if self.plot.reads is not Reads.FRESH:
             self.tenant.switch(read_after_write_delay=seconds)
 

@@ -1,4 +1,4 @@
-"""A service that does not show what it generated must not be asked for ever more."""
+"""A service that does not show what it generated must not be requested ever more."""
 
 import time
 from pathlib import Path

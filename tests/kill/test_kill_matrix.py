@@ -73,7 +73,7 @@ FRESH, STALE, FLAPPING = Reads.FRESH, Reads.STALE, Reads.FLAPPING
 
 
 def killed(folder: Path, plot: Plot) -> Callable[[Step], End]:
-    """What came of a rotation whose process was killed at a step, and started again."""
+    """The result of a rotation whose process was killed at a step, and started again."""
 
     def play(step: Step) -> End:
         with Scene(folder / step.name, plot) as scene:
@@ -84,7 +84,7 @@ def killed(folder: Path, plot: Plot) -> Callable[[Step], End]:
 
 
 def stopped(folder: Path, plot: Plot, *, lag: float = ENDLESS) -> Callable[[Step], End]:
-    """What came of a rotation whose process was asked to stop at a step; where reads are stale, it is started again."""
+    """The result of a rotation whose process was asked to stop at a step; with stale reads, it is started again."""
 
     def play(step: Step) -> End:
         with Scene(folder / step.name, plot) as scene:
@@ -101,13 +101,13 @@ def named(plot: Plot) -> str:
 
 
 def succeeded(step: Step) -> End:
-    """One successor; whoever was killed said so only if it came to that."""
+    """One successor; the killed process reported it only if it had seen it."""
     return End(asked=step.asked, keys=("enabled",), said=("keyset.rotated",) if step.is_told else ())
 
 
 @pytest.mark.parametrize("program", [DAEMON, ONCE])
 def test_killed(program: Program, tmp_path: Path) -> None:
-    """Killed at any step and started again, it ends with one successor, asked for again only if it is not there."""
+    """Killed at any step and started again, it ends with one successor, requested again only if it is not there."""
     ends = played(STEPS, killed(tmp_path, Plot(program=program)))
     check({step.name: succeeded(step) for step in STEPS}, ends)
 
@@ -122,14 +122,14 @@ def test_killed(program: Program, tmp_path: Path) -> None:
     ids=named,
 )
 def test_killed_where_reads_lag(plot: Plot, tmp_path: Path) -> None:
-    """Whoever starts anew finds what was written before, even if its first look does not show it yet."""
+    """A new process finds the key from before, even if its first look does not show it yet."""
     ends = played(WRITING, killed(tmp_path, plot))
     check({step.name: succeeded(step) for step in WRITING}, ends)
 
 
 @pytest.mark.parametrize("age", [pytest.param(90.5, id="past its activation"), pytest.param(100, id="no valid key")])
 def test_killed_when_late(age: float, tmp_path: Path) -> None:
-    """Where the dates of a key depend on when it is asked for, whoever is killed leaves one successor all the same."""
+    """Where the dates of a key depend on when it is requested, whoever is killed leaves one successor nevertheless."""
     steps = [step for step in WRITING if step.name in ("asked, never done", "done, not answered", "read-back")]
     ends = played(steps, killed(tmp_path, Plot(program=DAEMON, reads=STALE, age=age)))
     check({step.name: succeeded(step) for step in steps}, ends)
@@ -156,7 +156,7 @@ def test_killed_before_enabling(plot: Plot, tmp_path: Path) -> None:
 
 
 def test_killed_twice_before_enabling(tmp_path: Path) -> None:
-    """Two keys that were left disabled are enough: no third one is asked for before somebody has looked."""
+    """Two keys that were left disabled are enough: no third one is requested before somebody has looked."""
     step = Step(name="enabling, never done", at=PATCH, fault=hang(PATCH))
     with Scene(tmp_path / step.name, Plot(program=DAEMON, born=Status.DISABLED)) as scene:
         scene.kill(scene.caught_at(step))
@@ -167,7 +167,7 @@ def test_killed_twice_before_enabling(tmp_path: Path) -> None:
 
 
 def test_killed_again_and_again(tmp_path: Path) -> None:
-    """However often it is killed before it has read back what it asked for, one key is all there is."""
+    """However often it is killed before it has read back what it requested, one key is all there is."""
     steps = {step.name: step for step in STEPS}
     with Scene(tmp_path / "rotation", Plot(program=DAEMON, reads=STALE)) as scene:
         for name in ("first look", "second look", "done, not answered", "between the looks", "first look"):
@@ -204,7 +204,7 @@ def test_stopped_and_never_answered(program: Program, tmp_path: Path) -> None:
 
 
 def test_stopped_where_reads_lag(tmp_path: Path) -> None:
-    """Asked to stop before it could see what it wrote, it says that, and whoever starts anew finds it."""
+    """A process that stops before it has seen its key reports that, and the next process finds the key."""
     ends = played(WRITING, stopped(tmp_path, Plot(program=DAEMON, reads=STALE)))
     unseen = End(asked=1, keys=("enabled",), codes=(0, 0), said=("keyset.failed",))
     seen = replace(unseen, said=("keyset.rotated",))

@@ -286,7 +286,7 @@ class Kubernetes:
     # --- how it answers
 
     def answer(self, method: str, path: str, token: str, content: bytes) -> tuple[int, Json]:
-        """One request; raises _DropError where there is no answer."""
+        """One request; raises _DropError if there is no answer."""
         self._thawed.wait()
         account = self.accounts.get(token)
         user = account.user if account else None

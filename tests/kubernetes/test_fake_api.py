@@ -123,7 +123,7 @@ def test_fake_post_by_a_rule_of_its_own(api: Kubernetes, client: httpx.Client) -
 
 
 def test_fake_post_gives_another_uid(api: Kubernetes, client: httpx.Client) -> None:
-    """What was created anew is not what was there: a PUT of that is 409."""
+    """What was created again is not what was there: a PUT of that is 409."""
     there = ask(client, "GET").json()
     api.delete()
     anew = ask(client, "POST", body(None), LEASES).json()

@@ -31,7 +31,7 @@ WEEK_TESTS = RULE_TESTS.with_name("week_tests.yaml")
 RUNBOOK = ROOT / "deploy" / "runbook.md"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what has not happened is a failed test."""
 
 
@@ -60,7 +60,7 @@ def hurried(text: str) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A port of loopback without a listener."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
@@ -148,7 +148,7 @@ class Prometheus(Service):
         super().__init__(folder, command, port)
 
     def ask(self, path: str, **parameters: str) -> tuple[int, Any]:
-        """Status and data of an answer of its API; the error where there is no data."""
+        """Status and data of an answer of its API; the error if there is no data."""
         status, text = self.get(f"/api/v1/{path}?{urlencode(parameters)}")
         answer = json.loads(text)
         return status, answer.get("data", answer.get("error"))

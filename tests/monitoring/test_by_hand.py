@@ -65,7 +65,7 @@ def reason(bench: Bench, keyset_id: str, keys: tuple[Any, ...]) -> str:
 
 
 def test_by_hand_while_a_key_is_valid(tmp_path: Path, bench: Bench) -> None:
-    """The new key begins 25 hours before the last one ends, and the program takes it for one of its own."""
+    """The new key begins 25 hours before the last one expires, and the program treats it like a generated one."""
     keyset = due()
     last = keyset.keys[-1].exp or 0
     printed, keys = by_hand(tmp_path, keyset, LAST_EXP=str(last))

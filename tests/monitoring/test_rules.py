@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from edges.test_x5c import ISSUER, LEAF
 from end_to_end.harness import Bench, Keyset, Tenant, due, fresh, key
 from monitoring.stack import (
     DASHBOARD,
@@ -30,8 +31,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from rotator import cli
 from rotator.core.assessment import NoteKind
 from rotator.core.errors import FailureKind
+from rotator.core.findings import FindingKind
 from rotator.core.keyset import KeyState
-from rotator.core.proof import FindingKind, Slot
+from rotator.core.proof import Slot
 from rotator.core.reasons import Reason, Refusal
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
@@ -43,11 +45,20 @@ RULE_CASES: list[dict[str, Any]] = yaml.safe_load(RULE_TESTS.read_text(encoding=
 RUNBOOK_TEXT = RUNBOOK.read_text(encoding="utf-8")
 DASHBOARD_CONTENT: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
 LOGS = (RULES.parents[2] / "docs" / "logs.md").read_text(encoding="utf-8")
+OTHER_ENDS = ("B2CCertificateExpiring", "B2CKeysetExpiring")
+OF_A_PROBE = (
+    "policy_token_lifetime_seconds",
+    "policy_jwks_consecutive_failures",
+    "jwks_fetches_total",
+    "canary_tokens_total",
+    "keyset_changes_total",
+)
 VALUES = {
     "state": {state.value for state in KeyState},
     "reason": {word.value for words in (Reason, Refusal, FailureKind) for word in words},
     "outcome": {"held", "planned", "rotated", "failed"},
     "note": {kind.value for kinds in (NoteKind, FindingKind) for kind in kinds},
+    "mode": {"inventory"},
     "slot": {slot.value for slot in Slot},
     "code": {"429"},
     "alertname": set(ALERTS),
@@ -151,10 +162,11 @@ def test_alert_says_what_somebody_on_call_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ALERTS if "$labels.keyset" in str(ALERTS[name])])
 def test_alert_about_a_keyset_says_how_long_is_left(name: str) -> None:
-    """An alert about a keyset names its tenant too, and how much cover is left, in words."""
+    """An alert about a keyset names its tenant too, and how much cover is left, or until another end, in words."""
     summary = ALERTS[name]["annotations"]["summary"]
     assert "{{ $labels.tenant }}/{{ $labels.keyset }}" in summary
-    assert name == "B2CKeysetWithoutValidKey" or "humanizeDuration }} of cover left" in summary
+    left = "humanizeDuration }}" if name in OTHER_ENDS else "humanizeDuration }} of cover left"
+    assert name == "B2CKeysetWithoutValidKey" or left in summary
 
 
 def test_thresholds_are_those_of_the_program() -> None:
@@ -187,13 +199,13 @@ def test_rules_keep_clusters_apart() -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_alert_says_which_cluster(name: str) -> None:
-    """The summary begins with the cluster, where there is one."""
+    """The summary begins with the cluster, if there is one."""
     summary = ALERTS[name]["annotations"]["summary"]
     assert summary.startswith("{{ with $labels.cluster }}{{ . }}: {{ end }}")
 
 
 def test_dashboard_keeps_clusters_apart() -> None:
-    """Every metric is asked for by cluster, and every aggregation keeps it, but for the totals of what was chosen."""
+    """Every metric is requested by cluster, and every aggregation keeps it, but for the totals of what was chosen."""
     for panel in panels(DASHBOARD_CONTENT):
         for target in panel["targets"]:
             text = target["expr"]
@@ -217,23 +229,30 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         noted = Keyset(id="B2C_1A_Noted", keys=(key(age=10), key(age=-20, status=Status.DISABLED)))
         missing = Keyset(id="B2C_1A_Missing", is_there=False)  # a failure
         listed = Keyset(id="B2C_1A_Listed", keys=(key(age=80), key(age=-5)))
+        certified = Keyset(
+            id="B2C_1A_Certified",
+            keys=(key(age=10, x5c=(LEAF, ISSUER)),),
+            wanted={"mode": "observe", "expires": "2099-01-01"},
+        )
         tenant = Tenant(
-            keysets=(fresh(), due(), noted, missing, listed),
+            keysets=(fresh(), due(), noted, missing, listed, certified),
             credential=secret,
             policies={"B2C_1A_signin": ("B2C_1A_Listed",)},
         )
         defaults = {"calendar": "always", "hold": {"until": "2099-01-01"}}
         calendars = {"always": {"time_zone": "Europe/Berlin"}}
-        emulator = bench.begin(tenant, check_interval="1h", settle="1h", calendars=calendars, defaults=defaults)
+        emulator = bench.begin(tenant, check_interval="2s", settle="1h", calendars=calendars, defaults=defaults)
         emulator.inject(Fault(what=Kind.STATUS, status=503, where=Operation.LIST_KEYSETS, times=1))
         daemon = bench.start()
-        daemon.log("sweep.finished")
+        daemon.log("sweep.finished", count=2)
+        emulator.tenant(tenant.domain).add_key("B2C_1A_Listed", key(age=1))
+        daemon.log("keyset.changed")
         found = ""
 
         def is_probed() -> bool:
             nonlocal found
             found = daemon.get("/metrics", Accept="application/openmetrics-text; version=1.0.0").text
-            return "b2c_rotator_policy_token_lifetime_seconds{" in found
+            return all(f"b2c_rotator_{name}{{" in found for name in OF_A_PROBE)
 
         wait_for(is_probed, lambda: f"nothing was probed: {daemon.events('probe.failed')}")
         assert daemon.stop().code == 0
@@ -313,7 +332,7 @@ def test_dashboard_can_be_imported() -> None:
 
 
 def test_dashboard_panels_explain_themselves() -> None:
-    """Each panel has a title of its own, a description, a unit, and takes the data source that was chosen."""
+    """Each panel has a unique title, a description and a unit, and uses the selected data source."""
     shown = panels(DASHBOARD_CONTENT)
     titles = [panel["title"] for panel in shown]
     assert sorted(set(titles)) == sorted(titles)

@@ -32,7 +32,7 @@ GENERATE = Operation.GENERATE_KEY
 
 
 def metric(replica: Replica, name: str) -> float | None:
-    """One of its metrics; None where there is none."""
+    """One of its metrics; None if there is none."""
     lines = replica.process.get("/metrics").text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"b2c_rotator_{name} ")), None)
 
@@ -59,7 +59,7 @@ LONG_LEAD: dict[str, Any] = {"lease_duration": "9s", "renew_deadline": "8s", "re
 def pair(
     bench: Bench, api: Kubernetes, *, envs: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}), **settings: object
 ) -> tuple[Fleet, Replica, Replica]:
-    """Two replicas, of which the first leads, and the second is known to follow; *envs* is what they have besides."""
+    """Two replicas; the first leads, the second follows. *envs*: further environment variables."""
     fleet = Fleet(bench, api, 2, 2, **settings)
     leader, follower = fleet.replicas
     fleet.start(leader, env=envs[0])
@@ -125,7 +125,7 @@ def test_stop_hands_over_after_the_write(bench: Bench, api: Kubernetes) -> None:
 
 
 def test_stop_hands_over_before_a_read_has_ended(bench: Bench, api: Kubernetes) -> None:
-    """SIGTERM: what only reads is waited for by its own process, and by nobody else."""
+    """SIGTERM: only its own process waits for a request that reads."""
     fleet, leader, follower = pair(bench, api, **PATIENT)
     hang = fleet.emulator.inject(faults.Fault(what=faults.Kind.HANG, where=Operation.LIST_KEYSETS))
     until(lambda: hang.hits)
@@ -140,7 +140,7 @@ def test_stop_hands_over_before_a_read_has_ended(bench: Bench, api: Kubernetes) 
 
 
 def test_stop_after_the_record_was_relabelled(bench: Bench, api: Kubernetes) -> None:
-    """An upgrade that changes the record's labels ends the lead, and a stop right after it hands over all the same."""
+    """An upgrade that changes the record's labels ends the lead; a stop right after it still releases the lease."""
     long = {"lease_duration": "30s", "renew_deadline": "20s", "retry_period": "2s"}
     fleet, leader, follower = pair(bench, api, leader_election=long)
     api.relabel(version="2")
@@ -172,7 +172,7 @@ def test_lease_taken_in_the_midst_of_a_second_look(bench: Bench, api: Kubernetes
 
 
 def reload(replica: Replica, event: str = "config.reloaded", **settings: object) -> dict[str, Any]:
-    """Give it another configuration; the line that says what came of it."""
+    """Give it another configuration; returns the log line of the reload."""
     replica.process.log("rotator.started")
     content = yaml.safe_load(replica.config.read_text()) | settings
     replica.config.write_text(yaml.safe_dump(content))
@@ -235,7 +235,7 @@ def test_killed_in_the_midst_of_a_write(bench: Bench, api: Kubernetes) -> None:
 
 
 def test_api_that_hangs(bench: Bench, api: Kubernetes) -> None:
-    """While the API hangs nobody leads from the deadline on, and nobody writes; later one does."""
+    """While the API hangs, no replica leads or writes after the deadline; later one does."""
     fleet, leader, _ = pair(bench, api)
     api.freeze()
     frozen = time.time()
@@ -334,7 +334,7 @@ def test_clock_of_the_leader_jumps(bench: Bench, api: Kubernetes, jump: int) -> 
 
 @pytest.mark.parametrize("jump", [3600, -3600])
 def test_clock_of_a_follower_jumps(bench: Bench, api: Kubernetes, jump: int) -> None:
-    """The lease is no matter of the wall clock: a follower takes it when it is free, no sooner and no later."""
+    """The lease does not depend on the wall clock: a follower claims it when it is free, no sooner and no later."""
     clock = FakeClock(bench.folder)
     fleet, leader, follower = pair(bench, api, envs=({}, clock.environment), leader_election=LONG_LEAD)
     clock.set(jump)
@@ -361,7 +361,7 @@ def test_missing_rule(bench: Bench, api: Kubernetes) -> None:
     fleet.start()
     line = replica.process.log("lease.failed")
     assert (line["status"], line["level"]) == (403, "warning")
-    assert line["message"] == "the Kubernetes API answered 403 to update of lease rotator; it is tried again"
+    assert line["message"] == "the Kubernetes API answered 403 to update of lease rotator; rotator tries again"
     replica.process.log("lease.failed", count=2)
     failures = metric(replica, "lease_renew_failures_total") or 0
     until(lambda: (metric(replica, "lease_renew_failures_total") or 0) >= failures + 2)
@@ -442,7 +442,7 @@ def happens(event: str, fleet: Fleet, leader: Replica, random: Random) -> None:
 
 
 def test_without_an_election(bench: Bench) -> None:
-    """Where it is off nothing of it is imported, and the process leads."""
+    """If it is off nothing of it is imported, and the process leads."""
     imported = "import sys, rotator.service.process, rotator.commands.serve, rotator.commands.once; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", imported], capture_output=True, text=True, check=True).stdout.split()
     assert "rotator.service.daemon" in found
@@ -457,11 +457,11 @@ def test_without_an_election(bench: Bench) -> None:
 
 
 def test_election_without_a_cluster(bench: Bench) -> None:
-    """Switched on where there is no cluster, it is a fault of the configuration."""
+    """Leader election outside of a cluster is an error of the configuration."""
     bench.begin(Tenant(keysets=(due(),)), leader_election={"enabled": True}, request_timeout="10s")
     run = bench.run(env={"KUBERNETES_SERVICE_HOST": ""})
     assert run.code == 78
-    assert "leader_election.enabled: needs KUBERNETES_SERVICE_HOST" in run.err
+    assert "leader_election.enabled: needs the variable KUBERNETES_SERVICE_HOST" in run.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -38,7 +38,7 @@ def test_stop_is_heard_after_many_signals() -> None:
 
 
 def test_same_request_waits_once() -> None:
-    """What is asked for already is not asked for again before it was begun; other requests are."""
+    """What is requested already is not requested again before it was begun; other requests are."""
     inbox = Inbox()
     for _ in range(3):
         inbox.put_once(ReloadAsked())

@@ -10,8 +10,8 @@ from waiting import wait_for
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import Looked
 from rotator.core.outcome import Failed, Observation
-from rotator.edges.logs import Redactor
 from rotator.edges.metrics import Metrics, Registry
+from rotator.edges.redactor import Redactor
 from rotator.edges.settings import Settings
 from rotator.edges.web import Page, Request
 from rotator.service.health import LookProgress
@@ -42,7 +42,7 @@ def test_election_variables(environ: dict[str, str], names: tuple[str, ...]) -> 
 
 
 class Rig:
-    """Pages of a daemon on a clock of its own, that looks at keysets every ten minutes."""
+    """Pages of a daemon on its own clock, that looks at keysets every ten minutes."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -9,7 +9,7 @@ from rotator.service.rendered import MAX_AGE, MAX_SHARE, Rendered
 
 
 class Rig:
-    """A page on a clock of its own, that takes *cost* seconds to render."""
+    """A page on its own clock, that takes *cost* seconds to render."""
 
     def __init__(self, cost: float) -> None:
         self.now, self.cost, self.version, self.count = 0.0, cost, 0, 0
@@ -21,7 +21,7 @@ class Rig:
         return Page(str(self.count).encode())
 
     def after(self, seconds: float, *, changed: bool = False) -> int:
-        """How often the page has been rendered when it is asked for so many seconds later."""
+        """How often the page has been rendered when it is requested so many seconds later."""
         self.now += seconds
         self.version += changed
         self.rendered.get()
@@ -37,7 +37,7 @@ def test_quick_page_shows_a_change_at_once() -> None:
 
 
 def test_slow_page_is_rendered_seldom() -> None:
-    """Not more often than every five seconds where it changes all the time, and far less often where it does not."""
+    """Not more often than every five seconds where it changes all the time, and far less often if it does not."""
     rig = Rig(cost=2.0)
     assert rig.after(0) == 1
     assert [rig.after(1, changed=True) for _ in range(6)] == [1, 1, 1, 1, 2, 2]

@@ -1,4 +1,4 @@
-"""When the process must have ended after a stop was asked for."""
+"""When the process must have ended after a stop was requested."""
 
 import threading
 
@@ -24,7 +24,7 @@ def test_latest_end(idle_at: float | None, end: float) -> None:
 
 
 class Rig:
-    """A guard on a clock of its own."""
+    """A guard on its own clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stop, "POLL", 0.001)

@@ -60,7 +60,7 @@ def test_one_visit_at_a_time() -> None:
 
 
 def test_what_is_known_outlives_a_reload() -> None:
-    """Where the policy stays, what was learnt of the keyset does; where it changes, the two looks begin anew."""
+    """Where the policy stays, what was learnt of the keyset does; where it changes, the two looks begin again."""
     book = agenda(Progress(policy=POLICY, stage=CALLED, failures=2))
     same = snapshot(POLICY)
     book.revise(same)
@@ -71,7 +71,7 @@ def test_what_is_known_outlives_a_reload() -> None:
 
 
 def test_break_forgets_all_but_what_was_asked_for() -> None:
-    """After a lost lead nothing is known but the keys that were asked for."""
+    """After a lost lead nothing is known but the keys that were requested."""
     asked = Progress(policy=policy(keyset_id=SECOND_ID), stage=ASKED, failures=1)
     book = agenda(Progress(policy=POLICY, stage=CALLED, failures=2), asked)
     book.revise(snapshot(POLICY, asked.policy).paused().resumed())
@@ -79,7 +79,7 @@ def test_break_forgets_all_but_what_was_asked_for() -> None:
 
 
 def test_keyset_that_left_is_kept_until_its_key_is_seen() -> None:
-    """A keyset that left the configuration is forgotten, unless a key was asked for; then once that was seen."""
+    """A keyset that left the configuration is forgotten, unless a key was requested; then once that was seen."""
     asked = Progress(policy=policy(keyset_id=SECOND_ID), stage=ASKED)
     book = agenda(Progress(policy=POLICY, stage=CALLED), asked)
     empty = snapshot().configured([], TIMING)
@@ -91,7 +91,7 @@ def test_keyset_that_left_is_kept_until_its_key_is_seen() -> None:
 
 
 def test_is_confirming_and_failing() -> None:
-    """Keys that were asked for are to be confirmed; a tenant whose look for one failed is failing."""
+    """Keys that were requested are to be confirmed; a tenant whose look for one failed is failing."""
     book = agenda(Progress(policy=POLICY, stage=CALLED, is_failing=True))
     assert (book.is_confirming, book.is_failing) == (False, False)
     book.keep(Progress(policy=POLICY, stage=ASKED))

@@ -1,14 +1,19 @@
 """One directory under two names: what is refused, and what is not."""
 
-from core.builders import DAY, KEYSET_ID, POLICY, T0, tenant_id
+from dataclasses import replace
 
-from rotator.core.errors import FailureKind
+import pytest
+from core.builders import DAY, KEYSET_ID, POLICY, T0, keyset, tenant_id
+from simulation.simulator import SimulatedClock, SimulatedTenant
+
+from rotator.core.errors import FailureKind, RequestError
 from rotator.core.outcome import Observation, Planned
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason
-from rotator.shell.directories import Directories
+from rotator.shell.directories import Directories, OneDirectory
 from rotator.shell.gates import also, guarded
 
+OTHER_ID = "B2C_1A_Other"
 ONE, TWO = "11111111-0000-4000-8000-000000000000", "22222222-0000-4000-8000-000000000000"
 
 
@@ -57,3 +62,21 @@ def test_gate_goes_before_the_others() -> None:
     with writing(planned("guid")) as objection:
         assert objection is not None
     assert asked == ["guid"]
+
+
+def test_looks_at_a_keyset_of_two_tenants_fail() -> None:
+    """From the look on at which both are known; keysets of one alone are seen as ever."""
+    clock = SimulatedClock(T0)
+    directories = Directories({"guid": [KEYSET_ID, OTHER_ID], "domain": [KEYSET_ID.lower()]})
+    both = SimulatedTenant(clock, [keyset(), replace(keyset(), id=OTHER_ID)])
+    guid, domain = (OneDirectory(both, directories, name) for name in ("guid", "domain"))
+    directories.note("guid", ONE)
+    assert guid.fetch(KEYSET_ID) == guid.list_keysets([KEYSET_ID]).wanted[KEYSET_ID] == keyset()
+    directories.note("domain", ONE)
+    for seen in (guid, domain):
+        error = seen.list_keysets([KEYSET_ID]).wanted[KEYSET_ID]
+        assert isinstance(error, RequestError)
+        assert error.failure.kind is FailureKind.CONFLICT
+        with pytest.raises(RequestError, match="is the same directory"):
+            seen.fetch(KEYSET_ID)
+    assert guid.fetch(OTHER_ID) == guid.list_keysets([KEYSET_ID, OTHER_ID]).wanted[OTHER_ID]

@@ -49,7 +49,7 @@ class Clock:
     def sleep(self, seconds: float) -> bool:
         raise AssertionError(seconds)
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         raise AssertionError(seconds)
 
 
@@ -118,7 +118,7 @@ def error(kind: FailureKind) -> RequestError:
 
 
 class Replica:
-    """An elector with a clock, an API and a memory of its own; its jitter is always 0.5."""
+    """An elector with a clock, an API and its own memory; its jitter is always 0.5."""
 
     def __init__(self, timings: LeaseTimings = TIMINGS, *, is_confirming: Callable[[], bool] = lambda: False) -> None:
         self.clock = Clock()
@@ -145,7 +145,7 @@ class Replica:
         return trick
 
     def hangs(self, *, done: bool = False) -> Trick:
-        """A request whose answer does not come; *done*: it is carried out all the same."""
+        """A request whose answer does not come; *done*: it is carried out nevertheless."""
 
         def trick(do: Callable[[], Lease], timeout: float) -> Lease:
             if done:
@@ -219,7 +219,7 @@ def test_follow_times_from_when_it_was_seen(replica: Replica, *, waited: float, 
 
 
 def test_follow_times_anew_after_each_change(replica: Replica) -> None:
-    """Every other version begins the time anew, whoever made it."""
+    """Each change of the version starts the time again, whichever replica wrote it."""
     replica.api.edit(holder=OTHER, duration=60.0)
     for _ in range(5):
         replica.elector.step()
@@ -240,7 +240,7 @@ def test_follow_times_from_the_answer(replica: Replica) -> None:
 
 
 def test_follow_goes_by_the_duration_of_the_holder(replica: Replica) -> None:
-    """What counts is what the holder wrote, since that is what it goes by; where it wrote nothing, our own."""
+    """The duration in the record counts, because the holder uses it; if the record has none, rotator's own."""
     replica.api.edit(holder=OTHER, duration=100.0)
     replica.elector.step()
     replica.clock.time += 99
@@ -313,7 +313,7 @@ def test_follow_looks_often(retry: float, longest: float) -> None:
 
 
 def test_follow_creates_what_is_missing(replica: Replica) -> None:
-    """Where there is no record, the first one says who created it, and that is the leader."""
+    """If there is no record, the first one says who created it, and that is the leader."""
     replica.api.is_there = False
     replica.elector.step()
     assert [Acquired(identity=ME, before="")] == replica.news
@@ -430,7 +430,7 @@ def test_lead_counts_from_the_start_of_taking_it(replica: Replica) -> None:
 
 
 def test_lead_renews_in_time(leader: Replica) -> None:
-    """It renews at least every retry_period, with one request each, and leads for as long as that goes well."""
+    """It renews at least every retry_period, with one request each, and leads while that goes well."""
     leader.passes(1000)
     instants = [instant for _, instant, _ in leader.api.asked]
     assert {"write"} == set(leader.api.operations)
@@ -507,7 +507,7 @@ def test_lead_ends_where_another_holds_it(leader: Replica) -> None:
 
 
 def test_lead_ends_where_somebody_edits_the_record(leader: Replica) -> None:
-    """Where no replica has changed the record (but its labels, say) the lead ends as well, and is handed back."""
+    """If no replica has changed the record (but its labels, say) the lead ends as well, and is handed back."""
     leader.clock.time += 9
     leader.api.edit()
     leader.passes(1)
@@ -558,7 +558,7 @@ def test_begin_write_after_stop(leader: Replica, *, seen: bool) -> None:
 
 
 def test_stop_hands_over_at_once(leader: Replica) -> None:
-    """Where nothing is under way, the lease is released with the next step: nobody holds it, transitions are kept."""
+    """If nothing is under way, the lease is released with the next step: nobody holds it, transitions are kept."""
     leader.elector.state.stop()
     leader.passes(0)
     assert [Lost(identity=ME, reason=LossReason.STOPPING), Released(identity=ME, was_handed_over=True)] == leader.news
@@ -596,7 +596,7 @@ def test_stop_renews_no_sooner_for_a_write(leader: Replica) -> None:
 
 
 def test_stop_waits_for_every_write(leader: Replica) -> None:
-    """Writes are told apart by their threads: the end of one is not that of another."""
+    """Writes are distinguished by their threads: the end of one is not that of another."""
     assert leader.elector.state.begin_write(30.0)
     other = threading.Thread(target=lambda: leader.elector.state.begin_write(30.0))
     other.start()
@@ -724,7 +724,7 @@ def test_deadline_waits_for_the_write(leader: Replica) -> None:
 
 
 def test_deadline_releases_only_what_is_ours(leader: Replica) -> None:
-    """Where another has the lease by then, it stays the other's."""
+    """If another has the lease by then, it stays the other's."""
     leader.api.tricks.extend([leader.fails(FailureKind.NETWORK)] * 5)
     leader.passes(39)
     leader.api.tricks.clear()
@@ -953,7 +953,7 @@ def test_run_is_woken() -> None:
 
 
 def test_run_looks_at_once() -> None:
-    """Whoever begins to follow does not wait before its first look."""
+    """A new follower does not wait before its first read."""
     replica = Replica(LeaseTimings(lease_duration=6000.0, renew_deadline=4000.0, retry_period=1000.0))
     thread = run(replica.elector)
     wait_for(lambda: replica.api.asked)
@@ -963,7 +963,7 @@ def test_run_looks_at_once() -> None:
 
 
 def test_run_waits_between_steps(replica: Replica) -> None:
-    """Whoever follows asks, and not again before it is time."""
+    """A follower reads the record, and not again before the next poll."""
     replica.api.edit(holder=OTHER, duration=60.0)
     thread = run(replica.elector)
     wait_for(lambda: replica.api.asked)
@@ -990,7 +990,7 @@ def test_run_waits_after_a_bug(replica: Replica) -> None:
 
 
 def test_run_survives_a_bug() -> None:
-    """An error that is none of a request is told, and the thread goes on."""
+    """An error that is not a `RequestError` is reported, and the thread continues."""
     replica = Replica(LeaseTimings(lease_duration=0.3, renew_deadline=0.2, retry_period=0.01))
 
     def trick(_: Callable[[], Lease], __: float) -> Lease:
@@ -1006,7 +1006,7 @@ def test_run_survives_a_bug() -> None:
 
 
 def test_end_of_a_term_whose_hearer_has_a_bug(leader: Replica) -> None:
-    """Whatever those who are told do, no write begins after the end."""
+    """No write begins after the end of a term, whatever the consumers of events do."""
 
     def tell(news: ElectionEvent) -> None:
         raise ValueError(news)
@@ -1019,7 +1019,7 @@ def test_end_of_a_term_whose_hearer_has_a_bug(leader: Replica) -> None:
 
 
 def test_renewed_is_told(leader: Replica) -> None:
-    """Each renewal is told."""
+    """Each renewal is an event."""
     leader.clock.time += 10
     leader.elector.step()
     assert [Renewed()] == leader.news

@@ -108,7 +108,7 @@ def test_skew_gate_knows_tenants_apart() -> None:
 
 
 def test_skew_gate_tells_of_changes() -> None:
-    """A skew is told once it is longer than a minute, and once it is no longer, either way, for each tenant."""
+    """A skew is reported once it is longer than a minute, and once it is no longer, either way, for each tenant."""
     heard: list[Event] = []
     gate = SkewGate(heard.append)
     for skew in (0.0, 60.0, -60.0, 60.5, None, 90.0, -90.0, -60.0, 1.0):
@@ -164,7 +164,7 @@ def test_runaway_gate_forgets(age: timedelta, *, holds: bool) -> None:
 
 
 def test_runaway_gate_after_some_were_forgotten() -> None:
-    """Two keys that nobody named are two, also where one before them counts no more."""
+    """Two keys without a kid count as two, also after an older one is forgotten."""
     gate = RunawayGate()
     for day in (DUE, DUE + 50 * DAY):
         gate.on_event(looked(failed("", observation(day))))
@@ -174,7 +174,7 @@ def test_runaway_gate_after_some_were_forgotten() -> None:
 
 
 def test_runaway_gate_of_what_was_not_seen() -> None:
-    """What nobody has seen is not judged."""
+    """A keyset that was never seen is not refused."""
     gate = RunawayGate()
     for kid in "ab":
         gate.on_event(looked(rotated(kid, observation())))

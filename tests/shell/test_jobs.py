@@ -33,7 +33,7 @@ def test_jobs_run_at_their_time_in_turn() -> None:
 
 
 def test_sooner_job_replaces_the_one_with_its_key() -> None:
-    """Of two jobs with one key the one that comes sooner runs, whichever was asked for first."""
+    """Of two jobs with one key the one that comes sooner runs, whichever was requested first."""
     times = Times()
     times.once("a", 10, "sooner")
     times.once("a", 20, "later")
@@ -58,7 +58,7 @@ def test_recurring_job_leaves_out_what_it_missed() -> None:
     def run() -> None:
         began.append(times.clock.monotonic())
         if len(began) == 2:
-            times.clock.linger(25)
+            times.clock.sleep_uninterrupted(25)
 
     times.queue.every("a", 10 * SECOND, run)
     times.queue.run_until(50.0)

@@ -20,7 +20,8 @@ from rotator.core.reasons import Refusal
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.shell.gates import guarded, not_stopping
-from rotator.shell.loop import SWEEP_WAIT_SHARE, Loop, Pools, thread_pool
+from rotator.shell.loop import Loop, Pools, thread_pool
+from rotator.shell.sweeps import SWEEP_WAIT_SHARE
 from rotator.shell.tenant import Tenant
 
 SETTLE = 120.0
@@ -33,7 +34,7 @@ ACT, RETRY = f"act:{tenant_id()}", f"retry:{tenant_id()}"
 
 
 class Daemon:
-    """A loop over some tenants, each with the same keysets, and what it told."""
+    """A loop over some tenants, each with the same keysets, and its events."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Daemon:
         self.hear(event)
 
     def hear(self, event: events.Event) -> None:
-        """Keep what is told."""
+        """Keep what is reported."""
         match event:
             case Looked(outcome=outcome):
                 self.told.append(outcome)
@@ -100,7 +101,7 @@ class Daemon:
         return next(iter(self.services.values()))
 
     def kinds(self) -> list[str]:
-        """What was told so far, in short."""
+        """The events so far, in short."""
         return [type(outcome).__name__ for outcome in self.told]
 
 
@@ -154,7 +155,7 @@ def test_sweep_tells_what_came_of_it() -> None:
 
 
 def test_sweep_nothing_due() -> None:
-    """Where nothing is due nothing is scheduled."""
+    """If nothing is due nothing is scheduled."""
     daemon = Daemon(due(), now=T0)
     daemon.loop.sweep()
     assert (daemon.kinds(), daemon.scheduler.waiting) == (["Held"], {})
@@ -164,7 +165,7 @@ def test_sweep_tells_how_long_it_took() -> None:
     """A sweep takes from its own beginning to its end."""
     daemon = Daemon(due())
     daemon.clock.sleep(100.0)
-    daemon.service.trouble = lambda _: daemon.clock.linger(5.0)
+    daemon.service.trouble = lambda _: daemon.clock.sleep_uninterrupted(5.0)
     daemon.loop.sweep()
     assert [swept.seconds for swept in daemon.swept] == [5.0]
 
@@ -245,7 +246,7 @@ def test_second_look_finds_another_s_key() -> None:
 
 
 def test_second_look_is_graver_than_the_first() -> None:
-    """Where only the second look finds no valid key, a third has to find none as well."""
+    """If only the second look finds no valid key, a third has to find none as well."""
     daemon = Daemon(due(), now=OURS.expires - timedelta(seconds=SETTLE - 1))
     daemon.loop.sweep()
     daemon.scheduler.run(SETTLE)
@@ -285,7 +286,7 @@ def test_second_looks_of_several_keysets() -> None:
 
 
 def test_second_look_is_no_sooner_for_another_s() -> None:
-    """When one keyset has settled, another that has nearly settled waits all the same."""
+    """When one keyset has settled, another that has nearly settled waits nevertheless."""
     daemon = Daemon(Keyset(id=KEYSET_ID, keys=(OURS, SUCCESSOR)), due(SECOND_ID))
     daemon.loop.sweep()
     daemon.scheduler.run(1)
@@ -323,7 +324,7 @@ def test_second_look_that_is_late() -> None:
 
 
 def test_second_look_refused() -> None:
-    """What a gate holds is due anew with the next sweep, and not before."""
+    """What a gate holds is due again with the next sweep, and not before."""
     daemon = Daemon(due())
     daemon.may_write = lambda _: Refusal.RUNAWAY_GUARD
     daemon.loop.sweep()
@@ -366,7 +367,7 @@ def test_failed_look_after_another_and_one_that_did_not(now: Any, timing: Timing
 
 
 def test_failed_look_when_the_service_says() -> None:
-    """The service is left alone for as long as it asks."""
+    """The wait that the service asks for is used."""
     daemon = Daemon(due(), now=T0)
     daemon.service.fails("list_keysets", refusal(FailureKind.THROTTLED, retry_after=timedelta(minutes=25)))
     daemon.loop.sweep()
@@ -374,7 +375,7 @@ def test_failed_look_when_the_service_says() -> None:
 
 
 def test_failed_look_for_a_person() -> None:
-    """What a person must mend is looked at with the next sweep."""
+    """What a person must fix is looked at with the next sweep."""
     daemon = Daemon(due())
     daemon.service.fails("list_keysets", refusal(FailureKind.FORBIDDEN))
     daemon.loop.sweep()
@@ -411,7 +412,7 @@ def test_lost_answer_is_adopted() -> None:
 
 
 def test_open_outcome_begins_anew() -> None:
-    """Where nobody knows what a request did, and no look shows a key, two more looks come before the next request."""
+    """If it is unknown what a request did, and no look shows a key, two more looks come before the next request."""
     daemon = Daemon(due())
     daemon.service.fails("generate", LOST)
     daemon.loop.sweep()
@@ -456,7 +457,7 @@ def test_dry_run_failed_look_is_made_again() -> None:
 
 
 def test_stop_before_a_sweep() -> None:
-    """Once the program is to stop, no sweep begins, and none is told."""
+    """After a request to stop, no sweep begins, and none is reported."""
     daemon = Daemon(due())
     daemon.clock.stop()
     daemon.loop.sweep()
@@ -499,7 +500,7 @@ def test_stop_between_two_keysets() -> None:
 
 
 def test_pause_and_wake() -> None:
-    """Nothing is looked at while the loop rests, and what was due before is due anew after."""
+    """Nothing is looked at while the loop rests, and what was due before is due again after."""
     daemon = Daemon(due())
     daemon.loop.sweep()
     daemon.loop.pause()
@@ -652,7 +653,7 @@ def test_sweeps_that_meet() -> None:
 
 
 def test_sweep_that_meets_a_bug() -> None:
-    """A bug in a visit is told, and costs nothing but that visit."""
+    """A bug in a visit is reported, and ends only that visit."""
     daemon = Daemon(due(), names=("contoso", "fabrikam"))
     hear = daemon.hear
 
@@ -684,7 +685,7 @@ def test_close_waits_for_what_is_under_way() -> None:
 
 
 def test_configure_without_the_keyset_in_the_middle_of_a_look() -> None:
-    """A keyset that leaves the configuration while it is looked at has no second look, and keeps nobody busy."""
+    """A keyset that is removed from the configuration during a look has no second look."""
     daemon = Daemon(due(), due(SECOND_ID))
 
     def reconfigure() -> None:
@@ -756,7 +757,7 @@ def test_configure_without_the_tenant_that_failed() -> None:
 
 
 def test_configure_with_the_tenant_again() -> None:
-    """A tenant that comes back is looked at anew, and its keys are made once."""
+    """A tenant that comes back is looked at again, and its keys are made once."""
     daemon = Daemon(due())
     daemon.loop.sweep()
     daemon.loop.configure((), TIMING)

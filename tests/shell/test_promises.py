@@ -20,6 +20,7 @@ from rotator.core.outcome import Failed, Planned, Rotated
 from rotator.core.policy import KeySpec
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.stages import Called, Progress
+from rotator.core.status import outcomes as last_outcomes
 from rotator.shell.agenda import Agenda
 from rotator.shell.gates import RunawayGate, SkewGate, guarded, led
 from rotator.shell.loop import thread_pool
@@ -129,7 +130,7 @@ class CountingLead:
 
 
 class BuggyTenant(SimulatedTenant):
-    """Raises what is no error of a request when it is asked for a key."""
+    """Raises an exception that is not a `RequestError` when a key is requested."""
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         super().generate(keyset_id, spec)
@@ -137,7 +138,7 @@ class BuggyTenant(SimulatedTenant):
 
 
 class DyingTenant(SimulatedTenant):
-    """Raises what nobody catches when it is asked for a key."""
+    """Raises an exception that nothing catches when a key is requested."""
 
     def generate(self, keyset_id: str, spec: KeySpec) -> str | None:
         super().generate(keyset_id, spec)
@@ -157,7 +158,7 @@ def _inner(*, fails_before: bool = False, fails_after: bool = False) -> Writing:
 
 
 def _deaf(event: events.Event) -> None:
-    """A bug in whoever is told."""
+    """A bug in whoever is reported."""
     del event
     raise ZeroDivisionError
 
@@ -216,12 +217,12 @@ def test_name_of_another_directory_inherits_nothing() -> None:
     before = Tenant(name="contoso", id=old.tenant_id, policies=(policy(),), keysets=nothing, writing=guarded(()))
     store = StatusStore(lambda _: None, [before])
     store.on_event(looked(planned(old)))
-    assert [type(outcome) for outcome in store.outcomes()] == [Planned]
+    assert [type(outcome) for outcome in last_outcomes(store.statuses())] == [Planned]
     store.configure([replace(before, id=new.tenant_id)])
     store.on_event(looked(rotated("late", old)))
-    assert store.outcomes() == []
+    assert last_outcomes(store.statuses()) == []
     store.on_event(looked(planned(new)))
-    assert [outcome.observation.tenant_id for outcome in store.outcomes()] == [new.tenant_id]
+    assert [outcome.observation.tenant_id for outcome in last_outcomes(store.statuses())] == [new.tenant_id]
 
 
 # --- many keysets of one tenant
@@ -234,7 +235,7 @@ def _many() -> list[Keyset]:
 def test_many_keysets_of_one_tenant_in_half_a_minute() -> None:
     """Twenty keysets that are due at once, with answers of half a second, have their keys soon, and by few requests."""
     daemon = Daemon(*_many())
-    daemon.service.trouble = lambda _: daemon.clock.linger(0.5)
+    daemon.service.trouble = lambda _: daemon.clock.sleep_uninterrupted(0.5)
     ends = list[float]()
     hear = daemon.hear
 
@@ -255,7 +256,7 @@ def test_many_keysets_of_one_tenant_in_half_a_minute() -> None:
 
 
 def test_request_in_doubt_holds_up_no_other_keyset() -> None:
-    """While one keyset's key is looked for, since nobody knows whether it was made, the others get theirs."""
+    """While one keyset's key is looked for, since it is unknown whether it was made, the others get theirs."""
     daemon = Daemon(due(), due(SECOND_ID))
     daemon.service.fails("generate", LOST)
     daemon.loop.sweep()

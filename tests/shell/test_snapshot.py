@@ -29,7 +29,7 @@ def test_snapshot_is_frozen() -> None:
 
 
 def test_reload_keeps_since_when_tenants_are_known() -> None:
-    """A tenant that stays is known since it came; one that comes, or comes back, begins anew."""
+    """A tenant that stays is known since it came; one that comes, or comes back, begins again."""
     first = configured("contoso")
     both = first.configured([tenant("contoso"), tenant("fabrikam")], replace(TIMING, check_interval=DAY))
     assert both.since == {CONTOSO: first.number, FABRIKAM: both.number}

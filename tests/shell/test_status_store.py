@@ -14,6 +14,7 @@ from rotator.core.outcome import Failed, Held, Observation, Outcome, Planned
 from rotator.core.policy import KeySpec, Mode, RotationPolicy
 from rotator.core.reasons import Reason, Refusal
 from rotator.core.rotation import decide
+from rotator.core.status import outcomes as last_outcomes
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant
@@ -102,7 +103,7 @@ def test_standing_trouble_outlives_an_open_plan(looks: str, expected: str) -> No
         known.on_event(looked(outcomes[look], is_preliminary=look == "p"))
     (status,) = known.statuses().values()
     assert status.effective_outcome == outcomes[expected]
-    assert known.outcomes() == [outcomes[looks[-1]]]
+    assert last_outcomes(known.statuses()) == [outcomes[looks[-1]]]
 
 
 def test_store_keeps_the_last_observation_through_failures() -> None:
@@ -151,11 +152,26 @@ def test_configure_forgets_a_tenant_that_is_another() -> None:
 
 
 def test_configure_knows_a_tenant_by_another_name() -> None:
-    """What is known goes by the directory, and not by what the configuration calls it."""
+    """What is remembered belongs to the directory, and not to its name in the configuration."""
     known = store(tenant(policy()))
     known.on_event(looked(held(policy())))
     known.configure([tenant(policy(), name="renamed", directory="contoso")])
     assert known.statuses()["renamed", "B2C_1A_X"].outcome == held(policy())
+
+
+def test_status_is_found_by_identity() -> None:
+    """The directory and the keyset name it, whatever the configuration calls the tenant; another directory has none."""
+    known = store(tenant(policy()))
+    known.on_event(looked(held(policy())))
+    known.configure([tenant(policy(), name="renamed", directory="contoso"), tenant(policy(), directory="elsewhere")])
+    found = known.status(tenant_id("contoso"), "B2C_1A_X")
+    assert found is not None
+    assert found.outcome == held(policy())
+    same_name = known.status(tenant_id("elsewhere"), "B2C_1A_X")
+    assert same_name is not None
+    assert same_name.outcome is None
+    assert known.status(tenant_id("gone"), "B2C_1A_X") is None
+    assert known.status(tenant_id("contoso"), "B2C_1A_Y") is None
 
 
 def test_outcome_of_a_keyset_that_left_is_forgotten() -> None:
@@ -164,11 +180,11 @@ def test_outcome_of_a_keyset_that_left_is_forgotten() -> None:
     known.configure([tenant(policy("B2C_1A_Y"))])
     known.on_event(looked(held(policy("B2C_1A_X"))))
     assert list(known.statuses()) == [("contoso", "B2C_1A_Y")]
-    assert known.outcomes() == []
+    assert last_outcomes(known.statuses()) == []
 
 
 def test_changes_are_told() -> None:
-    """A look that shows something else than the one before is told with both; one that shows the same is not."""
+    """A look that shows something else than the one before is reported with both; one that shows the same is not."""
     events: list[Event] = []
     known = StatusStore(events.append, [tenant(policy())])
     first, later = held(policy()), replace(held(policy()), observation=replace(observation(policy()), now=NOW + DAY))
@@ -224,7 +240,7 @@ def test_changes_by_others_are_told_once() -> None:
 
 @pytest.mark.parametrize(("has_backup", "expected"), [(True, 1), (False, 0)])
 def test_changes_of_a_keyset_that_is_deleted(*, has_backup: bool, expected: int) -> None:
-    """It is deleted where its backup is there, which is told once; a keyset that is only not listed is not."""
+    """It is deleted where its backup is there, which is reported once; a keyset that is only not listed is not."""
     told: list[Event] = []
     known = StatusStore(told.append, [tenant(policy())])
     lost = failed(policy())

@@ -22,7 +22,7 @@ def test_each_consumer_gets_each_event_in_turn() -> None:
 
 
 def test_consumer_that_raises_keeps_no_other_from_the_event() -> None:
-    """Those before and after one that raises get the event all the same, and the error as an event of its own."""
+    """Those before and after one that raises get the event nevertheless, and the error as its own event."""
     before: list[Event] = []
     after: list[Event] = []
     stream = Stream()

@@ -102,7 +102,7 @@ class Bench:
             now = self.clock.monotonic()
             if now >= until:
                 break
-            self.clock.linger(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
+            self.clock.sleep_uninterrupted(max(min(STOP_PAUSE, until - now, self.agenda.confirm_at(now) - now), 0.0))
         visit.give_up()
 
     @property
@@ -124,12 +124,12 @@ class Bench:
 
 
 def new(kid: str = "generated 1", **changes: Any) -> Key:
-    """The key that is asked for in the window."""
+    """The key that is requested in the window."""
     return replace(Key(kid=kid, nbf=SPEC.nbf, exp=SPEC.exp, use="sig", kty="RSA"), **changes)
 
 
 class Stepwise(SimulatedTenant):
-    """Notes in which order a write is prepared, and asked for."""
+    """Notes in which order a write is prepared, and requested."""
 
     def __init__(self, steps: list[str], *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -262,7 +262,7 @@ def test_reconcile_held(keys: tuple[Key, ...], now: Any, mode: Mode, reason: Rea
     ],
 )
 def test_reconcile_graver_than_the_first_look(keys: tuple[Key, ...], now: Any, first: Reason, second: Reason) -> None:
-    """What only the second look sees as gravely is planned anew, and nothing is written."""
+    """What only the second look sees as gravely is planned again, and nothing is written."""
     bench = Bench(*keys, now=now)
     outcome = bench.reconcile(first)
     assert isinstance(outcome, Planned)
@@ -313,7 +313,7 @@ def test_reconcile_refused_with_a_failure() -> None:
 
 @pytest.mark.parametrize("names_kids", [True, False])
 def test_reconcile_rotated(*, names_kids: bool) -> None:
-    """A key that is asked for, and seen as it was asked for, is a rotation; kid or no kid in the answer."""
+    """A key that is requested, and seen as it was requested, is a rotation; kid or no kid in the answer."""
     bench = Bench(OURS)
     bench.service.names_kids = names_kids
     expected = Rotated(
@@ -353,7 +353,7 @@ def test_reconcile_rotated_seen_very_late() -> None:
 
 
 def test_reconcile_unconfirmed() -> None:
-    """A key that the service says it made, and never shows, is a failure, after looking for as long as settles."""
+    """A key that the service says it made, and never shows, is a failure, after looking while settles."""
     bench = Bench(OURS)
     bench.service.lag = lambda: SETTLE + 1
     failure = Failure(
@@ -393,7 +393,7 @@ def test_reconcile_looking_fails_for_a_while() -> None:
 
 
 def test_reconcile_looking_fails() -> None:
-    """Where the keyset can't be looked at after the key was made, that is what is told."""
+    """Where the keyset can't be looked at after the key was made, that is what is reported."""
     bench = Bench(OURS)
     bench.service.fails("fetch", None, *[refusal(FailureKind.SERVICE)] * 99)
     failure = Failure(
@@ -408,7 +408,7 @@ def test_reconcile_looking_fails() -> None:
 
 @pytest.mark.parametrize("lag", [0.0, 10.0])
 def test_reconcile_unknown_outcome_adopted(lag: float) -> None:
-    """A key that is there although the request failed is ours, and is not asked for again."""
+    """A key that is there although the request failed is ours, and is not requested again."""
     bench = Bench(OURS)
     bench.service.lag = lambda: lag
     bench.service.fails("generate", Fault(error=LOST, after=True))
@@ -420,7 +420,7 @@ def test_reconcile_unknown_outcome_adopted(lag: float) -> None:
 
 
 def test_reconcile_unknown_outcome_open() -> None:
-    """Where no look shows the key, the rotation has failed, and is not tried again here."""
+    """If no look shows the key, the rotation has failed, and is not tried again here."""
     bench = Bench(OURS)
     bench.service.fails("generate", LOST)
     failure = LOST.failure.explained("looked for the key for 120s: the keyset does not show it")
@@ -429,7 +429,7 @@ def test_reconcile_unknown_outcome_open() -> None:
 
 
 def test_reconcile_unknown_outcome_after_that() -> None:
-    """What was asked for in vain is asked for by the next two looks."""
+    """What was requested in vain is requested by the next two looks."""
     bench = Bench(OURS)
     bench.service.fails("generate", LOST)
     bench.reconcile()
@@ -438,7 +438,7 @@ def test_reconcile_unknown_outcome_after_that() -> None:
 
 
 def test_reconcile_unknown_outcome_another_key_is_not_adopted() -> None:
-    """A key that is not exactly the one asked for is not adopted, and one that was there before is not either."""
+    """A key that is not exactly the one requested is not adopted, and one that was there before is not either."""
     bench = Bench(OURS, new("old", exp=SPEC.exp, enabled=False))
     bench.service.fails("generate", LOST)
     bench.clock.after(5.0, lambda: bench.service.add(KEYSET_ID, new("another", exp=SPEC.exp + SECOND)))
@@ -456,12 +456,12 @@ def test_reconcile_unknown_outcome_another_key_is_not_adopted() -> None:
     ],
 )
 def test_reconcile_mismatch(altered: dict[str, Any], difference: str) -> None:
-    """A key that is not as it was asked for is a failure that says what differs, told at once."""
+    """A key that is not as it was requested is a failure that says what differs, told at once."""
     bench = Bench(OURS)
     bench.service.altered = lambda key: replace(key, **altered)
     failure = Failure(
         kind=FailureKind.MISMATCH,
-        message=f"key generated 1 was generated, but it is not what was asked for: {difference}",
+        message=f"key generated 1 was generated, but differs from the request: {difference}",
     )
     expected = Failed(observation=bench.observation(keyset(OURS)), failure=failure, spec=SPEC, generated="generated 1")
     assert expected == bench.reconcile()
@@ -546,7 +546,7 @@ def test_reconcile_enabling_fails() -> None:
 
 
 def test_reconcile_created_disabled_without_kid() -> None:
-    """A key without kid can't be enabled, and that is told."""
+    """A key without kid can't be enabled, and that is reported."""
     bench = Bench(OURS)
     bench.service.altered = lambda made: replace(made, kid=None, enabled=False)
     bench.service.names_kids = False
@@ -573,7 +573,7 @@ CONFLICT = refusal(FailureKind.CONFLICT)
 
 
 def test_reconcile_conflict_with_a_second_writer() -> None:
-    """After a conflict the keyset is looked at anew, and what somebody else made meanwhile is enough."""
+    """After a conflict the keyset is looked at again, and what somebody else made meanwhile is enough."""
     bench = Bench(OURS)
     bench.service.fails("generate", CONFLICT)
     bench.clock.after(1.0, lambda: bench.service.add(KEYSET_ID, new("theirs")))
@@ -583,7 +583,7 @@ def test_reconcile_conflict_with_a_second_writer() -> None:
 
 
 def test_reconcile_conflict_with_somebody_who_adds_something_else() -> None:
-    """After a conflict that left no successor the key is asked for again."""
+    """After a conflict that left no successor the key is requested again."""
     bench = Bench(OURS)
     bench.service.fails("generate", CONFLICT)
     other = key("theirs", TURN + DAY, None, enabled=False)
@@ -597,7 +597,7 @@ def test_reconcile_conflict_with_somebody_who_adds_something_else() -> None:
     "kind", [FailureKind.CONFLICT, FailureKind.THROTTLED, FailureKind.NETWORK, FailureKind.TIMEOUT]
 )
 def test_reconcile_passing_refusal(kind: FailureKind) -> None:
-    """What did nothing and passes by itself is asked for again after a look, four times in all."""
+    """What did nothing and passes by itself is requested again after a look, four times in all."""
     bench = Bench(OURS)
     bench.service.fails("generate", *[refusal(kind)] * 3)
     assert isinstance(bench.reconcile(), Rotated)
@@ -620,7 +620,7 @@ def test_reconcile_passing_refusal_does_not_pass() -> None:
     [(0, 0.0, True), (30, 30.0, True), (31, 0.0, False)],
 )
 def test_reconcile_retry_after(seconds: int, passed: float, *, rotated: bool) -> None:
-    """The service is left alone for as long as it asks, if that is worth staying for."""
+    """The wait that the service asks for is used, if it is short enough."""
     bench = Bench(OURS)
     bench.service.fails("generate", refusal(FailureKind.THROTTLED, retry_after=seconds * SECOND))
     assert rotated == isinstance(bench.reconcile(), Rotated)
@@ -629,7 +629,7 @@ def test_reconcile_retry_after(seconds: int, passed: float, *, rotated: bool) ->
 
 @pytest.mark.parametrize("kind", sorted(set(FailureKind) - {"conflict", "throttled", "network", "timeout"}, key=str))
 def test_reconcile_lasting_refusal(kind: FailureKind) -> None:
-    """What a person must mend is not asked for again."""
+    """What a person must fix is not requested again."""
     bench = Bench(OURS)
     refused = refusal(kind, status=400)
     bench.service.fails("generate", refused)
@@ -639,7 +639,7 @@ def test_reconcile_lasting_refusal(kind: FailureKind) -> None:
 
 @pytest.mark.parametrize(("refusals", "rotated"), [(1, True), (2, False)])
 def test_reconcile_token_refused(refusals: int, *, rotated: bool) -> None:
-    """A token that the service refuses is dropped, so the key is asked for once more, at once, with a fresh one."""
+    """A token that the service refuses is dropped, so the key is requested once more, at once, with a fresh one."""
     bench = Bench(OURS)
     bench.service.fails("generate", *[refusal(FailureKind.AUTH, status=401)] * refusals)
     assert rotated == isinstance(bench.reconcile(), Rotated)
@@ -658,7 +658,7 @@ LATEST = timedelta(hours=3, minutes=2)
     ],
 )
 def test_reconcile_refused_as_too_early(keys: tuple[Key, ...], now: Any, reason: Reason, nbf: datetime) -> None:
-    """A late key that the service may find too early is asked for once more, with the lead that it is known to take."""
+    """A late key that the service may find too early is requested once more, with the lead that it is known to take."""
     bench = Bench(*keys, now=now)
     bench.service.least = 3 * HOUR
     outcome = bench.reconcile()
@@ -716,7 +716,7 @@ def test_reconcile_after_a_key_that_was_refused_as_too_early() -> None:
     ],
 )
 def test_reconcile_refused_for_another_cause(now: Any, status: int) -> None:
-    """A request that can't have been refused for its nbf is not asked for again."""
+    """A request that can't have been refused for its nbf is not requested again."""
     bench = Bench(OURS, now=now)
     bench.service.fails("generate", refusal(FailureKind.BAD_REQUEST, status=status))
     assert isinstance(bench.reconcile(), Failed)
@@ -724,7 +724,7 @@ def test_reconcile_refused_for_another_cause(now: Any, status: int) -> None:
 
 
 def test_reconcile_refused_in_time_with_a_short_lead() -> None:
-    """However short the lead that the policy wants, a request that is not late is not asked for again."""
+    """However short the lead that the policy wants, a request that is not late is not requested again."""
     bench = Bench(OURS, now=TURN - HOUR, publication_lead=HOUR)
     bench.service.fails("generate", refusal(FailureKind.BAD_REQUEST, status=400))
     assert isinstance(bench.reconcile(), Failed)
@@ -758,7 +758,7 @@ def test_reconcile_bug(operation: str) -> None:
     bench.service.fails(operation, bug)
     failure = Failure(
         kind=FailureKind.INTERNAL,
-        message="a bug of this program (ZeroDivisionError); please report it with the traceback in the log",
+        message="a bug in rotator (ZeroDivisionError); please report it with the traceback in the log",
     )
     blind = Observation(tenant="contoso", tenant_id=tenant_id(), policy=POLICY, now=DUE)
     assert Failed(observation=blind, failure=failure, bug=bug) == bench.reconcile()
@@ -806,7 +806,7 @@ def test_reconcile_stopped_while_waiting_to_ask_again() -> None:
     ],
 )
 def test_reconcile_stopped_while_looking_for_the_key(lag: float, passed: float, *, rotated: bool) -> None:
-    """A stop leaves five seconds for seeing a key that was made; then what is known of it is told."""
+    """A stop leaves five seconds for seeing a key that was made; then what is known of it is reported."""
     bench = Bench(OURS)
     bench.service.lag = lambda: lag
     bench.clock.after(4.5, bench.clock.stop)
@@ -839,3 +839,21 @@ def test_reconcile_stopped_with_the_key_in_sight() -> None:
     bench.service.generate = stopping  # type: ignore[method-assign]
     assert isinstance(bench.reconcile(), Rotated)
     assert keyset(OURS, new()) == bench.keyset
+
+
+def test_keyset_that_is_recreated_between_two_looks_gets_no_key() -> None:
+    """The second look begins anew, so that nothing is written to a keyset that somebody has just replaced."""
+    bench = Bench(OURS)
+    told: list[Outcome] = []
+    visit = bench.visit(told)
+    assert isinstance(visit.look()[0], Planned)
+    told.clear()
+    bench.service.write(keyset(replace(OURS, kid="theirs")))
+    bench.clock.sleep(SETTLE)
+    visit.act()
+    assert [type(each) for each in told] == [Planned]
+    assert bench.service.asked("generate") == 0
+    assert bench.agenda.act_at(TIMING) == 2 * SETTLE
+    bench.clock.sleep(SETTLE)
+    visit.act()
+    assert bench.service.asked("generate") == 1

@@ -36,7 +36,7 @@ class Clock:
     def sleep(self, seconds: float) -> bool:
         raise AssertionError(seconds)
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         raise AssertionError(seconds)
 
 
@@ -199,7 +199,7 @@ def test_world_that_begins_at_once() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_world_without_trouble(seed: int) -> None:
-    """Where nothing goes wrong one replica leads for good."""
+    """If nothing goes wrong one replica leads for good."""
     with pods(5, seed) as (world, record, members):
         world.run(300.0)
         check(record, members)

@@ -38,7 +38,7 @@ class World:
         heapq.heappush(self._queue, (time, next(self._numbers), act))
 
     def spawn(self, live: Callable[[], None]) -> None:
-        """A life of its own, which may `sleep`, from now on."""
+        """A its own life, which may `sleep`, from now on."""
         turn = threading.Semaphore(0)
 
         def thread() -> None:
@@ -115,7 +115,7 @@ class Record:
         return self._store(lease)
 
     def delete(self, min_age: float) -> None:
-        """Somebody deletes it, if it is that old; who held it goes on leading for as long as it may."""
+        """Delete the record if it has that version; the holder still leads until its deadline."""
         if self.world.time >= self.created_at + min_age:
             self.lease = None
 
@@ -187,7 +187,7 @@ class Network:
         return found
 
     def _way(self) -> float | None:
-        """How long a message is on its way; None where it is lost."""
+        """How long a message is on its way; None if it is lost."""
         if self.is_cut or self.random.random() < self.loss:
             return None
         return self.random.uniform(0.1, 3.0) if self.is_slow else self.random.choice((0.005, 0.02, 0.1))

@@ -97,7 +97,7 @@ class SimulatedTenant(MemoryKeysets):
 
     def write(self, keyset: Keyset) -> None:
         super().write(keyset)
-        self._versions[keyset.id].append((self._sim_clock.monotonic(), keyset))
+        self._versions.setdefault(keyset.id, []).append((self._sim_clock.monotonic(), keyset))
 
     def make(self, key: Key) -> Key:
         return self.altered(key)
@@ -120,7 +120,7 @@ def _troubled(fault: Fault | None) -> Iterator[None]:
 
 
 class Crash(BaseException):
-    """The process dies here; nobody can catch that."""
+    """The process ends here; this cannot be caught."""
 
 
 class SimulatedScheduler(JobQueue):

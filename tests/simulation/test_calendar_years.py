@@ -56,7 +56,7 @@ def test_years_with_a_calendar(which: Calendar) -> None:
     lived(SIG, which)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=settings().max_examples // 8)
 @given(
     calendars(),
     st.integers(1, 40).map(lambda hours: hours * HOUR),

@@ -45,7 +45,7 @@ def written(folder: Path, root: str) -> Path:
     """The configuration of a tenant at *root*."""
     (folder / "secret").write_text(DEMO_SECRET, encoding="utf-8")
     content = {
-        "check_interval": "6h",
+        "check_interval": "1d",
         "concurrency": 1,
         "calendars": {
             "office": {

@@ -74,7 +74,7 @@ def recorded(found: Simulated, rules: RotationPolicy) -> list[tuple[datetime, da
 
 OUTAGES = {
     "none": (),
-    "all": (Outage(begin=T0 + 70 * DAY, end=T0 + 80 * DAY), Outage(begin=T0 + 240 * DAY, end=T0 + 300 * DAY)),
+    "all": (Outage(begin=T0 + 70 * DAY, end=T0 + 80 * DAY), Outage(begin=T0 + 240 * DAY, end=T0 + 270 * DAY)),
     "writes": (Outage(begin=T0 + 70 * DAY, end=T0 + 92 * DAY, affected=Affected.WRITES),),
     "reads": (Outage(begin=T0 + 74 * DAY + 30 * 60 * SECOND, end=T0 + 89 * DAY, affected=Affected.READS),),
 }
@@ -94,7 +94,7 @@ def test_simulation_and_every_sweep_make_the_same_keys(outages: tuple[Outage, ..
     assert found.generated > 5
 
 
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=settings().max_examples // 20)
 @given(
     ages=st.tuples(*[st.integers(0, 100 * 24 * 60).map(lambda minutes: minutes * 60 * SECOND)] * 3),
     out=st.integers(0, 200 * 24).map(lambda hours: hours * HOUR),

@@ -105,7 +105,7 @@ class Service:
         self.scheduler.every("sweep", self.timing.check_interval, self.loop.rounds())
 
     def pass_by(self, span: timedelta) -> None:
-        """Let time pass; a process that dies is started anew a minute later."""
+        """Let time pass; a process that dies is started again a minute later."""
         end = self.clock.monotonic() + span.total_seconds()
         while (left := end - self.clock.monotonic()) > 0:
             try:

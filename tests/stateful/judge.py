@@ -61,7 +61,7 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True)
 class Post:
-    """A key that was asked for, by a process that saw *seen* and whose clock said *now*."""
+    """A key that was requested, by a process that saw *seen* and whose clock said *now*."""
 
     instant: float
     now: float
@@ -114,7 +114,7 @@ class Situation:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A key that was asked for at *instant*, of which the program has told nothing yet."""
+    """A key that was requested at *instant*, of which the program has told nothing yet."""
 
     instant: float
     is_doubtful: bool
@@ -181,7 +181,7 @@ class Judge:
     # --- while a request passes
 
     def posting(self, keyset: str, asked: Any) -> None:
-        """A key is being asked for (I5, I9)."""
+        """A key is being requested (I5, I9)."""
         books = self.books[keyset]
         if not self.situation.may_write.get(keyset, False):
             self.fail("I5", f"a key of {keyset} is asked for, and nothing may be written")
@@ -218,7 +218,7 @@ class Judge:
             yield from self._runaway(keyset, post, wish)
 
     def _looked_twice(self, books: Books) -> bool:
-        """Whether every look for as long as `settle` called for a key."""
+        """Whether every look in the last `settle` called for a key."""
         since = None
         for look in reversed(books.looks):
             if not _calls_for_a_key(look.lives, books.wish, look.now):
@@ -486,7 +486,7 @@ def _calls_for_a_key(lives: Lives, wish: Wish, now: float) -> bool:
 
 
 def _latest(life: Life, wish: Wish, now: float) -> float:
-    """Until when a successor can wait for its lead: for the overlap or, where that is lost, for cover."""
+    """Until when a successor can wait for its lead: for the overlap or, if that is lost, for cover."""
     overlapping = life.exp - wish.overlap
     return overlapping if overlapping >= now + wish.minimum_lead - MOMENT else life.exp
 

@@ -106,7 +106,7 @@ class Process:
         return not (self.clock.is_dead or self.clock.is_stopping)
 
     def close(self) -> None:
-        """End as the program ends where it was asked to stop; leave nothing open."""
+        """End as the program ends if it was asked to stop; leave nothing open."""
         try:
             if not self.clock.is_dead:
                 self._daemon.end()

@@ -68,7 +68,7 @@ class InProcess:
 
 
 class OverHttps:
-    """A tenant of its own in an emulator that serves many."""
+    """A its own tenant in an emulator that serves many."""
 
     def __init__(self, seed: TenantSeed, emulator: Emulator) -> None:
         self._emulator = emulator

@@ -25,7 +25,7 @@ MOST_JITTER = 30.0  # seconds by which a job comes late by chance, as the schedu
 
 
 class Killed(BaseException):
-    """The process is no more."""
+    """The process has ended."""
 
 
 class World:
@@ -80,7 +80,7 @@ class SimClock(SystemClock):
         """Raises: Killed, where the process died meanwhile."""
         return self._advance(seconds, heed_stop=True)
 
-    def linger(self, seconds: float) -> None:
+    def sleep_uninterrupted(self, seconds: float) -> None:
         """Raises: Killed, where the process died meanwhile."""
         self._advance(seconds, heed_stop=False)
 

@@ -43,7 +43,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """A key without its material: epoch seconds, minus infinity and infinity where it has no date."""
+    """A key without its material: epoch seconds, minus infinity and infinity if it has no date."""
 
     kid: str | None
     nbf: float

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from views.cases import DAY, HOUR, NOW, PROCESS, entry, key, looked_at, many, policy, refused
 
+from rotator.core.keyset import Keyset
+from rotator.core.publication import Evidence, Probe, PublishedKey, observe
 from rotator.core.status import KeysetStatus, Name
 from rotator.views.page import page
 from rotator.views.process import ProcessStatus, RefusedConfig
@@ -17,6 +19,20 @@ TENANT = "northwind-production-europe"
 def _fine(number: int) -> dict[Name, KeysetStatus]:
     names = [f"B2C_1A_TokenSigningKeyContainer{each}" for each in range(number)]
     return {(TENANT, name): entry(looked_at(key("a", -10, 81), of=policy(name))) for name in names}
+
+
+def _published() -> dict[Name, KeysetStatus]:
+    """Each keyset has a next key, which a later probe than the first one saw published."""
+    found: dict[Name, KeysetStatus] = {}
+    for name in _fine(3):
+        keys = tuple(replace(each, modulus=each.kid) for each in (key("first", -70, 21), key("next", 20, 111)))
+        status, evidence = entry(looked_at(*keys, of=policy(name[1]))), Evidence()
+        for days, listed in ((30, keys[:1]), (3, keys)):
+            shown = tuple(PublishedKey(kid=each.kid or "", modulus=each.modulus or "") for each in listed)
+            probe = Probe(now=NOW - days * DAY, listed={"b2c_1a_signup_signin": shown})
+            evidence = observe(evidence, probe, {name[1]: Keyset(id=name[1], keys=keys)}, frozenset({"first", "next"}))
+        found[name] = replace(status, evidence=evidence)
+    return found
 
 
 def _locked_out() -> dict[Name, KeysetStatus]:
@@ -45,7 +61,7 @@ def _unseen() -> dict[Name, KeysetStatus]:
 
 
 SURFACES: dict[str, Callable[[], str]] = {
-    "all fine": lambda: page(_fine(3), NOW, AT),
+    "all fine": lambda: page(_published(), NOW, AT),
     "one lock-out": lambda: page(_locked_out(), NOW, AT),
     "60 keysets": lambda: page(many(60), NOW, AT),
     "1000 keysets": lambda: page(many(1000), NOW, AT),

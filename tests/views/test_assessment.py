@@ -5,7 +5,8 @@ from views.cases import HOUR, NOW, entry, failed, key, looked_at, policy, refuse
 
 from rotator.core.policy import Mode
 from rotator.core.status import KeysetStatus
-from rotator.views.assessment import Fact, KeysetAssessment, assess, in_trouble
+from rotator.views.assessment import Fact, KeysetAssessment, assess
+from rotator.views.urgency import in_trouble
 
 FINE = looked_at(key("a", -10, 81))
 DUE = looked_at(key("a", -80, 11))
@@ -47,13 +48,13 @@ def test_time_left_in_words(found: KeysetStatus, told: str) -> None:
 def test_failure_stands_while_a_plan_is_open() -> None:
     """A look that only calls for a key does not turn trouble into something that is merely due."""
     found = KeysetStatus(policy=policy())
-    found = found.updated(refused(DUE, "no"), is_preliminary=False, failures=1)
-    found = found.updated(DUE, is_preliminary=True, failures=1)
+    found = found.updated(refused(DUE, "no"), is_preliminary=False, failures=1, drift=())
+    found = found.updated(DUE, is_preliminary=True, failures=1, drift=())
     assert assessed(found).label == "failed"
 
 
 def test_troubles_in_the_order_of_urgency() -> None:
-    """No valid key comes first, then whatever cover ends soonest; what nobody knows is last, and the same is one."""
+    """Keysets without a valid key come first, then by the end of cover; unknown cover is last."""
     found = {
         "a": entry(failed("wrong secret")),
         "b": entry(refused(FINE, "no")),

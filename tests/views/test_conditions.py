@@ -106,7 +106,7 @@ def rotated() -> KeysetStatus:
     ],
 )
 def test_assessment_has_the_most_serious_condition_first(found: KeysetStatus, conditions: list[str]) -> None:
-    """All that is wrong is told, the most serious first, and nothing is good beside it."""
+    """All conditions are reported, the most serious first; "fine" never appears beside another one."""
     assessment = assessed(found)
     assert [f"{each.level} {each.label}" for each in assessment.conditions] == conditions
     assert all(each.runbook for each in assessment.conditions if each.level.is_trouble)
@@ -135,7 +135,7 @@ SEVERITIES = {
     ],
 )
 def test_level_is_the_severity_of_the_alert(found: Outcome) -> None:
-    """What wakes nobody up is not shown as if it should, and the other way round."""
+    """A condition has the severity of its alert; without an alert it is not trouble."""
     conditions = [each for each in assessed(entry(found)).conditions if each.runbook]
     assert conditions
     assert [each.level for each in conditions] == [SEVERITIES[each.runbook] for each in conditions]
@@ -168,13 +168,13 @@ def test_remedy_says_whether_rotator_acts(found: Any, dry_run: bool, told: str) 
 
 
 def test_dry_run_generates_nothing() -> None:
-    """Of a dry run nobody expects a key."""
+    """In a dry run, no key is announced."""
     (condition,) = assessed(entry(DUE), dry_run=True).conditions
     assert condition.sentence == "the next key is due, but a dry run does not generate it"
 
 
 def test_no_valid_key_says_when_the_next_takes_over() -> None:
-    """Where a key begins by itself, somebody on call knows for how long nobody can sign in."""
+    """If an upcoming key takes over later, the condition says when users can sign in again."""
     (condition, *_) = assessed(entry(looked_at(key("b", 0.125, 91)))).conditions
     assert condition.sentence.endswith("; the next key takes over in 3h")
 
@@ -188,7 +188,7 @@ def test_no_valid_key_says_when_the_next_takes_over() -> None:
     ],
 )
 def test_remedy_where_no_generated_key_would_serve(found: Key, use: str, remedy: str, mode: Mode) -> None:
-    """Where no generated key would serve, the remedy is never to generate one."""
+    """If no generated key would serve, the remedy is never to generate one."""
     found_now = assessed(entry(looked_at(found, of=replace(policy(mode=mode), use=use))))
     remedies = {condition.label: condition.remedy for condition in found_now.conditions}
     assert remedy in remedies["overdue"]

@@ -179,7 +179,7 @@ def test_environment_escapes_and_refuses_what_is_undefined() -> None:
 
 
 def test_templates_are_loaded_for_the_first_page() -> None:
-    """A daemon whose page nobody requests does not load Jinja2."""
+    """A daemon does not load Jinja2 before the first request for its page."""
     script = "import sys, rotator.service.daemon; print('rotator.views.page' in sys.modules, 'jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "True False\n"
@@ -284,7 +284,7 @@ def test_page_of_a_follower(leader: str | None, title: str) -> None:
     ],
 )
 def test_heading_counts_what_was_not_seen(entries: list[KeysetStatus], title: str) -> None:
-    """What nobody has looked at yet is not counted among what is well."""
+    """A keyset without a look is not counted as fine."""
     found = {name: each for item in entries for name, each in one(item).items()}
     assert f"<h1>{title}</h1>" in page(found, NOW, PROCESS)
 
@@ -310,7 +310,7 @@ def test_trouble_of_few_is_open() -> None:
 
 
 def test_page_of_few_keysets_has_nothing_folded_away() -> None:
-    """Where there is room for all, nobody has to click."""
+    """If there is room for all keysets, none is collapsed."""
     text = page(one(entry(looked_at(key("a", -10, 81)))), NOW, PROCESS)
     assert '<details class="tenant fine" open>' in text
 
@@ -379,7 +379,7 @@ def test_page_says_how_long_it_fails_and_what_is_next() -> None:
 
 @pytest.mark.parametrize(("dry_run", "told"), [(False, 1), (True, 0)])
 def test_page_says_when_the_second_look_is(dry_run: bool, told: int) -> None:  # noqa: FBT001
-    """Whoever waits for a key knows when it can come at the earliest; in a dry run none comes."""
+    """The page shows when the second look takes place; in a dry run there is none."""
     text = page(one(entry(looked_at(key("a", -80, 11)))), NOW, replace(PROCESS, dry_run=dry_run))
     assert text.count("second look at</dt><dd>in 2m (<time>2030-01-01T00:02:00Z</time>)") == told
 
@@ -387,9 +387,9 @@ def test_page_says_when_the_second_look_is(dry_run: bool, told: int) -> None:  #
 def test_page_says_since_when_it_fails_while_a_plan_is_open() -> None:
     """A look that only calls for a key ends no failure."""
     found = KeysetStatus(policy=policy())
-    found = found.updated(failed("no"), is_preliminary=False, failures=1)
+    found = found.updated(failed("no"), is_preliminary=False, failures=1, drift=())
     later = looked_at(key("a", -80, 11))
-    text = page(one(found.updated(later, is_preliminary=True, failures=1)), NOW + HOUR, PROCESS)
+    text = page(one(found.updated(later, is_preliminary=True, failures=1, drift=())), NOW + HOUR, PROCESS)
     assert "failing since</dt><dd>1h ago" in text
     assert "next look<" not in text
 
@@ -431,7 +431,7 @@ def test_runbook_is_a_link_where_its_address_is_known() -> None:
     ],
 )
 def test_page_plans_nothing_that_nobody_makes(found: Outcome, process: dict[str, Any]) -> None:
-    """Where no key will be generated, none is drawn, and the time after the cover is red."""
+    """If no key will be generated, none is drawn, and the time after the cover is red."""
     text = page(one(entry(found)), NOW, replace(PROCESS, **process))
     (drawing,) = re.findall(r'<svg role="img".*?</svg>', text, re.DOTALL)
     assert 'class="plan"' not in drawing
@@ -471,7 +471,7 @@ def test_key_that_is_never_valid_is_named_and_has_no_bar() -> None:
 
 
 def test_labels_end_before_the_edge() -> None:
-    """What is written begins where there is room for it, or ends at what it names."""
+    """What is written begins if there is room for it, or ends at what it names."""
     text = page(many(28), NOW, PROCESS)
     labels = re.findall(r'<text[^>]*?x="([\d.]+)%"([^>]*)>([^<]*)</text>', text)
     assert len(labels) > 100
@@ -489,7 +489,7 @@ def test_no_instant_wraps() -> None:
 
 
 def test_legend_comes_before_what_it_explains() -> None:
-    """Whoever reads from the top knows what the shades mean when the first drawing comes."""
+    """The legend comes before the first drawing."""
     text = page(one(entry(looked_at(key("a", -10, 81)))), NOW, PROCESS)
     assert text.index("renewal window") < text.index("<main>")
     assert ">no valid key</li>" in text
@@ -499,7 +499,7 @@ def test_legend_comes_before_what_it_explains() -> None:
 
 
 def test_page_judges_when_it_is_read() -> None:
-    """A key that has ended since the last look is no valid key, whatever the look said."""
+    """A key that has expired since the last look is not shown as valid."""
     found = one(entry(looked_at(key("a", -90, 0.01))))
     assert "no valid key</span>" not in page(found, NOW, PROCESS)
     later = page(found, NOW + DAY / 100 + 22 * HOUR / 3600, PROCESS)

@@ -68,13 +68,13 @@ def test_conditions_of_the_process(process: dict[str, Any], words: list[str]) ->
 
 
 def test_refused_configuration_is_told_with_its_problems() -> None:
-    """Whoever wrote it sees on the page what is wrong with it."""
+    """The page shows the problems of a refused configuration."""
     (found,) = process_conditions(replace(PROCESS, refused=REFUSED), NOW)
     assert found.sentence.endswith("stays in force: a: is wrong; b: is missing")
 
 
 def test_levels_are_the_severities_of_the_alerts() -> None:
-    """What wakes nobody up is not shown as if it should; a dry run is one only after a day."""
+    """A condition without an alert is not shown as trouble; a dry run is one only after a day."""
     process = replace(
         PROCESS,
         began=NOW - 2 * DAY,
@@ -91,6 +91,6 @@ def test_levels_are_the_severities_of_the_alerts() -> None:
 
 
 def test_next_sweep_is_a_check_interval_after_the_last() -> None:
-    """Before the first sweep has finished nobody knows."""
+    """Before the first sweep has finished, the next one is unknown."""
     assert replace(PROCESS, check_interval=timedelta(hours=2)).next_sweep == NOW + 1.5 * HOUR
     assert replace(PROCESS, swept=None).next_sweep is None

@@ -10,7 +10,7 @@ from rotator.views.report_json import row, status_document
 
 
 def test_row_of_a_keyset_that_was_not_seen_is_null_where_it_must_be() -> None:
-    """Every member is there, null where it does not apply."""
+    """Every member is there, null if it does not apply."""
     found = row(failed("no"))
     assert {name for name, value in found.items() if value is None} == {
         "active_kid",

@@ -59,7 +59,7 @@ def test_ticks_have_texts_that_do_not_meet(of: RotationPolicy, keys: tuple[Key, 
 
 
 def test_scale_is_even_where_nothing_is_near() -> None:
-    """Where nothing changes for months, a month is as wide everywhere."""
+    """If nothing changes for months, a month is as wide everywhere."""
     found = scaled(policy(), (key("a", None, None),))
     assert not found.is_even, "a key is due at once"
     found = scaled(replace(policy(), rotate_every=200 * DAY), (key("a", -1, 400),))

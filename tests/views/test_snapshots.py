@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 from core.builders import certified
-from views.cases import NOW, failed, key, looked_at, many, policy, refused
+from views.cases import CONTOSO, NOW, failed, key, looked_at, many, policy, refused
 
+from rotator.core.errors import Failure, FailureKind
 from rotator.core.outcome import Held, Outcome, Planned, Rotated
 from rotator.core.policy import Mode
+from rotator.core.proof_events import Probed
+from rotator.core.publication import Evidence, Probe, PublishedKey, observe
 from rotator.core.reasons import Refusal
 from rotator.views.status import status
 from rotator.views.table import brief, table
@@ -39,6 +42,27 @@ def _rotated() -> Outcome:
     return Rotated(
         before=planned.observation, observation=after, reason=planned.reason, spec=planned.spec, kid=NEXT_KID
     )
+
+
+PUBLISHED, READ, UNREAD = "b2c_1a_signup_signin", "b2c_1a_password_reset", "b2c_1a_profile_edit"
+_KEYS = tuple(replace(each, modulus=each.kid) for each in (key(KID, -80, 11), key(NEXT_KID, 10, 101)))
+_PROBED = [
+    looked_at(*_KEYS, of=policy(SIGNING)),
+    looked_at(replace(key("encrypting", -10, 81), use="enc"), of=replace(policy(ENCRYPTION), use="enc")),
+    looked_at(key("unproven", -10, 81), of=policy("B2C_1A_Unproven")),
+]
+
+
+def _probed() -> Probed:
+    """One probe: a policy publishes the signing keyset, and the JWKS of two others cannot be read."""
+    shown = tuple(PublishedKey(kid=each.kid or "", modulus=each.modulus or "") for each in _KEYS)
+    message = "the sign-in host answered 503 to jwks: the sign-in host has a problem"
+    down = Failure(kind=FailureKind.SERVICE, message=message)
+    failures, active = {READ: down, UNREAD: down}, {ENCRYPTION: "encrypting"}
+    probe = Probe(now=NOW, listed={PUBLISHED: shown}, failures=failures, active_kids=active)
+    keysets = {each.observation.policy.keyset_id: each.observation.keyset for each in _PROBED}
+    evidence = observe(Evidence(), probe, {name: each for name, each in keysets.items() if each}, frozenset())
+    return Probed(tenant="contoso", tenant_id=CONTOSO, probe=probe, evidence=evidence)
 
 
 CASES: dict[str, Sequence[Outcome]] = {
@@ -64,16 +88,20 @@ CASES: dict[str, Sequence[Outcome]] = {
         Held(observation=failed("", policy("B2C_1A_NotReached")).observation, reason=Refusal.STOPPING),
     ],
     "sixty": [entry.outcome for entry in many(60).values() if entry.outcome is not None],
+    "probed": _PROBED,
     "long": [
         looked_at(key(KID, -10, 81), of=policy("B2C_1A_" + "KeysetOfTheNorthwindProduction" * 4)),
         looked_at(key(KID, -10, 81), of=policy(SIGNING)),
     ],
 }
-RENDERS: dict[str, Callable[[Sequence[Outcome], int], str]] = {
-    "table": lambda outcomes, width: table(outcomes, NOW, width),
-    "brief": lambda outcomes, width: brief(outcomes, NOW, width),
-    "problems": lambda outcomes, width: status(outcomes, NOW, width, colour=False, only_problems=True),
-    "status": lambda outcomes, width: status(outcomes, NOW, width, colour=False),
+PROBES = {"probed": [_probed()]}
+RENDERS: dict[str, Callable[[Sequence[Outcome], int, Sequence[Probed]], str]] = {
+    "table": lambda outcomes, width, _: table(outcomes, NOW, width),
+    "brief": lambda outcomes, width, probed: brief(outcomes, NOW, width, probed=probed),
+    "problems": lambda outcomes, width, probed: status(
+        outcomes, NOW, width, colour=False, only_problems=True, probed=probed
+    ),
+    "status": lambda outcomes, width, probed: status(outcomes, NOW, width, colour=False, probed=probed),
 }
 
 
@@ -82,7 +110,7 @@ RENDERS: dict[str, Callable[[Sequence[Outcome], int], str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_surface_is_as_reviewed(case: str, render: str, width: int) -> None:
     """What is printed is the reviewed text, and no line of it is wider than the terminal."""
-    text = RENDERS[render](CASES[case], width) + "\n"
+    text = RENDERS[render](CASES[case], width, PROBES.get(case, ())) + "\n"
     file = FOLDER / f"{case}-{render}-{width}.txt"
     if os.environ.get("ROTATOR_SNAPSHOTS") == "write":
         file.write_text(text, encoding="utf-8")

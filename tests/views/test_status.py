@@ -32,7 +32,7 @@ def test_status_fits_the_terminal(width: int) -> None:
 
 
 def test_status_without_colour_has_no_escape() -> None:
-    """Colour is only where it is asked for, and never the only sign."""
+    """Colour is only if it is requested, and never the only sign."""
     plain, coloured = (status(OUTCOMES, NOW, 80, colour=colour) for colour in (False, True))
     assert "\x1b" not in plain
     assert (
@@ -69,7 +69,7 @@ def test_status_dates_begin_where_they_are_true(width: int, expected: str) -> No
 
 
 def test_status_draws_disabled_keys() -> None:
-    """A key that is disabled has its place in time, and a glyph of its own."""
+    """A disabled key is drawn at its time, with its own glyph."""
     text = status([looked_at(key("a", -10, 81), key("off", 30, 100, enabled=False))], NOW, 80, colour=False)
     (drawn,) = [line for line in text.splitlines() if line.startswith("  off") and "|" in line]
     assert "xxxx" in drawn

@@ -39,7 +39,7 @@ def test_marks_are_few(seconds: int) -> None:
 
 
 def test_ticks_of_a_wide_terminal_are_more() -> None:
-    """Where there is room for more ticks they are closer together."""
+    """If there is room for more ticks they are closer together."""
     texts = [text for _, text in ticks(NOW - 60 * DAY, NOW + 365 * DAY, 15)]
     assert texts[:3] == ["Dec 2029", "Jan 2030", "Feb 2030"]
     assert len(texts) == 13
@@ -53,7 +53,7 @@ def test_draw_plans_a_year_of_months() -> None:
 
 
 def test_rows_keep_what_is_planned_together() -> None:
-    """Each key has a row of its own; what is planned takes turns on two, and no two on one row touch."""
+    """Each key has its own row; planned keys alternate between two rows, and no two on one row touch."""
     timeline = draw(policy(), Keyset(id="B2C_1A_X", keys=(key("a", -100, -9), key("b", -10, 81))), NOW)
     first, second, *planned = timeline.rows()
     assert [first, second] == [[timeline.bars[0]], [timeline.bars[1]]]
@@ -62,7 +62,7 @@ def test_rows_keep_what_is_planned_together() -> None:
 
 
 def test_draw_ends_however_short_lives_are() -> None:
-    """Lives of seconds do not make a year of planned keys."""
+    """Keys that are valid for seconds do not make a year of planned keys."""
     short = replace(
         policy(),
         rotate_every=8 * SECOND,
@@ -111,7 +111,7 @@ def test_bands_are_the_overlaps_and_the_window_and_lead_of_the_next_key() -> Non
 
 
 def test_bands_of_a_keyset_without_a_key_to_follow() -> None:
-    """Where the next key follows none, all of its plan is now, and there is no window to show."""
+    """If the next key follows no other key, all instants of its plan are now, and there is no window to show."""
     assert list(draw(replace(policy(), mode=Mode.OBSERVE), Keyset(id="B2C_1A_X", keys=()), NOW).bands()) == []
 
 

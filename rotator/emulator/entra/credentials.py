@@ -1,7 +1,7 @@
 """
-Whether a caller of the token endpoint is the app it says it is.
+Checks the credential that a caller of the token endpoint sends.
 
-Three proofs, each really checked: a client secret; an assertion signed with a
+Three kinds of credential, each fully checked: a client secret; an assertion signed with a
 registered certificate (RFC 7523, and Entra's certificate credentials,
 https://learn.microsoft.com/entra/identity-platform/certificate-credentials); an
 assertion of a foreign issuer that the app trusts (workload identity federation,
@@ -38,7 +38,7 @@ _UNCHECKED: "Options" = {**SIGNATURE_ONLY, "verify_signature": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """What a proof is held against: the tenant's time, login time, and our own addresses."""
+    """The context of a check: the tenant's time, login time, and the emulator's own addresses."""
 
     now: float
     login_now: float
@@ -95,7 +95,7 @@ def _check_certificate(
         raise _bad_signature("The key was not found among the app's certificates.")
     if not _signed(assertion, certificate.public_key(), ["RS256", "PS256"]):
         raise _bad_signature("The provided signature value did not match the expected one.")
-    # A certificate goes by the host's time, like the key that signs with it.
+    # A certificate is checked at the host's time, like the signature of its key.
     if certificate.not_valid_after_utc <= utc(checks.login_now):
         raise _bad_signature("The key used is expired.")
     if not app.client_id == claims.get("iss") == claims.get("sub"):

@@ -1,1 +1,1 @@
-"""What can go wrong (fault), and what a client meets then (fault_effects). May import http and validation."""
+"""Faults (fault), and their effects on answers (fault_effects). May import http and validation."""

@@ -1,5 +1,5 @@
 """
-What can go wrong, where, when and how often.
+Faults: what goes wrong, for which requests, when and how often.
 
 A fault belongs to one of five families; at most one of each applies to a request, in the
 order in which they were injected, so two faults of one family come one after the other::
@@ -53,7 +53,7 @@ class Family(StrEnum):
 
 
 class Kind(StrEnum):
-    """What goes wrong. Parameters that matter stand behind each."""
+    """The kinds of fault; the comment behind each names its parameters."""
 
     HANG = "hang"  # delay (else until released); nothing is committed if the client leaves
     SLOW = "slow"  # delay; it is committed even if the client leaves
@@ -61,14 +61,14 @@ class Kind(StrEnum):
     STATUS = "status"  # status, code, message, retry_after, retry_after_as_date
     HTML = "html"  # status: a page of some gateway
     EMPTY = "empty"  # status: no body at all
-    LIST = "list"  # a JSON list where an object belongs
+    LIST = "list"  # a JSON list instead of an object
     BODY = "body"  # status, body, content_type: anything else
     HUGE = "huge"  # size: so many bytes of valid JSON
     GZIP_BOMB = "gzip_bomb"  # size: so many bytes once unpacked
     REDIRECT = "redirect"  # url, status
     RESET = "reset"  # the connection, hard
     CLOSE = "close"  # the connection, without an answer
-    LOST = "lost"  # answered as if done, and not done
+    LOST = "lost"  # answered with success, but not carried out
     ALTERED = "altered"  # shift: a key with other dates than asked
     MISSING_MEMBER = "missing_member"  # member, at the top of the answer
     MISSING_KID = "missing_kid"  # from every key of the answer
@@ -155,15 +155,15 @@ class Injected:
 
     @property
     def spent(self) -> bool:
-        """Whether it has applied as often as it was meant to."""
+        """True if it has applied `times` times."""
         return self.fault.times is not None and self.hits >= self.fault.times
 
     def release(self) -> None:
-        """Let every request that hangs on this fault go on, now and later."""
+        """Let every request that hangs because of this fault continue, now and later."""
         self.released.set()
 
     def remove(self) -> None:
-        """End it; requests that hang on it go on."""
+        """End it; requests that hang because of it continue."""
         self._remove(self)
         self.released.set()
 
@@ -190,7 +190,7 @@ class FaultTable:
         return injected
 
     def clear(self) -> None:
-        """Remove every fault; requests that hang go on."""
+        """Remove every fault; requests that hang continue."""
         for injected in self.active:
             injected.remove()
 

@@ -1,5 +1,5 @@
 """
-The effects of faults: what is answered instead, and how the real answer is changed.
+The effects of faults: other answers, and changes of the real answer.
 
 But for pauses, pure functions: an answer goes in, an answer comes out; http_server.py does
 the rest to the connection.
@@ -57,7 +57,7 @@ def pause(injected: Injected, peer: Peer, closing: threading.Event) -> None:
 
 
 def instead(fault: Fault, operation: Operation, now: float) -> Delivery:
-    """What is answered instead. Raises: RefusedError, LoginRefusedError, where that is the service's own error body."""
+    """What is answered instead. Raises: RefusedError, LoginRefusedError, if that is the service's own error body."""
     match fault.what:
         case Kind.RESET:
             return Delivery(ending=Ending.RESET)

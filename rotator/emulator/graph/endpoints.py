@@ -42,7 +42,7 @@ class Call:
 
     @property
     def switches(self) -> Switches:
-        """The tenant's, as they are now."""
+        """The current keysets of the tenant."""
         return self.tenant.switches
 
     def body(self) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """
-Keys as JSON: what a request may say, and how a key is shown.
+Keys as JSON: the parsing of request bodies, and keys in answers.
 
 Refusals (error codes of Azure AD B2C, and what public clients met): a member that is not documented
 and any ``@odata.type`` give 400 ``AADB2C``; kty and use have codes of their own; a key
@@ -20,7 +20,7 @@ _KTYS = {"rsa": "RSA", "oct": "oct"}
 
 
 def read_object(request: Request, switches: Switches) -> dict[str, Any]:
-    """The JSON object in a body. Raises: RefusedError, also where there is an `@odata.type` or a null in it."""
+    """The JSON object in a body. Raises: RefusedError, also if there is an `@odata.type` or a null in it."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         text = "The content type of the request is not supported; use application/json."
@@ -39,13 +39,13 @@ def read_object(request: Request, switches: Switches) -> dict[str, Any]:
 
 
 def refuse_unknown(data: dict[str, Any], *known: str) -> None:
-    """Raises: RefusedError, if *data* says anything that is not documented."""
+    """Check that *data* has only documented members. Raises: RefusedError."""
     if not data.keys() <= set(known):
         raise invalid_field()
 
 
 def invalid_field() -> RefusedError:
-    """What the service says about anything it does not understand in a body."""
+    """The service's error for an invalid body."""
     return RefusedError(400, "AADB2C", "The 'keySet' field is invalid in request")
 
 
@@ -130,5 +130,5 @@ def _int64(data: dict[str, Any], member: str) -> int | None:
 
 
 def bad_parameter(member: str) -> RefusedError:
-    """What the service says about a parameter that is missing or wrong."""
+    """The service's error for a missing or invalid parameter."""
     return RefusedError(400, "AADB2C90253", f"The parameter '{member}' is missing or wrong.")

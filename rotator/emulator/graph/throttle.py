@@ -41,7 +41,7 @@ class Throttle:
         if limit <= 0:
             return 0
         window = self._windows.get(who)
-        # A limit that was changed, or a clock that was moved back, begins anew.
+        # After a change of the limit, or if the clock was moved back, counting starts again.
         if window is None or window.maxlen != limit or (window and window[-1] > now):
             window = self._windows[who] = deque(maxlen=limit)
         over = len(window) == limit and window[0] > now - switches.throttle_window

@@ -95,7 +95,7 @@ def _parse_jwk(data: dict[str, Any], switches: Switches, now: float) -> Key:
 
 
 def _rsa_material(data: dict[str, Any]) -> RsaMaterial:
-    """The pair where every private member is there, else the public half. Raises: ValueError."""
+    """The key pair if every private member exists, else the public half. Raises: ValueError."""
     is_pair = all(data.get(member) is not None for member in _RSA_PRIVATE)
     return RsaMaterial.from_jwk({name: data[name] for name in ("n", "e", *(_RSA_PRIVATE if is_pair else ()))})
 

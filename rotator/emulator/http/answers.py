@@ -47,7 +47,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Status, headers and body; *data* is what the body holds, where it is JSON."""
+    """Status, headers and body; *data* is what the body holds, if it is JSON."""
 
     status: int
     body: bytes | Stream = b""

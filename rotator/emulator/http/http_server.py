@@ -65,7 +65,7 @@ class TlsServer(socketserver.ThreadingTCPServer):
         super().__init__(address, Connection)
 
     def accept(self) -> None:
-        """Take connections until stopped; waits without polling, so closing takes no time."""
+        """Accept connections until stopped; waits without polling, so that a stop is immediate."""
         while not self.stopping.is_set():
             try:
                 connection, address = self.get_request()
@@ -78,19 +78,19 @@ class TlsServer(socketserver.ThreadingTCPServer):
                 self.process_request(connection, address)
 
     def stop(self) -> None:
-        """Take no more connections."""
+        """Accept no further connections."""
         self.stopping.set()
         host, port = self.server_address[:2]
         with contextlib.suppress(OSError):  # a last one, to wake `accept`
             socket.create_connection((str(host), int(port)), timeout=1).close()
 
     def track(self, connection: socket.socket, *, is_open: bool) -> None:
-        """Remember an open connection, which is cut when the server closes."""
+        """Store an open connection, which is closed with the server."""
         with self._lock:
             (self._connections.add if is_open else self._connections.discard)(connection)
 
     def cut_connections(self) -> None:
-        """End every connection, so that no client waits for a server that is gone."""
+        """Close every connection, so that no client waits for a stopped server."""
         with self._lock:
             connections = tuple(self._connections)
         for connection in connections:
@@ -121,7 +121,7 @@ class Connection(BaseHTTPRequestHandler):
         super().setup()
 
     def finish(self) -> None:
-        """Close, whatever state the connection is in."""
+        """Close the connection in any state."""
         self.server.track(self.request, is_open=False)
         with contextlib.suppress(OSError, ValueError):
             super().finish()
@@ -201,7 +201,7 @@ class Connection(BaseHTTPRequestHandler):
                     return
 
     def _reset(self) -> None:
-        """Close with an RST, which the kernel sends where there is no time to linger."""
+        """Close with an RST, which the kernel sends if there is no time to linger."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.server.track(self.request, is_open=False)
@@ -229,7 +229,7 @@ def _head(answer: Answer, date: float, *, closing: bool) -> bytes:
 
 
 def _pieces(answer: Answer, head: bytes, *, with_body: bool) -> Iterator[bytes]:
-    """What is sent, one piece after the other."""
+    """The pieces of the answer, in their order."""
     if not with_body:
         yield head
     elif isinstance(answer.body, bytes):

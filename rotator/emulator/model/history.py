@@ -101,7 +101,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Which key was active from *start* to *end*; kid None where none was."""
+    """Which key was active from *start* to *end*; kid None if none was."""
 
     kid: str | None
     start: float

@@ -87,7 +87,7 @@ class RsaMaterial:
         return self.public_jwk()["e"]
 
     def private_key(self) -> rsa.RSAPrivateKey | None:
-        """The private half; None where only the public one was ever given."""
+        """The private half; None if only the public one was ever given."""
         self.public_jwk()
         return self._private
 
@@ -105,7 +105,7 @@ class RsaMaterial:
 
 
 def _saved(material: RsaMaterial) -> dict[str, str]:
-    """The private half as PKCS #8; only the public one where there is no other."""
+    """The private half as PKCS #8; only the public one if there is no other."""
     private = material.private_key()
     if private is None:
         return {"n": material.n, "e": material.e}
@@ -160,7 +160,7 @@ SECRET_MEMBERS = {"rsa", "secret"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key as the service keeps it; what is secret never shows in its repr."""
+    """A key as the service stores it; its repr has no secrets."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 

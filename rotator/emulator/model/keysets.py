@@ -50,7 +50,7 @@ _PARALLEL = "Concurrent writes to the same object are not allowed."
 
 
 class KeysetMissingError(ModelError, status="missing_keyset_status", code="AADB2C90073", text=_MISSING_KEYSET):
-    """There is no such keyset. The switch `missing_keyset_code` replaces the code."""
+    """The keyset does not exist. The switch `missing_keyset_code` replaces the code."""
 
 
 class KeysetExistsError(ModelError, status="existing_keyset_status", code="AADB2C95028", text=_EXISTS):
@@ -58,7 +58,7 @@ class KeysetExistsError(ModelError, status="existing_keyset_status", code="AADB2
 
 
 class KeyMissingError(ModelError, status="missing_key_status", code="AADB2C90130", text=_MISSING_KEY):
-    """There is no such kid in the keyset."""
+    """The keyset has no key with this kid."""
 
 
 class MixedTypesError(ModelError, status=400, code="AADB2C95032", text=_TYPES):
@@ -95,7 +95,7 @@ class Keyset:
             raise KeyMissingError(kid) from None
 
     def keys_at(self, instant: float) -> tuple[Key, ...] | None:
-        """The keys as they were; None where there was no keyset."""
+        """The keys as they were; None if there was no keyset."""
         return as_of(tuple(self.events), instant)
 
     def append(self, event: Event) -> None:
@@ -114,7 +114,7 @@ class View:
 
 
 def view_of(keyset: Keyset, at: float | None) -> View | None:
-    """The keyset at an instant, None being the very latest; no view where there is none."""
+    """The keyset at an instant, None being the very latest; no view if there is none."""
     if at is None:
         return View(keyset.number, keyset.id, keyset.keys) if keyset.exists else None
     keys = keyset.keys_at(at)

@@ -51,7 +51,7 @@ class Switches:
     missing_keyset_code: str = "AADB2C90073"
     existing_keyset_status: Annotated[int, one_of(400, 409)] = 400  # Creating a keyset that exists (AADB2C95028).
     missing_key_status: Annotated[int, one_of(400, 404)] = 404  # A kid that is not there, under `keys_v2`.
-    # `getActiveKey` where no key is valid; 204 has no body.
+    # `getActiveKey` if no key is valid; 204 has no body.
     no_active_key_status: Annotated[int, one_of(204, 400, 404)] = 400
     # Parallel writes to one keyset (AADB2C95053).
     concurrent_write_status: Annotated[int, one_of(400, 409, 412, 423)] = 409

@@ -147,7 +147,7 @@ def test_msal_certificate_by_sha1(login, certificate):
 
 
 def test_msal_federated(login, issuer):
-    """A federated assertion is taken, and asked for anew at every wire request."""
+    """A federated assertion is taken, and requested again at every wire request."""
     result = acquire(login, {"client_assertion": lambda: federated(issuer, time.time())})
     assert listed(login, result["access_token"]).status_code == 200
 
@@ -244,7 +244,7 @@ def test_certificate_audience_tenant(login, certificate):
 
 
 def test_secret_expired(login):
-    """A secret that has expired is told from a wrong one."""
+    """A secret that has expired is distinguished from a wrong one."""
     assert acquire(login, "old")["error_codes"] == [7000222]
 
 

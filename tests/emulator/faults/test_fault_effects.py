@@ -380,7 +380,7 @@ def test_faults_together(bench):
     ],
 )
 def test_where(bench, where, hit):
-    """A fault bites where it is meant to."""
+    """A fault bites if it is meant to."""
     bench.token()
     bench.emulator.inject(Fault(what="status", status=503, **where))
     assert bench.generate().status_code == (503 if hit else 200)

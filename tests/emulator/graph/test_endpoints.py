@@ -201,7 +201,7 @@ def test_generate_key_spelling(bench):
 
 
 def test_generate_key_records_who(bench):
-    """The history knows which app made a key."""
+    """The history records which app generated a key."""
     bench.generate()
     event = bench.tenant.keyset("B2C_1A_Sig").events[-1]
     assert isinstance(event, KeyAdded)

@@ -44,7 +44,7 @@ def test_throttle_counts_refused(start):
 
 
 def test_throttle_retry_after_is_enough(start):
-    """Who comes back when told is served."""
+    """A client that waits as long as Retry-After says is served."""
     bench = start(throttle_per_app=2)
     statuses(bench, 1)
     bench.clock.move(10)
@@ -71,7 +71,7 @@ def test_throttle_retry_after(start, shown):
 
 
 def test_throttle_off(start):
-    """A limit of 0 is none."""
+    """A limit of 0 means no limit."""
     bench = start(throttle_per_app=0, throttle_per_tenant=0)
     assert set(statuses(bench, 310)) == {200}
 

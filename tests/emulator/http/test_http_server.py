@@ -15,7 +15,7 @@ from rotator.emulator.server import Emulator
 
 
 def test_tls_is_real(bench):
-    """A client that does not trust the CA gets no connection; that is no bug of ours."""
+    """A client that does not trust the CA gets no connection, and no bug is reported."""
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(bench.emulator.url, trust_env=False)
     assert bench.http.get("/_emulator/").status_code == 200
@@ -37,7 +37,7 @@ def test_more_names(clock):
 
 
 def test_ipv6():
-    """It listens on ::1 where that is wanted."""
+    """It listens on ::1 if that is wanted."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -55,7 +55,7 @@ def test_stalled_handshake(bench):
 
 
 def test_garbage_on_the_wire(bench):
-    """Somebody who speaks no TLS, or no HTTP, is no bug."""
+    """A client that does not use TLS, or HTTP, is not reported as a bug."""
     with socket.create_connection(("127.0.0.1", bench.emulator.port)) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionResetError):

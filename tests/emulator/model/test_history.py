@@ -82,7 +82,7 @@ def test_signers_nothing():
 
 @pytest.mark.parametrize(("tie_break", "kid"), [(TieBreak.OLDEST, "a"), (TieBreak.NEWEST, "b")])
 def test_signers_tie(tie_break, kid):
-    """Ties are broken as the tenant breaks them, re-enabling notwithstanding."""
+    """Ties are resolved as the tenant resolves them, also after a key was disabled and enabled again."""
     events = [CREATED, *added(0, key("a", 0), key("b", 0)),
               status(1, "a", Status.DISABLED), status(2, "a", Status.ENABLED)]  # fmt: skip
     assert signers(events, 2, 9, tie_break) == (Signer(kid, 2, 9),)
@@ -152,6 +152,6 @@ def test_gaps_and_signers_cover(events):
 
 
 def test_many_keys_are_quick():
-    """Thousands of rotations are no work."""
+    """Thousands of rotations are computed quickly."""
     many = [each for n in range(5000) for each in added(n, key(str(n), n, n + 3))]
     assert gaps([CREATED, *many], 0, 5002) == ()

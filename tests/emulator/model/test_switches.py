@@ -43,7 +43,7 @@ def test_missing_key(start, status):
 
 @pytest.mark.parametrize("status", [204, 400, 404])
 def test_no_active_key(start, status):
-    """Where no key is valid, getActiveKey says so in one of three ways."""
+    """If no key is valid, getActiveKey says so in one of three ways."""
     answer = start(no_active_key_status=status).graph("GET", "/B2C_1A_Empty/getActiveKey")
     assert answer.status_code == status
     assert status == 204 or answer.json()["error"]["code"] == "AADB2C90220"
@@ -73,7 +73,7 @@ def test_status_shown(start, shown):
 
 @pytest.mark.parametrize(("lead", "status"), [(0, 200), (3600, 200), (3601, 400)])
 def test_minimum_nbf_lead(start, lead, status):
-    """An nbf that is too near is refused, to the second, where there is such a rule."""
+    """An nbf that is too near is refused, to the second, if there is such a rule."""
     bench = start(minimum_nbf_lead=lead, minimum_nbf_lead_code="AADB2C00000")
     answer = bench.generate(nbf=NOW + 3600)
     assert answer.status_code == status

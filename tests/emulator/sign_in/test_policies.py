@@ -57,7 +57,7 @@ def test_published(policy, switches, expected):
 
 
 def test_key_shape(policy):
-    """A published key has these members, and nbf only where it has one."""
+    """A published key has these members, and nbf only if it has one."""
     bench = policy()
     keys = {key["kid"]: key for key in bench.http.get(URL).json()["keys"]}
     assert keys["valid"].keys() == {"kid", "use", "kty", "nbf", "e", "n"}

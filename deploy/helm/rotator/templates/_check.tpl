@@ -1,5 +1,5 @@
 {{/*
-What a schema can't say. Every fault is told at once, by its path in the values.
+Checks that a JSON Schema cannot express. All problems are reported at once, each with its path in the values.
 */}}
 {{- define "rotator.check" -}}
 {{- $faults := list -}}
@@ -86,7 +86,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- end -}}
 {{- end -}}
 
-{{/* Where a credential points at something that is not in the pod. A JSON array of faults. */}}
+{{/* Credentials that name a file or variable that is not in the pod. A JSON array of problems. */}}
 {{- define "rotator.credentialFaults" -}}
 {{- $faults := list -}}
 {{- $directory := "/var/run/secrets/rotator/" -}}
@@ -134,7 +134,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- toJson $faults -}}
 {{- end -}}
 
-{{/* "true" where "path" lies below one of "mounts". */}}
+{{/* "true" if "path" is below one of "mounts". */}}
 {{- define "rotator.isMounted" -}}
 {{- $found := false -}}
 {{- range .mounts -}}
@@ -143,7 +143,7 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- if $found -}}true{{- end -}}
 {{- end -}}
 
-{{/* Where further volumes collide with the chart's own, or with each other; of .Values or .Values.dryRun. A JSON array. */}}
+{{/* Additional volumes that conflict with those of the chart, or with each other; of .Values or .Values.dryRun. A JSON array. */}}
 {{- define "rotator.volumeFaults" -}}
 {{- $faults := list -}}
 {{- $names := list "config" "credentials" "ca" "kubernetes" -}}
@@ -177,8 +177,8 @@ What a schema can't say. Every fault is told at once, by its path in the values.
 {{- end -}}
 
 {{/*
-What the Deployment that the cluster has does not allow. A JSON array of faults. Kubernetes refuses another selector only
-when Service and NetworkPolicy have theirs already, and select no pod; so it is refused here, before anything is applied.
+Values that conflict with the Deployment in the cluster. A JSON array of problems. Kubernetes refuses a changed selector only
+after Service and NetworkPolicy have got theirs, and select no pod; so it is refused here, before anything is applied.
 */}}
 {{- define "rotator.liveFaults" -}}
 {{- $faults := list -}}
@@ -194,7 +194,7 @@ when Service and NetworkPolicy have theirs already, and select no pod; so it is 
 {{- toJson $faults -}}
 {{- end -}}
 
-{{/* Where two Secrets, or a Secret and a token, could become one file; of .Values or .Values.dryRun. A JSON array of faults. */}}
+{{/* Two Secrets, or a Secret and a token, that may have the same file; of .Values or .Values.dryRun. A JSON array of problems. */}}
 {{- define "rotator.secretFaults" -}}
 {{- $faults := list -}}
 {{- $paths := list -}}
@@ -219,7 +219,7 @@ when Service and NetworkPolicy have theirs already, and select no pod; so it is 
 {{- toJson $faults -}}
 {{- end -}}
 
-{{/* Where the periods of the lease collide, as the program would tell at its start. A JSON array of faults. */}}
+{{/* Conflicts between the periods of the lease, as rotator would report them at its start. A JSON array of problems. */}}
 {{- define "rotator.periodFaults" -}}
 {{- $faults := list -}}
 {{- $election := default dict .leader_election -}}
@@ -237,7 +237,7 @@ when Service and NetworkPolicy have theirs already, and select no pod; so it is 
 {{- toJson $faults -}}
 {{- end -}}
 
-{{/* Where a field of a schedule has a value that there is not. A JSON array of faults. */}}
+{{/* Fields of a schedule with an invalid value. A JSON array of problems. */}}
 {{- define "rotator.scheduleFaults" -}}
 {{- $faults := list -}}
 {{- if hasPrefix "@" . -}}
@@ -258,7 +258,7 @@ when Service and NetworkPolicy have theirs already, and select no pod; so it is 
 {{- toJson $faults -}}
 {{- end -}}
 
-{{/* A setting among the variables would go before the file, from which the chart takes what probes, grace and rights have to be. */}}
+{{/* Settings among the variables would override the file, from which the chart derives probes, grace period and permissions. */}}
 {{- define "rotator.envFaults" -}}
 {{- $faults := list -}}
 {{- $names := list -}}

@@ -1,13 +1,13 @@
-{{/* "true" where there is a lease; auto is on in a cluster. */}}
+{{/* "true" if leader election is on; auto is on in a cluster. */}}
 {{- define "rotator.lease" -}}
 {{- if ne (dig "enabled" true (default dict .Values.config.leader_election) | toString) "false" -}}true{{- end -}}
 {{- end -}}
 
 {{/*
-"true" where every pod that runs now, of the Deployment in the cluster, has the lease too, or there is no Deployment. Told by
-what is mounted for it: where the lease has just been turned on they haven't, and a new one may not start beside them. Nor
-where that step is still under way: by Recreate, a pod of the new kind is made only when those of the old kind are gone. Nor
-where a variable that somebody has set may have turned it off.
+"true" if every running pod of the Deployment in the cluster uses the lease too, or if there is no Deployment. The mounted
+token shows it. If the lease has just been turned on, the running pods do not use it, and a new pod must not start beside
+them; the same holds while such a change is in progress (with Recreate, a new pod is created after the old ones have ended),
+or if somebody may have turned the lease off by an environment variable.
 */}}
 {{- define "rotator.leaseWas" -}}
 {{- $foreign := include "rotator.foreignSettings" . | fromJsonArray -}}
@@ -30,7 +30,7 @@ true
 {{- dig "http" "port" 9464 .Values.config | int -}}
 {{- end -}}
 
-{{/* Of the daemon. */}}
+{{/* The configuration of the daemon. */}}
 {{- define "rotator.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if include "rotator.lease" . -}}
@@ -41,7 +41,7 @@ true
 {{ toYaml $config }}
 {{- end -}}
 
-{{/* Of the dry run: the same, but for who it is. */}}
+{{/* The configuration of the dry run: the same, but with its own credentials. */}}
 {{- define "rotator.dryRunConfig" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $_ := set $config "leader_election" (dict "enabled" false) -}}
@@ -51,7 +51,7 @@ true
 {{ toYaml $config }}
 {{- end -}}
 
-{{/* What a running daemon does not take from a changed file: the pods are replaced. */}}
+{{/* The settings that a reload does not change: if they change, the pods are replaced. */}}
 {{- define "rotator.restart" -}}
 {{- $config := include "rotator.config" . | fromYaml -}}
 {{- pick $config "log" "http" "concurrency" "leader_election" | toJson | sha256sum -}}
@@ -68,8 +68,8 @@ true
 {{- end -}}
 
 {{/*
-The longest that a pod can take to stop, with room to spare: the request that is under way, up to 17 more of 4 s each, which
-it takes to see the new key, to enable it, and for a new token after each refusal, and 15 s to hand the lease over.
+The maximum time for a pod to stop, with a reserve: the request in progress, up to 17 more requests of 4 s each (to see the
+new key, to enable it, and to get a new token after each refusal), and 15 s to release the lease.
 */}}
 {{- define "rotator.longestStop" -}}
 {{- add 90 (include "rotator.seconds" (default "30s" .Values.config.request_timeout)) -}}

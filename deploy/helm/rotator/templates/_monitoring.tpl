@@ -1,7 +1,7 @@
 {{/*
-Rules and dashboard are written for stores in which the label `cluster` tells clusters apart. Where other labels do, they
-are put in its place, wherever it stands: in by() and on(), in selectors, and in what is shown. A JSON object: what to
-replace, and by what. Each text that is replaced stands in deploy/prometheus/rules.yaml or deploy/grafana/dashboard.json.
+Rules and dashboard use the label `cluster` to identify a cluster. If other labels do that, they replace it everywhere: in
+by() and on(), in selectors, and in texts. A JSON object of texts and their replacements. Each of these texts is in
+deploy/prometheus/rules.yaml or deploy/grafana/dashboard.json.
 */}}
 {{- define "rotator.clusterTexts" -}}
 {{- $names := list -}}
@@ -44,7 +44,7 @@ replace, and by what. Each text that is replaced stands in deploy/prometheus/rul
 {{- $text -}}
 {{- end -}}
 
-{{/* deploy/grafana/dashboard.json, with the labels of monitoring.clusterLabels; each has a variable to choose by. */}}
+{{/* deploy/grafana/dashboard.json, with the labels of monitoring.clusterLabels; each has a variable for the selection. */}}
 {{- define "rotator.dashboard" -}}
 {{- $text := .Files.Get "files/dashboard.json" -}}
 {{- if ne (toJson .Values.monitoring.clusterLabels) `["cluster"]` -}}

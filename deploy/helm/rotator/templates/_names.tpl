@@ -3,8 +3,8 @@
 {{- end -}}
 
 {{/*
-At most 40 letters: with -dry-run and what a Job adds it must stay below what the name of a pod may have. Where it is cut, a
-hash of the whole stands for the rest, so that two long names never become one.
+At most 40 characters: with -dry-run and the suffix of a Job it must be a valid name of a pod. A longer name is cut, and ends
+with a hash of the whole name, so that two long names stay different.
 */}}
 {{- define "rotator.fullname" -}}
 {{- $name := include "rotator.name" . -}}
@@ -20,7 +20,7 @@ hash of the whole stands for the rest, so that two long names never become one.
 {{ include "rotator.fullname" . }}-dry-run
 {{- end -}}
 
-{{/* The account of the daemon. */}}
+{{/* The name of the daemon's ServiceAccount. */}}
 {{- define "rotator.account" -}}
 {{- default (include "rotator.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
@@ -29,7 +29,7 @@ hash of the whole stands for the rest, so that two long names never become one.
 {{- default (include "rotator.dryRunName" .) .Values.dryRun.serviceAccount.name -}}
 {{- end -}}
 
-{{/* What never changes for a release, so it may select. */}}
+{{/* The selector labels, which never change for a release. */}}
 {{- define "rotator.selector" -}}
 app.kubernetes.io/name: {{ include "rotator.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -50,26 +50,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end -}}
 
-{{/* The same, with "more" of them, which go before those of .Values.labels and .Values.commonLabels. */}}
+{{/* The same with "more", which override .Values.labels and .Values.commonLabels. */}}
 {{- define "rotator.moreLabels" -}}
 {{- merge (deepCopy .more) (include "rotator.labels" .root | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{/* Annotations of an object: "more", which go before those of .Values.commonAnnotations. Empty where there are none. */}}
+{{/* Annotations of an object: "more", which override .Values.commonAnnotations. Empty if there are none. */}}
 {{- define "rotator.annotations" -}}
 {{- with merge (deepCopy (default dict .more)) .root.Values.commonAnnotations -}}
 {{ toYaml . }}
 {{- end -}}
 {{- end -}}
 
-{{/* The Deployment as the cluster has it, as JSON; {} where there is none, or no cluster is asked, as by helm template. */}}
+{{/* The Deployment in the cluster, as JSON; {} if there is none, or without a cluster, as in helm template. */}}
 {{- define "rotator.live" -}}
 {{- lookup "apps/v1" "Deployment" .Release.Namespace (include "rotator.fullname" .) | toJson -}}
 {{- end -}}
 
 {{/*
-The settings among the variables of the live Deployment, as a JSON array of names. The chart sets none: somebody has used
-kubectl set env. Helm does not own them, so no upgrade takes them away.
+The settings among the variables of the Deployment in the cluster, as a JSON array of names. The chart sets none of them, so
+somebody has used kubectl set env. Helm does not own them, so an upgrade does not remove them.
 */}}
 {{- define "rotator.foreignSettings" -}}
 {{- $names := list -}}

@@ -7,10 +7,10 @@
 {{- $names | uniq | toJson -}}
 {{- end -}}
 
-{{/* What every pod has; the restricted Pod Security Standard, in full. */}}
+{{/* The part of the spec that all pods share; it meets the restricted Pod Security Standard. */}}
 {{- define "rotator.podBasics" -}}
 automountServiceAccountToken: false
-# Else a Service called rotator would put ROTATOR_PORT and the like among the settings.
+# Otherwise a Service with the name rotator would set variables such as ROTATOR_PORT, which look like settings.
 enableServiceLinks: false
 {{- with include "rotator.pullSecrets" . | fromJsonArray }}
 imagePullSecrets:
@@ -49,7 +49,7 @@ privileged: false
 readOnlyRootFilesystem: true
 {{- end -}}
 
-{{/* Further labels; "credentials" is .Values or .Values.dryRun. Without the label the webhook of AKS does nothing. */}}
+{{/* Additional labels; "credentials" is .Values or .Values.dryRun. The webhook of AKS needs the label. */}}
 {{- define "rotator.podLabels" -}}
 {{- $own := ternary (dict "azure.workload.identity/use" "true") dict .credentials.workloadIdentity.enabled -}}
 {{- with merge $own (deepCopy (default dict .credentials.podLabels)) .root.Values.podLabels .root.Values.commonLabels -}}
@@ -57,7 +57,7 @@ readOnlyRootFilesystem: true
 {{- end -}}
 {{- end -}}
 
-{{/* Of the pods of the daemon. */}}
+{{/* The annotations of the daemon's pods. */}}
 {{- define "rotator.podAnnotations" -}}
 {{- with merge (deepCopy .Values.podAnnotations) .Values.commonAnnotations -}}
 {{ toYaml . }}
@@ -65,8 +65,8 @@ readOnlyRootFilesystem: true
 {{- end -}}
 
 {{/*
-Of the pods of the dry run: its own, and the daemon's but for those of Vault's agent, which would bring the credential that
-writes into its pod.
+The annotations of the dry run's pods: its own, and the daemon's except those of Vault's agent, which would mount the credential
+that can write.
 */}}
 {{- define "rotator.dryRunPodAnnotations" -}}
 {{- $shared := dict -}}
@@ -87,8 +87,8 @@ writes into its pod.
 {{- end -}}
 
 {{/*
-The variables of the dry run, as a JSON array: its own, and of the daemon's what can't be a credential that writes. So what
-comes from a Secret, and what the daemon's credentials name, is left out, unless the dry run's own credentials name it.
+The variables of the dry run, as a JSON array: its own, and those of the daemon that cannot be a credential that can write.
+Variables from a Secret, and those that the daemon's credentials name, are left out, unless the dry run's credentials name them.
 */}}
 {{- define "rotator.dryRunEnv" -}}
 {{- $own := list -}}
@@ -107,12 +107,12 @@ comes from a Secret, and what the daemon's credentials name, is left out, unless
 {{- concat $variables .Values.dryRun.env | toJson -}}
 {{- end -}}
 
-{{/* "true" where there are credentials in files; of .Values or .Values.dryRun. */}}
+{{/* "true" if there are credentials in files; of .Values or .Values.dryRun. */}}
 {{- define "rotator.hasCredentials" -}}
 {{- if or .secrets .workloadIdentity.enabled -}}true{{- end -}}
 {{- end -}}
 
-{{/* Directories, never a subPath: what is mounted by subPath never changes. */}}
+{{/* Directories, never a subPath: a subPath mount is never updated. */}}
 {{- define "rotator.mounts" -}}
 - name: config
   mountPath: /etc/rotator

@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from rotator.emulator.http.routes import Operation
 from rotator.service.stop import MAX_STOP
 
 SLOW_CLIENTS = 300
+CLIENTS_WITHOUT_MEMORY = 16
 PIPE_SIZE = 4096  # the smallest there is
 
 
@@ -93,7 +95,7 @@ def test_stop_while_a_secret_hangs(bench: Bench) -> None:
 
 
 def test_reload_that_changes_nothing(bench: Bench) -> None:
-    """Tokens are kept, and nothing is looked at; another configuration has both anew."""
+    """Tokens are kept, and nothing is looked at; another configuration has both again."""
     bench.begin(Tenant(keysets=(fresh(),)), check_interval="1h")
     daemon = bench.start()
     daemon.log("sweep.finished")
@@ -206,3 +208,21 @@ def test_connections_of_many_tenants(bench: Bench) -> None:
     assert daemon.log("sweep.finished")["held"] == 40
     assert swept(daemon)["process_open_fds"] < 40
     assert daemon.stop().code == 0
+
+
+def test_end_where_memory_runs_out(bench: Bench) -> None:
+    """A thread that cannot begin, or begins and cannot run, ends the process: nothing waits for it for good."""
+    bench.begin(Tenant(keysets=(fresh(),)), check_interval="1s")
+    daemon = bench.start()
+    daemon.may_raise = True
+    swept(daemon)
+    port, number = daemon.port, daemon.process.pid
+    resource.prlimit(number, resource.RLIMIT_AS, (1 << 20, 1 << 20))  # what it has it keeps, and nothing is added
+    clients: list[socket.socket] = []
+    with contextlib.suppress(OSError):
+        for _ in range(CLIENTS_WITHOUT_MEMORY):  # a thread for each
+            clients.append(socket.create_connection(("127.0.0.1", port), timeout=20))
+            clients[-1].sendall(b"GET / HTTP/1.1\r\nX")
+    assert daemon.process.wait(2 * MAX_STOP) == 1
+    for client in clients:
+        client.close()
