@@ -47,7 +47,7 @@ class RotationCounts:
         shown: the keysets that have series; those of which a key was asked for have them anyway, since a counter
             that goes away and comes back looks as if it had increased
         """
-        text = "Keys asked for, by what came of it."
+        text = "Number of keys that were requested, by outcome."
         yield from counter(f"{prefix}rotations", text, self._samples(shown), is_openmetrics=is_openmetrics)
 
     def _samples(self, shown: AbstractSet[Name]) -> Iterator[tuple[str, float]]:
