@@ -53,14 +53,14 @@ def work():
     orders = pathlib.Path({orders!r})
     while not (orders / "raise").exists():
         time.sleep(0.05)
-    loop, visit = sys.modules["rotator.shell.loop"], sys.modules["rotator.shell.visit"].Visit
-    look, wait, visit.look = visit.look, loop.wait, bug
+    sweeps, visit = sys.modules["rotator.shell.sweeps"], sys.modules["rotator.shell.visit"].Visit
+    look, wait, visit.look = visit.look, sweeps.wait, bug
     while not (orders / "hang").exists():
         time.sleep(0.05)
-    visit.look, loop.wait = look, hang
+    visit.look, sweeps.wait = look, hang
     while not (orders / "go on").exists():
         time.sleep(0.05)
-    loop.wait = wait
+    sweeps.wait = wait
 
 threading.Thread(target=work, daemon=True).start()
 """
