@@ -4,7 +4,7 @@ from rotator.edges.setting_types import Root, Section
 
 
 class CloudRoots(Section):
-    """The roots of a cloud, by hand."""
+    """The base URLs of a cloud that is not one of `CLOUDS`."""
 
     graph: Root
     login: Root
