@@ -48,8 +48,8 @@ class EventLog:
                 if not self._without_outcomes or (isinstance(outcome, Failed) and outcome.bug is not None):
                     _outcome(log, outcome)
             case KeysetChanged(tenant=tenant, keyset=keyset, changes=changes):
-                told = [{"change": change.kind, "kid": change.kid} for change in changes]
-                log.warning("keyset.changed", tenant=tenant, keyset=keyset, changes=told)
+                listed = [{"change": change.kind, "kid": change.kid} for change in changes]
+                log.warning("keyset.changed", tenant=tenant, keyset=keyset, changes=listed)
             case KeysetCreated(tenant=tenant, keyset=keyset):
                 log.info("keyset.created", tenant=tenant, keyset=keyset)
             case RequestFinished():

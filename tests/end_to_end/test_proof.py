@@ -6,7 +6,7 @@ Time passes only where the program waits, so days take as long as their requests
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -34,6 +34,7 @@ DOMAIN, SIG, ENC, POLICY, OTHER = (
     "B2C_1A_signin",
     "B2C_1A_signup",
 )
+PUBLISHED = {POLICY: (SIG,), OTHER: (SIG,)}
 METRIC = re.compile(r"^b2c_rotator_(\w+?)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
@@ -61,14 +62,16 @@ class Clock(SystemClock):
 class World:
     """The daemon and its tenant."""
 
-    def __init__(self, folder: Path, *, canary: bool = True, **keyset: Any) -> None:
+    def __init__(
+        self, folder: Path, *, canary: bool = True, policies: Mapping[str, tuple[str, ...]] = PUBLISHED, **keyset: Any
+    ) -> None:
         self.clock, self.stream = Clock(), StringIO()
         keys = (KeySeed(kid="old", nbf=NOW - 80 * DAY, exp=NOW + 11 * DAY),)
         enc = (KeySeed(kid="enc", use="enc", nbf=NOW - 10 * DAY, exp=NOW + 95 * DAY),)
         seed = TenantSeed(
             domain=DOMAIN,
             keysets=(KeysetSeed(id=SIG, keys=keys), KeysetSeed(id=ENC, keys=enc)),
-            policies={POLICY: (SIG,), OTHER: (SIG,)},
+            policies=policies,
         )
         self.emulator = Emulator(Seed(tenants=(seed,)), clock=lambda: NOW + self.clock.passed)
         self.emulator.__enter__()
@@ -280,6 +283,24 @@ def test_foreign_key(begin: Callable[..., World]) -> None:
     lists = world.count(Operation.LIST_KEYSETS)
     world.run(10 * HOUR)
     assert world.count(Operation.LIST_KEYSETS) - lists <= 16  # a sweep each 2 h, and a list of all keysets each hour
+
+
+@pytest.mark.parametrize(
+    ("policies", "notes"),
+    [
+        (PUBLISHED, set()),
+        ({POLICY: (SIG, ENC), OTHER: (SIG, ENC)}, {"signing_keyset_has_use_enc"}),
+        ({POLICY: (SIG,), OTHER: (SIG, ENC)}, {"signing_keyset_has_use_enc", "policies_disagree"}),
+    ],
+    ids=["the same", "a keyset for encryption", "in one policy"],
+)
+def test_which_keysets_policies_publish(
+    begin: Callable[..., World], policies: Mapping[str, tuple[str, ...]], notes: set[str]
+) -> None:
+    """A keyset for encryption in a JWKS is reported, and policies that publish different keysets are."""
+    world = begin(mode="observe", canary=False, policies=policies)
+    world.run(2 * HOUR)
+    assert notes == world.notes()
 
 
 def test_overlap_shorter_than_tokens(begin: Callable[..., World]) -> None:

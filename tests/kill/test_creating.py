@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from end_to_end.harness import Bench, Keyset, Tenant
 from kill.process import PATIENCE, Victim
+from kill.scenario import Program
 
 from rotator.emulator.faults.fault import Fault, Kind, Moment
 from rotator.emulator.http.routes import Operation
@@ -74,13 +75,13 @@ def tenant(name: str, switches: Switches | None = None) -> Tenant:
     return Tenant(name=name, keysets=(missing,), switches=switches or Switches())
 
 
-def killed_at(step: Step, folder: Path, switches: Switches) -> tuple[int, int, int]:
-    """Kill `--once` at a step and run it again; the exit code, and how many keysets and keys there are then."""
+def killed_at(step: Step, folder: Path, program: Program, switches: Switches) -> tuple[int, int, int]:
+    """Kill the program at a step and run it again; the exit code, and how many keysets and keys there are then."""
     folder.mkdir()
     with Bench(folder) as bench:
         emulator = bench.begin(tenant("contoso", switches), settle="1s", request_timeout="60s")
         emulator.inject(Fault(what=Kind.HANG, where=step.at, when=step.when, skip=step.skip))
-        victim = Victim(bench, "--once")
+        victim = Victim(bench, *program.arguments)
         try:
             stage = Stage.COMMITTED if step.when is AFTER else Stage.ARRIVED
             arrived = emulator.wait_for(step.at, stage=stage, count=step.skip + 1, timeout=PATIENCE)
@@ -88,8 +89,16 @@ def killed_at(step: Step, folder: Path, switches: Switches) -> tuple[int, int, i
         finally:
             victim.kill()
             emulator.faults.clear()
-        run = bench.run("--once", "--output", "json", timeout=PATIENCE * 2)
-        return run.code, len(bench.keys(NEW)), created(bench)
+        return again(bench, program), len(bench.keys(NEW)), created(bench)
+
+
+def again(bench: Bench, program: Program) -> int:
+    """Run the program until it has nothing more to do; its exit code."""
+    with Victim(bench, *program.arguments, ROTATOR_LOG__LEVEL="debug") as successor:
+        if program is Program.DAEMON:
+            successor.wait_for("keyset.rotated", "keyset.held")
+            successor.terminate()
+        return successor.wait()
 
 
 def created(bench: Bench) -> int:
@@ -97,11 +106,12 @@ def created(bench: Bench) -> int:
     return len([seen for seen in bench.emulator.seen(CREATE, stage=Stage.COMMITTED) if seen.tenant])
 
 
+@pytest.mark.parametrize("program", Program)
 @pytest.mark.parametrize("switches", [Switches(), LAG], ids=["fresh reads", "flapping reads"])
-def test_killed(switches: Switches, tmp_path: Path) -> None:
+def test_killed(program: Program, switches: Switches, tmp_path: Path) -> None:
     """Killed at any step and started again, it ends with the keyset and one key."""
     with ThreadPoolExecutor(3) as pool:
-        plays = [pool.submit(killed_at, step, tmp_path / step.name, switches) for step in STEPS]
+        plays = [pool.submit(killed_at, step, tmp_path / step.name, program, switches) for step in STEPS]
         ends = {step.name: play.result() for step, play in zip(STEPS, plays, strict=True)}
     assert {step.name: (0, 1, 1) for step in STEPS} == ends
 
