@@ -5,13 +5,12 @@ They are warnings and not errors, because the secrets need not exist where it is
 """
 
 import re
-import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.core.errors import ConfigProblem, RequestError
+from rotator.core.errors import ConfigError, ConfigProblem, RequestError
 from rotator.core.text import format_instant, format_span
-from rotator.edges.authorities import add_authorities
 from rotator.edges.config import Loaded
 from rotator.edges.config_words import Location, location_of
 from rotator.edges.configured_credential import credential_of
@@ -19,6 +18,7 @@ from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import FederatedToken, client_credential
 from rotator.edges.settings import Settings
 from rotator.edges.tenant_settings import TenantSettings
+from rotator.edges.tls import trust
 
 SHORT_LEAD = timedelta(hours=25)
 """
@@ -35,8 +35,8 @@ _SOURCES = ("client_secret_file", "client_secret_env", "certificate_file", "fede
 
 def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
     """Each warning, with its line."""
-    found = [*_ca_file(loaded)]
-    found += ((location_of(path), text) for path, text in loaded.settings.advice(now))
+    yield from _authorities(loaded)
+    found: list[tuple[Location, str]] = [(location_of(path), text) for path, text in loaded.settings.advice(now)]
     found += _leads(loaded.settings)
     for number, tenant in enumerate(loaded.settings.tenants):
         found += ((("tenants", number, *location), message) for location, message in _of_tenant(tenant, now))
@@ -44,15 +44,15 @@ def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
         yield loaded.origins.problem(location, message)
 
 
-def _ca_file(loaded: Loaded) -> Iterator[tuple[Location, str]]:
+def _authorities(loaded: Loaded) -> Iterator[ConfigProblem]:
+    """Why the authorities that TLS is to trust cannot be read, from `ca_file` or the environment."""
     file = loaded.settings.ca_file
-    if file is None:
-        return
     try:
-        add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
-    except OSError as error:
-        reason = error.strerror or "it has no certificate that can be parsed"
-        yield ("ca_file",), f"{file} cannot be read as a PEM bundle: {reason}"
+        trust(None if file is None else str(file))
+    except ConfigError as error:
+        for problem in error.problems:
+            is_setting = problem.path == "ca_file"
+            yield loaded.origins.placed(problem) if is_setting else replace(problem, line=None)
 
 
 def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:

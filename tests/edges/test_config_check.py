@@ -175,6 +175,17 @@ def test_check_of_a_short_publication_lead_of_keysets(tmp_path: Path) -> None:
     assert said(tmp_path, defaults={"publication_lead": "1h"}, keysets=only_enc) == []
 
 
+def test_check_of_authorities_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable that names a file which is not there is reported before the first connection needs it."""
+    missing = tmp_path / "missing.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(missing))
+    (warning,) = said(tmp_path)
+    assert warning == (
+        f"SSL_CERT_FILE: {missing} cannot be read as a PEM bundle: No such file or directory; "
+        "correct the variable, or unset it"
+    )
+
+
 def test_check_of_a_ca_file_that_has_become_a_pipe(tmp_path: Path) -> None:
     """A pipe without a writer does not block the check forever."""
     pipe = tmp_path / "ca.pem"
