@@ -31,7 +31,7 @@ def rotate(call: Call, *, is_agreed: bool, only_plan: bool) -> int:
     only_plan: end after the plan
 
     Returns:
-        0 where the key was generated, or only planned; 1 where nothing was generated.
+        0 if the key was generated, or only planned; 1 if nothing was generated.
 
     """
     with exit_on_error():

@@ -11,7 +11,7 @@ is therefore resumed by calling it again. Two rules hold whatever the service sh
 2. A disabled key is enabled only if this process generated it: any other may have been disabled
    because it leaked. A call that is killed before it enables its key costs one more key.
 
-A key signs where, in this order, the last two tokens have its kid; or, without tokens,
+A key signs if, in this order, the last two tokens have its kid; or, without tokens,
 getActiveKey names it; or, without that too, every policy that publishes the keyset lists it and
 `SIGNING_CACHE_TIME` has passed since its nbf.
 
@@ -39,10 +39,10 @@ TOKENS_IN_A_ROW = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """
-    What is to be done to one keyset.
+    What a person ordered for one keyset.
 
-    replaced: the kids of the keys that are to sign no more
-    disables: whether these are then disabled: they are compromised
+    replaced: the kids of the keys that must not sign any more
+    disables: True if these are then disabled, because they are compromised
     """
 
     policy: RotationPolicy
@@ -55,7 +55,7 @@ class Made:
     """
     The key that this process asked for.
 
-    kid:    as the service named it; None where it named none, or its answer was lost
+    kid:    as the service named it; None if it named none, or its answer was lost
     before: the kids that the keyset had before
     """
 
@@ -64,7 +64,7 @@ class Made:
     before: frozenset[str | None]
 
     def is_it(self, key: Key) -> bool:
-        """Whether *key* is the one that was asked for."""
+        """True if *key* is the one that was asked for."""
         if self.kid is not None:
             return key.kid == self.kid
         return key.kid not in self.before and not self.spec.differences(key)
@@ -75,10 +75,10 @@ class Sight:
     """
     What is seen at `now`.
 
-    made:        what this process asked for; None where it did not come to that
+    made:        what this process asked for; None if it did not come to that
     lead:        the lead to ask for: none, or `KNOWN_MINIMUM_LEAD` once the service refused that
-    tokens:      the last tokens that were fetched, the newest last; empty where none can be
-    active_kid:  what getActiveKey names; None where it names none, or could not be asked
+    tokens:      the last tokens that were fetched, the newest last; empty if none can be fetched
+    active_kid:  what getActiveKey names; None if it names none, or could not be asked
     listed:      by policy, the keys of its JWKS; a policy that could not be read is absent
     policies:    how many policies are probed
     """
@@ -144,7 +144,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to be done."""
+    """Nothing is left to do."""
 
 
 NextStep: TypeAlias = Generate | Enable | Wait | Disable | Refuse | Done
@@ -171,7 +171,7 @@ def _with_key(order: Order, sight: Sight, new: Key) -> NextStep:
 
 
 def objection(order: Order, keyset: Keyset) -> Refuse | None:
-    """Why the order cannot be carried out on *keyset*; None where it can."""
+    """Why the order cannot be carried out on *keyset*; None if it can."""
     policy = order.policy
     if missing := sorted(order.replaced - keyset.kids):
         return Refuse(f"the keyset has no key {missing[0]}; check the kid with `rotator status`", loses_cover=False)
@@ -187,11 +187,11 @@ def objection(order: Order, keyset: Keyset) -> Refuse | None:
 
 def replacement(order: Order, sight: Sight) -> Key | None:
     """
-    The key that takes the place of the replaced ones; None where one is to be generated.
+    The key that takes the place of the replaced ones; None if one is to be generated.
 
-    That is the active key, where it is not one of them and lasts long enough for the usual plan to
+    That is the active key if it is not one of them and lasts long enough for the usual plan to
     find it a successor. Else it is the next key to come, if none of them takes over after it.
-    Where nothing is compromised, a key to come counts only if this process asked for it.
+    If nothing is compromised, a key to come counts only if this process asked for it.
     """
     now, until = sight.now, sight.now + order.policy.publication_lead
     keys = [key for key in sight.keyset.keys if key.kid and key.kid not in order.replaced and key.is_usable]
@@ -210,7 +210,7 @@ def replacement(order: Order, sight: Sight) -> Key | None:
 
 
 def signs(order: Order, sight: Sight, new: Key) -> bool:
-    """Whether *new* was seen to sign."""
+    """True if *new* was seen to sign."""
     if not new.is_valid(sight.now):
         return False
     tokens = [token for token in sight.tokens if _publishes(sight, token.policy)]
@@ -244,5 +244,5 @@ def _enabled(order: Order, keyset: Keyset) -> list[str]:
 
 
 def _publishes(sight: Sight, policy: str) -> bool:
-    """Whether the JWKS of *policy* lists any key of the keyset."""
+    """True if the JWKS of *policy* lists any key of the keyset."""
     return any(key.kid in sight.keyset.kids for key in sight.listed.get(policy, ()))

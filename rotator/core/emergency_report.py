@@ -40,9 +40,9 @@ def ending_of(order: Order, last: Sight | None, *, asked: bool, refusal: Refuse 
     """
     How a command ended that could not do everything.
 
-    last:    what was seen last; None where nothing was
+    last:    what was seen last; None if nothing was
     asked:   whether this process asked for a key
-    refusal: why the order cannot be carried out, where that is the reason
+    refusal: why the order cannot be carried out, if that is the reason
     """
     if not asked and refusal is not None:
         return Ending.REFUSED if refusal.loses_cover else Ending.NOTHING_CHANGED

@@ -30,7 +30,7 @@ NOT_A_TENANT = ("common", "organizations", "consumers")  # names in Entra's auth
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused, and no message shows a value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 def _span(value: object) -> object:

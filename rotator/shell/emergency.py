@@ -41,7 +41,7 @@ POLL = 10.0  # seconds between two looks
 MAX_WAIT = timedelta(minutes=45)  # for one step
 MAX_TOKENS = 2  # of which the kids are compared
 _FINAL = frozenset({FailureKind.FORBIDDEN, FailureKind.NOT_FOUND, FailureKind.BAD_REQUEST})
-"""What trying again does not change."""
+"""Failures that a retry does not change."""
 
 
 class Client(Protocol):
@@ -52,7 +52,7 @@ class Client(Protocol):
         ...
 
     def active_kid(self, keyset_id: str) -> str | None:
-        """The kid of the key that the service takes for the active one; None where it names none."""
+        """The kid of the key that the service takes for the active one; None if it names none."""
         ...
 
 
@@ -73,7 +73,7 @@ class Emergency:
         on_step: Callable[[Report], None],
     ) -> None:
         """
-        Nothing is asked yet.
+        Create the run of one order; `run` makes the first request.
 
         tenant: its name in the configuration, and which it is
         jitter: draws from [0, 1)
@@ -98,7 +98,7 @@ class Emergency:
         self._until: dict[tuple[str, str | None], datetime] = {}  # when each step must have ended
 
     def run(self) -> Ending:
-        """Do one step after the other until nothing is left, a step does not end in time, or a stop is asked for."""
+        """Carry out one step after the other until nothing is left, a step takes too long, or the process must stop."""
         while not self._clock.is_stopping:
             try:
                 self._last = self._look()
@@ -112,7 +112,7 @@ class Emergency:
         return self._end("stopped", "a stop was asked for; the same command goes on from here")
 
     def _not_seen(self, failure: Failure) -> Ending | None:
-        """Look again later, or end where that does not help and nothing was changed."""
+        """Look again later, or end if that cannot help and nothing was changed."""
         self._begin("look", message=failure.message)
         is_final = self._last is None and failure.kind in _FINAL | {FailureKind.AUTH}
         if is_final or self._is_over("look"):

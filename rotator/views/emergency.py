@@ -32,7 +32,7 @@ _ENDINGS = {
 
 
 def plan(order: Order, keyset: Keyset, now: datetime) -> Iterator[str]:
-    """What is about to be done, and what comes of it: one line each."""
+    """The plan and its impact, one line each."""
     yield f"keyset {keyset.id} ({order.policy.use}) at {format_instant(now)}"
     for key, state in keyset.states(now):
         until = "without end" if key.expires == NEVER else f"until {format_instant(key.expires)}"
@@ -63,7 +63,7 @@ def line(report: Report) -> str:
 
 
 def after(order: Order, ending: Ending) -> Iterator[str]:
-    """What is left to people."""
+    """What people must still do, and how to undo what was done."""
     if not order.disables or ending is not Ending.DONE:
         return
     if order.policy.use == "sig":
