@@ -25,6 +25,7 @@ exit codes:
   64  the command line is invalid
   78  the configuration is invalid
 If several apply, the first of 64, 78, 1, 3, 2, 0 is returned.
+doctor returns 1 if something is wrong, and 3 if a rotation would fail.
 """
 
 

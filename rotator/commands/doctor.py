@@ -3,6 +3,7 @@
 import os
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def _print(program: Program, found: list[Check], now: datetime, *, as_json: bool
 
 
 def _lease(program: Program) -> LeaseFindings:
-    """The lease, and the rights on it: `create` only where there is none."""
+    """The lease, and the rights on it; `create` is only needed if there is no lease."""
     settings, api = program.settings.leader_election, lease.root(os.environ)
     name, directory, namespace = settings.lease_name, settings.service_account_directory, settings.namespace
     if api is None:
@@ -103,21 +104,19 @@ def _lease(program: Program) -> LeaseFindings:
         return LeaseFindings(name=name, failure=Failure(kind=FailureKind.AUTH, message=message))
     leases = lease.KubernetesLeases(api, directory, name=name, namespace=namespace, clock=program.clock)
     rights = LeaseRights(api, directory, name=name, namespace=namespace, clock=program.clock)
-    try:
-        there = leases.read(LEASE_REQUEST_TIMEOUT)
-    except RequestError as error:
-        is_missing = error.failure.kind is FailureKind.NOT_FOUND
-        if not is_missing:
-            verbs = dict(_rights(rights, ("get", "update")))
-            return LeaseFindings(name=name, failure=error.failure, rights=verbs)
-        created = dict(_rights(rights, ("get", "update", "create")))
-        # Without a lease, the first leader creates it.
-        failure = None if created["create"] is True else error.failure
-        return LeaseFindings(name=name, failure=failure, rights=created)
-    return LeaseFindings(name=name, lease=there, rights=dict(_rights(rights, ("get", "update"))))
+    with closing(leases), closing(rights):
+        try:
+            there = leases.read(LEASE_REQUEST_TIMEOUT)
+        except RequestError as error:
+            if error.failure.kind is not FailureKind.NOT_FOUND:
+                return LeaseFindings(name=name, failure=error.failure, rights=dict(_rights(rights, "get", "update")))
+            found = dict(_rights(rights, "get", "update", "create"))
+            # The first leader creates a lease that is missing.
+            return LeaseFindings(name=name, failure=None if found["create"] is True else error.failure, rights=found)
+        return LeaseFindings(name=name, lease=there, rights=dict(_rights(rights, "get", "update")))
 
 
-def _rights(rights: LeaseRights, verbs: tuple[str, ...]) -> Iterator[tuple[str, bool | Failure]]:
+def _rights(rights: LeaseRights, *verbs: str) -> Iterator[tuple[str, bool | Failure]]:
     for verb in verbs:
         try:
             yield verb, rights.has(verb)

@@ -75,3 +75,7 @@ class LeaseRights:
             )
             raise RequestError(Failure(kind=FailureKind.UNREADABLE, message=message, status=answer.status))
         return allowed
+
+    def close(self) -> None:
+        """Close the connection that is kept open."""
+        self._service_account.close()

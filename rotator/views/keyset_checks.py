@@ -64,7 +64,7 @@ def _verdict(each: KeysetFindings, assessment: Assessment) -> tuple[Level, str]:
     policy = each.look.observation.policy
     mismatch = next((note for note in assessment.notes if note.kind.is_mismatch), None)
     if assessment.active is None:
-        return Level.WRONG, "users cannot sign in: see the runbook, B2CKeysetHasNoValidKey"
+        return Level.WRONG, "users cannot sign in: see the runbook, B2CKeysetWithoutValidKey"
     if assessment.at_risk:
         return Level.WRONG, "lead, overlap or cover is or will be too short: see rotator status, and generate the key"
     if mismatch is not None:
