@@ -235,6 +235,21 @@ def test_lease(bench: Bench, account: dict[str, Any], code: int, found: list[obj
     assert check(run, "lease", "rotator")["result"] == "held by no replica"
 
 
+def test_lease_that_is_missing(bench: Bench) -> None:
+    """The first leader creates it, if it may; outside of a cluster there is none to read."""
+    begin(bench, policies={})
+    with Kubernetes() as api:
+        for may_create, level, code in ((True, "ok", 0), (False, "would_fail", 3)):
+            directory = api.mount(bench.folder / "account", "pod-0", may_create=may_create)
+            bench.content["leader_election"] = {"service_account_directory": str(directory), "enabled": True}
+            bench.write()
+            run = doctor(bench, **api.environment)
+            assert (run.code, check(run, "lease", "rotator")["level"]) == (code, level)
+        assert api.history == ()
+    outside = doctor(bench)
+    assert (outside.code, bad(outside)) == (3, [("lease", "rotator", "would_fail")])
+
+
 def test_selection_and_wrong_command_lines(bench: Bench) -> None:
     """`--tenant` selects; an unknown tenant is 64, and an invalid configuration 78."""
     bench.begin(Tenant(name="contoso", keysets=(fresh(),)), Tenant(name="fabrikam", keysets=(fresh(),)))
