@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from rotator.core.checkup import CredentialFindings, HostFindings, KeysetFindings, Reply, TenantFindings
+from rotator.core.checkup import MAX_ASKED, CredentialFindings, HostFindings, KeysetFindings, Reply, TenantFindings
 from rotator.core.errors import Failure, RequestError
 from rotator.core.inventory import Listed
 from rotator.core.look import judge
@@ -90,7 +90,7 @@ class TenantDoctor:
         """Each configured keyset as the decision sees it, and what the other requests of Graph say of it."""
         tenant = self._tenant
         listed, failure = _tried(lambda: tenant.keysets.list_keysets([each.keyset_id for each in tenant.policies]))
-        for policy in tenant.policies:
+        for number, policy in enumerate(tenant.policies):
             keyset_id = policy.keyset_id
             found = RequestError(failure) if failure else (listed or Listed()).wanted.get(keyset_id)
             observation = Observation(
@@ -101,8 +101,8 @@ class TenantDoctor:
                 has_backup=listed is not None and listed.has_backup(keyset_id),
             )
             look = judge(observation, found)
-            if look.observation.keyset is None:
-                yield KeysetFindings(look=look)
+            if look.observation.keyset is None or number >= MAX_ASKED:
+                yield KeysetFindings(look=look, is_asked=False)
                 continue
             kid, no_kid = _tried(lambda keyset_id=keyset_id: self._keysets.active_kid(keyset_id))  # type: ignore[misc]
             keys, no_keys = _tried(lambda keyset_id=keyset_id: self._keysets.list_keys(keyset_id))  # type: ignore[misc]

@@ -102,10 +102,13 @@ class KeysetFindings:
     active_kid: the kid that getActiveKey names, None if it names none, or why it failed
     keys_v2:    the kids that keys_v2 lists, or why it failed
 
-    The last two are None, too, if the keyset was not found.
+    is_asked:   whether Graph was asked for these two
+
+    The two are None, too, if the keyset was not found or Graph was not asked.
     """
 
     look: Look
+    is_asked: bool = True
     active_kid: str | Failure | None = None
     keys_v2: frozenset[str] | Failure | None = None
 
@@ -159,6 +162,9 @@ def exit_of(checks: Iterable[Check]) -> Exit:
         return Exit.FAILED
     return Exit.AT_RISK if Level.WOULD_FAIL in levels else Exit.OK
 
+
+MAX_ASKED = 50
+"""For how many keysets of a tenant getActiveKey and keys_v2 are asked: Graph allows 200 requests a minute."""
 
 CREDENTIAL_NOTICE = timedelta(days=30)
 """How long before its end a credential is reported."""

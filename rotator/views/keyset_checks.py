@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from rotator.core.assessment import Assessment
-from rotator.core.checkup import Check, KeysetFindings, Level, TenantFindings
+from rotator.core.checkup import MAX_ASKED, Check, KeysetFindings, Level, TenantFindings
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.keyset import Keyset
 from rotator.core.outcome import Failed, reason_name
@@ -18,9 +18,17 @@ def keyset_checks(found: TenantFindings) -> Iterator[Check]:
     """Of each keyset: what the decision sees, getActiveKey, and keys_v2."""
     for each in found.keysets:
         yield _keyset(found, each)
-        if each.look.observation.keyset is not None:
+        if each.is_asked:
             yield _active_key(found, each)
             yield _keys_v2(found, each)
+    left_out = len(found.keysets) - MAX_ASKED
+    if left_out > 0:
+        yield Check(
+            tenant=found.tenant,
+            name="active_key",
+            level=Level.OK,
+            result=f"not asked for the last {count(left_out)}, nor is keys_v2: Graph limits requests",
+        )
 
 
 def _keyset(found: TenantFindings, each: KeysetFindings) -> Check:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from end_to_end.harness import DAY, SECRET, Bench, Finished, Keyset, Tenant, due, fresh, key, lapsed
 from kubernetes.fake_api import Kubernetes
 
+from rotator.core.checkup import MAX_ASKED
 from rotator.emulator.faults.fault import Fault, Kind
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import READ_ROLE, WRITE_ROLE
@@ -156,6 +158,19 @@ def test_keysets(bench: Bench, keyset: Keyset, level: str, code: int) -> None:
     begin(bench, keyset, policies={})
     run = doctor(bench)
     assert (run.code, check(run, "keyset")["level"]) == (code, level)
+
+
+def test_tenant_with_many_keysets(bench: Bench) -> None:
+    """Graph limits requests, so only some of the keysets are asked for one by one; all are looked at."""
+    keysets = tuple(fresh(f"B2C_1A_{n}") for n in range(MAX_ASKED + 2))
+    begin(bench, *keysets, policies={})
+    run = doctor(bench)
+    assert (run.code, bad(run)) == (0, [])
+    names = Counter(each["check"] for each in run.document["checks"])
+    assert (names["keyset"], names["keys_v2"], names["active_key"]) == (MAX_ASKED + 2, MAX_ASKED, MAX_ASKED + 1)
+    assert len(bench.asked(Operation.GET_ACTIVE_KEY)) == len(bench.asked(Operation.LIST_KEYS)) == MAX_ASKED
+    (left_out,) = (each for each in run.document["checks"] if (each["check"], each["subject"]) == ("active_key", None))
+    assert left_out["result"].startswith("not asked for the last 2 keysets")
 
 
 def test_unreachable_sign_in_host(bench: Bench) -> None:
