@@ -8,6 +8,14 @@ MAX_PORT = 65535
 MAX_YEARS = 30
 MAX_MESSAGE = 240  # characters of a complaint
 
+CLOUDS = ("global", "china", "usgov", "usgov-dod")
+CREDENTIALS = {
+    "client-secret-file": "a file with the client secret",
+    "certificate-file": "the private key and its certificate, as PEM or PKCS#12",
+    "federated-token-file": "a file with an assertion that another program renews",
+}
+"""The options of `discover` for the credential. Without a configuration, one of them is required."""
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line with a hint, and exits with `USAGE`."""
