@@ -9,6 +9,14 @@ MAX_YEARS = 30
 MAX_DIGITS = 4
 MAX_MESSAGE = 240  # characters of a complaint
 
+CLOUDS = ("global", "china", "usgov", "usgov-dod")
+CREDENTIALS = {
+    "client-secret-file": "a file with the client secret",
+    "certificate-file": "the private key and its certificate, as PEM or PKCS#12",
+    "federated-token-file": "a file with an assertion that another program renews",
+}
+"""The options of `discover` for the credential. Without a configuration, one of them is required."""
+
 EXIT_CODES = """\
 exit codes:
   0   nothing is wrong (a rotation may be due)
@@ -19,6 +27,7 @@ exit codes:
   64  the command line is invalid
   78  the configuration is invalid
 If several apply, the first of 64, 78, 1, 3, 2, 0 is returned.
+doctor returns 1 if something is wrong, and 3 if a rotation would fail.
 """
 """The last part of the help."""
 

@@ -9,19 +9,12 @@ import argparse
 from pathlib import Path
 
 from rotator import __version__
-from rotator.argument_types import EXIT_CODES, MAX_YEARS, Parser, number, port, years
+from rotator.argument_types import CLOUDS, CREDENTIALS, EXIT_CODES, MAX_YEARS, Parser, number, port, years
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
 SHARD = "ROTATOR_SHARD__"  # begins the variables that --shard and --total-shards stand for
 SHELLS = ("bash", "zsh", "fish")
-CLOUDS = ("global", "china", "usgov", "usgov-dod")
-CREDENTIALS = {
-    "client-secret-file": "a file with the client secret",
-    "certificate-file": "the private key and its certificate, as PEM or PKCS#12",
-    "federated-token-file": "a file with an assertion that another program renews",
-}
-"""The options of `discover` for the credential. Without a configuration, one of them is required."""
 
 
 def parser() -> Parser:
@@ -80,6 +73,9 @@ def _commands(commands: "argparse._SubParsersAction[Parser]") -> None:
             "discover", help="read the keysets of a tenant, and print a configuration for them", allow_abbrev=False
         )
     )
+    doctor = commands.add_parser("doctor", help="check access and set-up, and write nothing", allow_abbrev=False)
+    for option in (_config_option, _output_option, _tenant_option):
+        option(doctor)
     _emulator_options(
         commands.add_parser("emulator", help="serve an emulated B2C tenant on loopback", allow_abbrev=False)
     )
@@ -119,7 +115,7 @@ def _output_option(to: argparse.ArgumentParser) -> None:
         "--output",
         choices=("table", "json"),
         default=argparse.SUPPRESS,
-        help="with --once, --dry-run, status, token and rotate: the format of the report (default table)",
+        help="with --once, --dry-run, status, token, rotate and doctor: the format of the report (default table)",
     )
 
 
@@ -167,13 +163,7 @@ def _rotate_options(to: argparse.ArgumentParser) -> None:
 
 def _discover_options(to: argparse.ArgumentParser) -> None:
     _config_option(to)
-    to.add_argument(
-        "--tenant",
-        action="append",
-        metavar="NAME",
-        default=argparse.SUPPRESS,
-        help="only this tenant of the configuration; can be given several times",
-    )
+    _tenant_option(to)
     text = "also read the JWKS of this policy, and print which keysets it lists; can be given several times"
     to.add_argument("--policy", action="append", metavar="NAME", default=[], help=text)
     direct = to.add_argument_group("without a configuration")
@@ -182,6 +172,11 @@ def _discover_options(to: argparse.ArgumentParser) -> None:
     for option, text in CREDENTIALS.items():
         direct.add_argument(f"--{option}", metavar="FILE", help=text)
     direct.add_argument("--cloud", choices=CLOUDS, help="where the tenant is (default global)")
+
+
+def _tenant_option(to: argparse.ArgumentParser) -> None:
+    text = "only this tenant of the configuration; can be given several times"
+    to.add_argument("--tenant", action="append", metavar="NAME", default=argparse.SUPPRESS, help=text)
 
 
 def _simulate_options(to: argparse.ArgumentParser) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from rotator.argument_types import Parser
-from rotator.arguments import CONFIG_VARIABLE, CREDENTIALS, DEFAULT_CONFIG, SHARD, parser
+from rotator.argument_types import CREDENTIALS, Parser
+from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, SHARD, parser
 
 __all__ = ["entry", "main", "parser"]
 
 _T = TypeVar("_T")
 STDERR = 2  # the last of the standard streams
+HAVE_OUTPUT = ("status", "token", "simulate", "rotate", "doctor")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,9 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     options = root.parse_args(arguments)
     _refuse_nonsense(root, options)
-    for name, value in vars(options).items():
-        if name.startswith(SHARD):
-            os.environ[name] = str(value)  # goes before the file, at each reload as well
+    # They override the file, at each reload as well.
+    os.environ |= {name: str(value) for name, value in vars(options).items() if name.startswith(SHARD)}
     path = getattr(options, "config", None) or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
     match options.command:
         case "help":
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return completion(options.shell)
         case "emulator" | "demo":
             return _emulate(root, options)
-        case "config" | "discover":
+        case "config" | "discover" | "doctor":
             return _configure(root, path, options)
         case "rotate" | "simulate":
             return (_rotate if options.command == "rotate" else _simulate)(root, path, options)
@@ -57,10 +57,10 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
         root.error(f"--once and --dry-run cannot be combined with the command {options.command}")
     if options.detailed_exitcode and not options.dry_run:
         root.error("--detailed-exitcode needs --dry-run")
-    if "output" in options and not (one_shot or options.command in ("status", "token", "simulate", "rotate")):
-        root.error("--output needs --once, --dry-run, status, token, rotate or simulate")
+    if "output" in options and not (one_shot or options.command in HAVE_OUTPUT):
+        root.error("--output needs --once, --dry-run, status, token, rotate, doctor or simulate")
     for name in ("tenant", "keyset"):
-        if options.command == "rotate" or (name == "tenant" and options.command == "discover"):
+        if options.command == "rotate" or (name == "tenant" and options.command in ("discover", "doctor")):
             continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
@@ -74,6 +74,11 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
 def _configure(root: Parser, path: Path, options: argparse.Namespace) -> int:
     if options.command == "discover":
         return _discover(root, path, options)
+    if options.command == "doctor":
+        from rotator.commands.doctor import doctor  # noqa: PLC0415 - as above
+
+        as_json = getattr(options, "output", "table") == "json"
+        return doctor(path, tuple(getattr(options, "tenant", ())), as_json=as_json)
     from rotator.commands import check  # noqa: PLC0415 - as above
 
     match options.verb:

@@ -52,7 +52,7 @@ class Probe:
     """
     The result of one probe of a tenant.
 
-    listed:      by policy, the keys that its JWKS lists; a policy whose JWKS could not be read is absent
+    listed:      by policy, the keys that its JWKS lists; `caching`: its Cache-Control header. Absent: not known
     token:       None if none was fetched
     active_kids: by keyset, the kid that getActiveKey named; None if it named none
     failures:    by policy, why its JWKS could not be read; `token_failure`: why no token could be fetched
@@ -64,6 +64,7 @@ class Probe:
     active_kids: Mapping[str, str | None] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
     token_failure: Failure | None = None
+    caching: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +171,7 @@ def observe(evidence: Evidence, probe: Probe, keysets: Mapping[str, Keyset], kno
     keysets:    the tenant's configured keysets, as last seen
     known_kids: the kids of every keyset of the tenant, configured or not
     """
-    now, listed = probe.now, probe.listed
-    publishes = _publishes(evidence, probe, keysets)
+    now, listed, publishes = probe.now, probe.listed, _publishes(evidence, probe, keysets)
     keys = [(keyset_id, key) for keyset_id, keyset in keysets.items() for key in keyset.keys if key.kid and key.modulus]
     states, altered = dict(evidence.listed), dict(evidence.altered)
     for policy, shown in listed.items():

@@ -12,6 +12,7 @@ from rotator.core.errors import UNTRUSTED, FailureKind, RequestError
 from rotator.core.retry import Retry
 from rotator.edges.answers import Json, parse_object
 from rotator.edges.http import Answer, Http
+from rotator.edges.jose import permissions_of
 from rotator.edges.refusals import refused
 
 READS = Retry(
@@ -82,6 +83,10 @@ class GraphRequests:
     def prepare(self) -> None:
         """Get a token, so that the next request does not wait for one; raises `RequestError`."""
         self._tokens.get()
+
+    def permissions(self) -> tuple[str, ...] | None:
+        """The application permissions in the token; None if it cannot be read. Raises `RequestError`."""
+        return permissions_of(self._tokens.get())
 
     def read(self, operation: str, url: str, parse: Callable[[Json], T]) -> T:
         """

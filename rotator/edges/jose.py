@@ -96,6 +96,19 @@ def json_part(token: str, number: int) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def permissions_of(token: str) -> tuple[str, ...] | None:
+    """
+    The application permissions in an access token (its claim `roles`), sorted; None if *token* cannot be read.
+
+    An app without permissions gets a token without that claim. The token is not verified: it comes from the service.
+    """
+    claims = json_part(token, 1)
+    roles = claims.get("roles", ())
+    if not claims or not isinstance(roles, list | tuple):
+        return None
+    return tuple(sorted({role for role in roles if is_text(role) and role.isprintable()}))
+
+
 def is_signed_by(token: str, listed: Listed) -> bool:
     """True if *listed* verifies the signature of *token*. Audience, issuer and times are not checked."""
     import jwt  # noqa: PLC0415 - takes 30 ms, and is only needed with a canary

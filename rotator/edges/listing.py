@@ -119,6 +119,17 @@ def kids_of(page: Json) -> Iterator[str]:
                 yield str(key["kid"])
 
 
+def key_ids(page: Json) -> frozenset[str]:
+    """
+    The kids in a list of keys.
+
+    Raises:
+        RequestError: `unreadable`.
+
+    """
+    return frozenset(str(key["kid"]) for key in parse_page(page) if is_text(key.get("kid")))
+
+
 def next_page(url: str, page: Json) -> str:
     """
     The URL of the page after *page*, which was at *url*; empty if it was the last one.

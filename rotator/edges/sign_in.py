@@ -116,9 +116,13 @@ class SignIn:
         """
         shown: dict[str, tuple[Listed, ...]] = {}
         failures: dict[str, Failure] = {}
+        caching: dict[str, str] = {}
         for policy in self.policies:
             try:
-                shown[policy] = self._jwks(policy)
+                answer = self._get("jwks", self._jwks_uri(policy))
+                shown[policy] = parse_jwks(parse_object(answer))
+                if is_text(said := answer.headers.get("cache-control")):
+                    caching[policy] = said
             except RequestError as error:
                 failures[policy] = error.failure
                 self._discovered.pop(policy, None)
@@ -141,11 +145,8 @@ class SignIn:
             active_kids=active,
             failures=failures,
             token_failure=token_failure,
+            caching=caching,
         )
-
-    def _jwks(self, policy: str) -> tuple[Listed, ...]:
-        answer = self._get("jwks", self._jwks_uri(policy))
-        return parse_jwks(parse_object(answer))
 
     def _jwks_uri(self, policy: str) -> str:
         known, now = self._discovered.get(policy), self._clock.now()

@@ -172,3 +172,9 @@ def about(tenant: str, names: Sequence[str], *, of: int) -> str:
 def count(number: int, noun: str = "keyset") -> str:
     """*number* of *noun*, such as 1 keyset, 2 keysets."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def what_and_advice(message: str) -> tuple[str, str]:
+    """What happened, and what to do, in the message of a failure, which has a semicolon between them."""
+    what, _, advice = message.rpartition("; ")
+    return (what, advice) if what else (message, "see docs/outcomes-and-failures.md")

@@ -24,7 +24,9 @@ raise RuntimeError(f"given {sys.argv[1]}")
 """
 
 
-@pytest.mark.parametrize("call", [("token",), ("discover",), ("simulate", "--live", "--years", "0.1")], ids=" ".join)
+@pytest.mark.parametrize(
+    "call", [("token",), ("discover",), ("doctor",), ("simulate", "--live", "--years", "0.1")], ids=" ".join
+)
 def test_crash(tmp_path: Path, call: tuple[str, ...]) -> None:
     """The error is logged without the token that it quotes."""
     path = tmp_path / "rotator.yaml"

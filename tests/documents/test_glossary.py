@@ -22,7 +22,7 @@ from rotator.core.history import Promise
 from rotator.core.keyset import KeyState
 from rotator.core.outcome import OutcomeName
 from rotator.core.policy import Mode
-from rotator.views import conditions, phrases, proof, simulation, status, style, table
+from rotator.views import conditions, doctor, phrases, proof, simulation, status, style, table
 from rotator.views.condition import Level
 from rotator.views.glossary import TERMS as OF_PAGE
 from rotator.views.page import page
@@ -111,6 +111,10 @@ def _of_discover() -> Iterator[str]:
     yield from (label for label, _ in vars(discovered)["_GROUPS"])
 
 
+def _of_doctor() -> Iterator[str]:
+    yield from (cell.lower() for cell in doctor.HEADER)
+
+
 def _of_rendered() -> Iterator[str]:
     """What is rendered, so that a label counts wherever the code has it: terms, headings of columns and badges."""
     entries = many(10)
@@ -134,6 +138,7 @@ SURFACES = {
     "proof": (_of_proof, 13),
     "simulate": (_of_simulate, 10),
     "discover": (_of_discover, 4),
+    "doctor": (_of_doctor, 3),
     "rendered": (_of_rendered, 45),
     "words": (_of_words, 15),
 }

@@ -52,6 +52,7 @@ MAY_BE_ASKED = frozenset(
         (Operation.GENERATE_KEY, "POST"),
         (Operation.UPDATE_KEY, "PATCH"),
         (Operation.GET_ACTIVE_KEY, "GET"),
+        (Operation.LIST_KEYS, "GET"),
         (Operation.POLICY_DISCOVERY, "GET"),
         (Operation.JWKS, "GET"),
         (Operation.POLICY_TOKEN, "POST"),

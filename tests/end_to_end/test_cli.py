@@ -79,7 +79,7 @@ def usage(run: Finished) -> str:
         ),
         pytest.param(
             ("--output", "json"),
-            "rotator: --output needs --once, --dry-run, status, token, rotate or simulate",
+            "rotator: --output needs --once, --dry-run, status, token, rotate, doctor or simulate",
             id="report of a daemon",
         ),
         pytest.param(

@@ -17,7 +17,7 @@ def shell(bench: Bench, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("call", ["--dry-run", "status", "--dry-run --output json"])
+@pytest.mark.parametrize("call", ["--dry-run", "status", "--dry-run --output json", "doctor"])
 def test_reader_that_has_seen_enough(bench: Bench, call: str) -> None:
     """A report that nobody reads to its end ends the program quietly, with the exit code that it would have had."""
     keysets = tuple(fresh(f"B2C_1A_Fresh{n}") for n in range(300))
@@ -30,7 +30,16 @@ def test_reader_that_has_seen_enough(bench: Bench, call: str) -> None:
     "call",
     [
         *("--help", "help simulate", "version", "completion bash", "config schema", "config init", "config check"),
-        *("--dry-run", "--once", "status", "status --brief", "discover", "simulate", "simulate --output json"),
+        *(
+            "--dry-run",
+            "--once",
+            "status",
+            "status --brief",
+            "discover",
+            "doctor",
+            "simulate",
+            "simulate --output json",
+        ),
     ],
 )
 def test_reader_that_is_gone(bench: Bench, call: str) -> None:
@@ -56,7 +65,9 @@ def test_watch_ends_with_its_reader(bench: Bench) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("call", ["--dry-run", "status --output json", "config check", "config schema", "simulate"])
+@pytest.mark.parametrize(
+    "call", ["--dry-run", "status --output json", "config check", "config schema", "simulate", "doctor"]
+)
 @pytest.mark.parametrize(
     ("where", "reason"),
     [(">/dev/full", "No space left on device"), (">&-", "there is no stdout")],

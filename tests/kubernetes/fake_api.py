@@ -29,6 +29,7 @@ from rotator.emulator.http.certificates import LOOPBACK_NAMES, make_authority, s
 
 NAME, NAMESPACE = "rotator", "b2c"
 PATH = re.compile(r"/apis/coordination\.k8s\.io/v1/namespaces/([^/]+)/leases(?:/([^/]+))?")
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
 VERBS = {"GET": "get", "PUT": "update", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
@@ -333,6 +334,12 @@ class Kubernetes:
     def _act(self, method: str, path: str, account: Account | None, body: Json | None) -> tuple[int, Json]:
         if account is None:
             raise _StatusError(401, "Unauthorized", "Unauthorized")
+        if (method, path) == ("POST", REVIEWS) and body is not None:
+            asked = body["spec"]["resourceAttributes"]
+            return 201, {**body, "status": {"allowed": account.may(asked["verb"], asked.get("name"))}}
+        return self._act_on_lease(method, path, account, body)
+
+    def _act_on_lease(self, method: str, path: str, account: Account, body: Json | None) -> tuple[int, Json]:
         match = PATH.fullmatch(path)
         if match is None:
             raise _StatusError(404, "NotFound", "the server could not find the requested resource")
