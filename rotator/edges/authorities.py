@@ -1,21 +1,54 @@
-"""Certificate authorities that are trusted in addition to those of the system."""
+"""
+Certificate authorities: whether those that the environment names can be used, and those that are trusted in addition.
 
+Sources: httpx, "SSL" and "Environment variables"; OpenSSL, SSL_CERT_FILE and SSL_CERT_DIR.
+"""
+
+import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
+from rotator.core.errors import ConfigProblem
 from rotator.edges.files import read_file
 
+CERT_FILE, CERT_DIR = "SSL_CERT_FILE", "SSL_CERT_DIR"
+_ADVICE = "; correct the variable, or unset it"
 
-def add_authorities(context: ssl.SSLContext, path: Path) -> None:
+
+def add_authorities(context: ssl.SSLContext, ca_file: Path) -> ConfigProblem | None:
     """
-    Trust the certificates in *path*, a PEM bundle, which may have comments.
+    Trust the certificates in *ca_file*, a PEM bundle, which may have comments.
 
-    Raises:
-        OSError: the file cannot be read, or holds no certificate.
+    Returns:
+        Why that is impossible; None if they are trusted now.
 
     """
-    bundle = read_file(path).decode("ascii", "ignore")
     try:
+        bundle = read_file(ca_file).decode("ascii", "ignore")
         context.load_verify_locations(cadata=bundle)
-    except (ssl.SSLError, ValueError) as error:
-        raise OSError("it has no certificate that can be parsed") from error
+    except (OSError, ValueError) as error:
+        return _unusable("ca_file", str(ca_file), error)
+    return None
+
+
+def variable_problem(environ: Mapping[str, str]) -> ConfigProblem | None:
+    """Why the authorities that *environ* names cannot be used; None if they can, or it names none."""
+    file, directories = environ.get(CERT_FILE, ""), environ.get(CERT_DIR, "")
+    if file:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        except (OSError, ValueError) as error:
+            return _unusable(CERT_FILE, file, error, _ADVICE)
+    # OpenSSL ignores directories that do not exist, and would then trust no authority.
+    elif directories and not any(map(os.path.isdir, directories.split(os.pathsep))):
+        return ConfigProblem(path=CERT_DIR, message=f"{directories} is not a directory{_ADVICE}")
+    return None
+
+
+def _unusable(name: str, file: str, error: OSError | ValueError, advice: str = "") -> ConfigProblem:
+    if isinstance(error, ssl.SSLError | ValueError):
+        reason = "it has no certificate that can be parsed"
+    else:
+        reason = error.strerror or str(error)
+    return ConfigProblem(path=name, message=f"{Path(file)} cannot be read as a PEM bundle: {reason}{advice}")

@@ -4,13 +4,15 @@ Warnings about a valid configuration: files that it names, placeholders, leads t
 They are warnings and not errors, because the secrets need not exist where it is checked, such as in a pipeline.
 """
 
+import os
 import re
+import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.core.errors import ConfigError, ConfigProblem, RequestError
+from rotator.core.errors import ConfigProblem, RequestError
 from rotator.core.text import format_instant, format_span
+from rotator.edges.authorities import add_authorities, variable_problem
 from rotator.edges.config import Loaded
 from rotator.edges.config_words import Location, location_of
 from rotator.edges.configured_credential import credential_of
@@ -18,7 +20,6 @@ from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import FederatedToken, client_credential
 from rotator.edges.settings import Settings
 from rotator.edges.tenant_settings import TenantSettings
-from rotator.edges.tls import trust
 
 SHORT_LEAD = timedelta(hours=25)
 """
@@ -45,14 +46,13 @@ def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
 
 
 def _authorities(loaded: Loaded) -> Iterator[ConfigProblem]:
-    """Why the authorities that TLS is to trust cannot be read, from `ca_file` or the environment."""
+    """Why the authorities that TLS is to trust cannot be read, from the environment or `ca_file`."""
+    if (problem := variable_problem(os.environ)) is not None:
+        yield problem
     file = loaded.settings.ca_file
-    try:
-        trust(None if file is None else str(file))
-    except ConfigError as error:
-        for problem in error.problems:
-            is_setting = problem.path == "ca_file"
-            yield loaded.origins.placed(problem) if is_setting else replace(problem, line=None)
+    problem = None if file is None else add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
+    if problem is not None:
+        yield loaded.origins.placed(problem)
 
 
 def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:

@@ -10,7 +10,8 @@ from rotator.core.text import format_instant, printable
 from rotator.views.columns import GAP, INDENT, MIN_WIDTH
 from rotator.views.report_json import Json
 
-HEADER = ("CHECK", "RESULT", "WHAT TO DO")
+HEADER = ("CHECK", "RESULT, AND WHAT TO DO")
+ADVICE = "-> "  # begins what to do, below the result
 MAX_CHECK = 24  # columns for the names of checks
 NEW_LINE = "\n"
 PROCESS = "this process"
@@ -18,15 +19,13 @@ PROCESS = "this process"
 
 
 def doctor_table(checks: Sequence[Check], width: int) -> str:
-    """*checks* in columns that wrap, below their tenants, and a line that counts the results."""
+    """*checks* in two columns that wrap, below their tenants, and a line that counts the results."""
     widths = _widths(width)
     lines: list[str] = []
     for tenant, group in groupby(checks, lambda check: check.tenant):
         lines += [printable(tenant or PROCESS), *_row(HEADER, widths)]
         for check in group:
-            lines += _row(
-                (_named(check, widths[0]), f"{_word(check.level)}: {check.result}", check.advice or "-"), widths
-            )
+            lines += _row((_named(check, widths[0]), _result(check)), widths)
         lines.append("")
     return "\n".join([*lines, _totals(checks)])
 
@@ -56,15 +55,19 @@ def _named(check: Check, room: int) -> str:
     return f"{name}{' ' if len(name) + 1 + len(check.subject) <= room else NEW_LINE}{check.subject}".rstrip()
 
 
+def _result(check: Check) -> str:
+    result = f"{_word(check.level)}: {check.result}"
+    return f"{result}{NEW_LINE}{ADVICE}{check.advice}" if check.advice else result
+
+
 def _word(level: Level) -> str:
     return level.value.replace("_", " ")
 
 
-def _widths(width: int) -> tuple[int, int, int]:
-    room = max(width, MIN_WIDTH) - len(INDENT) - 2 * len(GAP)
+def _widths(width: int) -> tuple[int, int]:
+    room = max(width, MIN_WIDTH) - len(INDENT) - len(GAP)
     first = min(MAX_CHECK, room // 3)
-    second = (room - first) // 2
-    return first, second, room - first - second
+    return first, room - first
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
@@ -75,7 +78,8 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 def _wrapped(cell: str, size: int) -> Iterator[str]:
     for line in cell.split(NEW_LINE):
-        yield from textwrap.wrap(printable(line), size, break_on_hyphens=False)
+        indent = " " * len(ADVICE) if line.startswith(ADVICE) else ""
+        yield from textwrap.wrap(printable(line), size, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _totals(checks: Sequence[Check]) -> str:

@@ -88,7 +88,7 @@ def test_sound_set_up(bench: Bench) -> None:
 
 @pytest.mark.parametrize("columns", [MAX_COLUMNS, 60, 200])
 def test_table(bench: Bench, columns: int) -> None:
-    """A pipe gets a table of three columns that is not wider than asked for, without secrets."""
+    """A pipe gets a table that is not wider than asked for, without secrets."""
     begin(bench, Keyset(id="B2C_1A_" + "TokenSigningKeyContainer" * 3, keys=(key(age=10),)), policies={})
     run = bench.run("doctor", env={"COLUMNS": str(columns)})
     lines = run.out.splitlines()
