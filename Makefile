@@ -96,6 +96,7 @@ bench: $(VENV)/.dev               ## start time, memory, and a large sweep, meas
 	$(VENV)/bin/python tests/benchmarks/measure.py
 	$(VENV)/bin/python tests/benchmarks/simulation.py
 	PYTHONPATH=tests $(VENV)/bin/python tests/benchmarks/page_load.py
+	$(VENV)/bin/python tests/benchmarks/growth.py
 
 lock:                             ## pin what the program needs at run time, with hashes
 	$(PYTHON) -m venv $(VENV)-lock

@@ -9,24 +9,12 @@ import argparse
 from pathlib import Path
 
 from rotator import __version__
-from rotator.argument_types import CLOUDS, CREDENTIALS, MAX_YEARS, Parser, port, years
+from rotator.argument_types import CLOUDS, CREDENTIALS, EXIT_CODES, MAX_YEARS, Parser, number, port, years
 
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 DEFAULT_CONFIG = "config/rotator.yaml"
+SHARD = "ROTATOR_SHARD__"  # begins the variables that --shard and --total-shards stand for
 SHELLS = ("bash", "zsh", "fish")
-
-_EPILOG = """\
-exit codes:
-  0   nothing is wrong (a rotation may be due)
-  1   a keyset could not be looked at, or a rotation failed
-  2   only with --detailed-exitcode: nothing is wrong, and a rotation is due
-  3   a keyset is overdue or has no valid key, and this run did not rotate it
-  4   only with rotate: a new key was asked for, and the old one is not disabled
-  64  the command line is invalid
-  78  the configuration is invalid
-If several apply, the first of 64, 78, 1, 3, 2, 0 is returned.
-doctor returns 1 if something is wrong, and 3 if a rotation would fail.
-"""
 
 
 def parser() -> Parser:
@@ -35,7 +23,7 @@ def parser() -> Parser:
         prog="rotator",
         description="Rotates the policy keysets of Azure AD B2C tenants ahead of their expiry.\n"
         "Without a command it runs as a daemon: a sweep at once, then every check_interval.",
-        epilog=_EPILOG,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -43,6 +31,7 @@ def parser() -> Parser:
     _config_option(root)
     _output_option(root)
     _selection(root)
+    _shard_options(root)
     how = root.add_mutually_exclusive_group()
     how.add_argument("--once", action="store_true", help="one sweep that generates what is due, then exit")
     how.add_argument("--dry-run", action="store_true", help="one sweep that only reads; print the plan, then exit")
@@ -57,6 +46,7 @@ def _commands(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the parser of each command."""
     run = commands.add_parser("run", help="run as a daemon, the same as without a command", allow_abbrev=False)
     _config_option(run)
+    _shard_options(run)
     _status_options(
         commands.add_parser(
             "status", help="print the status of every keyset, and its next rotation", allow_abbrev=False
@@ -112,6 +102,14 @@ def _config_option(to: argparse.ArgumentParser) -> None:
     )
 
 
+def _shard_options(to: argparse.ArgumentParser) -> None:
+    for option, name, text in (
+        ("--shard", "INDEX", "the share of the tenants that this process has, from 0"),
+        ("--total-shards", "TOTAL", "how many shares there are"),
+    ):
+        to.add_argument(option, type=number, metavar="N", dest=f"{SHARD}{name}", default=argparse.SUPPRESS, help=text)
+
+
 def _output_option(to: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--output",
@@ -137,6 +135,7 @@ def _status_options(to: argparse.ArgumentParser) -> None:
     _config_option(to)
     _output_option(to)
     _selection(to)
+    _shard_options(to)
     to.add_argument("--brief", action="store_true", help="a line for each keyset")
     to.add_argument("--problems", action="store_true", help="only keysets that are urgent or failed")
     to.add_argument("--all", action="store_true", help="also the keysets of the tenants that are not configured")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from rotator.argument_types import CREDENTIALS, Parser
-from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, parser
+from rotator.arguments import CONFIG_VARIABLE, DEFAULT_CONFIG, SHARD, parser
 
 __all__ = ["entry", "main", "parser"]
 
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     options = root.parse_args(arguments)
     _refuse_nonsense(root, options)
+    # They override the file, at each reload as well.
+    os.environ |= {name: str(value) for name, value in vars(options).items() if name.startswith(SHARD)}
     path = getattr(options, "config", None) or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
     match options.command:
         case "help":
@@ -62,6 +64,9 @@ def _refuse_nonsense(root: Parser, options: argparse.Namespace) -> None:
             continue
         if name in options and not (one_shot or options.command == "status"):
             root.error(f"--{name} needs --once, --dry-run or status")
+    takes_shard = one_shot or options.command in (None, "run", "status")
+    if not takes_shard and any(name.startswith(SHARD) for name in vars(options)):
+        root.error("--shard and --total-shards need run, --once, --dry-run or status")
     if options.command == "status" and options.watch and "output" in options and options.output == "json":
         root.error("--watch cannot be combined with --output json, which is one document")
 

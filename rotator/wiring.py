@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rotator.core.errors import ConfigError, FailureKind
@@ -34,9 +35,10 @@ from rotator.edges.process_settings import LogFormat
 from rotator.edges.proxies import read_proxies
 from rotator.edges.redacted import RedactedKeysets, RedactedSignIn
 from rotator.edges.redactor import Redactor
-from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.settings import Settings
 from rotator.edges.shared_transport import SharedTransport
 from rotator.edges.sign_in import SignIn
+from rotator.edges.tenant_settings import TenantSettings
 from rotator.edges.tls import trust
 from rotator.edges.tokens import Tokens
 from rotator.edges.transport import transport as proxied_transport
@@ -58,7 +60,7 @@ class Program:
         name or an id
     tell:      hands an event to every consumer
     writing:   the gates of every write
-    transport: creates the transport of the requests to a tenant
+    transport: creates the transport of the requests to a tenant; None: a pool of connections, as configured
     keysets:   creates the client of Graph for a tenant; that of an emergency can do more
     memory:    limits the memory for large answers, over all tenants
     """
@@ -71,7 +73,7 @@ class Program:
     log: Logger
     stream: Stream
     writing: Writing
-    transport: TransportFactory = proxied_transport
+    transport: TransportFactory | None = None
     jitter: Callable[[], float] = field(default=random.random)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
     keysets: Callable[..., GraphKeysets] = GraphKeysets
@@ -93,7 +95,8 @@ class Program:
             context = trust(None if settings.ca_file is None else str(settings.ca_file))
         except ConfigError as error:
             raise ConfigError(str(self.path), error.problems) from error
-        carrier = SharedTransport(self.transport(context))
+        make = self.transport or partial(proxied_transport, max_connections=settings.max_connections)
+        carrier = SharedTransport(make(context))
         directories = Directories({each.name: [keyset.id for keyset in each.keysets] for each in settings.tenants})
         return tuple(self._tenant(settings, tenant, carrier, directories) for tenant in settings.tenants)
 
@@ -189,7 +192,7 @@ def wire(
     for_table: bool = False,
     clock: SystemClock | None = None,
     stream: LogStream = sys.stderr,
-    transport: TransportFactory = proxied_transport,
+    transport: TransportFactory | None = None,
     keysets: Callable[..., GraphKeysets] = GraphKeysets,
 ) -> Program:
     """
@@ -200,7 +203,7 @@ def wire(
     for_table: the command prints a table: log lines are for people unless the configuration asks for
         JSON, and outcomes are not logged, since the table shows them
     stream:    gets the log lines
-    transport: creates the transport of requests from a TLS context
+    transport: creates the transport of requests from a TLS context; None: a pool of connections, as configured
     keysets:   creates the client of Graph for a tenant
 
     Raises:

@@ -31,8 +31,9 @@ from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.instruments import PREFIX
 from rotator.edges.metrics import Metrics, Registry
 from rotator.edges.proof_series import proof_series
-from rotator.edges.settings import KeysetSettings, PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import Settings
 from rotator.edges.sign_in_settings import SignInSettings
+from rotator.edges.tenant_settings import KeysetSettings, PolicySettings, TenantSettings
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
 from rotator.shell.tenant import Tenant

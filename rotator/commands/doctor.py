@@ -98,7 +98,7 @@ def _print(program: Program, found: list[Check], now: datetime, *, as_json: bool
 def _lease(program: Program) -> LeaseFindings:
     """The lease, and the rights on it; `create` is only needed if there is no lease."""
     settings, api = program.settings.leader_election, lease.root(os.environ)
-    name, directory, namespace = settings.lease_name, settings.service_account_directory, settings.namespace
+    name, directory, namespace = program.settings.lease_name, settings.service_account_directory, settings.namespace
     if api is None:
         message = f"leader_election needs the variable {lease.HOST}, which every pod has; run it in a pod"
         return LeaseFindings(name=name, failure=Failure(kind=FailureKind.AUTH, message=message))

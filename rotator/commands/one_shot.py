@@ -96,7 +96,7 @@ class OneShot:
         self._loop = Loop(
             self._tenants,
             replace(rules, dry_run=rules.dry_run or dry_run, is_one_shot=True),
-            concurrency=min(self.settings.concurrency, len(self._tenants)),
+            concurrency=max(min(self.settings.concurrency, len(self._tenants)), 1),  # a shard may have no tenant
             clock=self.program.clock,
             scheduler=self._queue,
             tell=self.program.tell,

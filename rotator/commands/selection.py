@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import TenantSettings
 
 
 class SelectionError(Exception):

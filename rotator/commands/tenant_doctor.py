@@ -18,8 +18,9 @@ from rotator.edges.credentials import Certificate, ClientSecret, FederatedToken
 from rotator.edges.doctor_keysets import DoctorKeysets
 from rotator.edges.http import Http
 from rotator.edges.proxies import read_proxies
-from rotator.edges.settings import TenantSettings
+from rotator.edges.tenant_settings import TenantSettings
 from rotator.edges.tls import trust
+from rotator.edges.transport import transport
 from rotator.shell.tenant import Tenant
 from rotator.wiring import Program
 
@@ -138,8 +139,9 @@ class TenantDoctor:
     def _unreachable(self, url: str) -> Failure | None:
         """Why no answer comes from *url*; None if one comes, of any status."""
         settings = self._program.settings
+        create = self._program.transport or transport
         http = Http(
-            self._program.transport(trust(None if settings.ca_file is None else str(settings.ca_file))),
+            create(trust(None if settings.ca_file is None else str(settings.ca_file))),
             clock=self._program.clock,
             on_exchange=lambda _: None,
             timeout=settings.request_timeout.total_seconds,

@@ -82,11 +82,13 @@ class ConfigProblem:
     One problem of a configuration: where it is (`tenants[0].keysets[1].overlap`) and what it is.
 
     line: of the file, from 1; None if the problem is not in the file
+    file: the path of the file, if it is not the configuration file
     """
 
     path: str
     message: str
     line: int | None = None
+    file: str | None = None
 
     def __str__(self) -> str:
         """Render the problem as one line."""
@@ -94,7 +96,8 @@ class ConfigProblem:
 
     def located(self, source: str) -> str:
         """The problem as a line that begins with the file, and the line in it, as compilers write it."""
-        return f"{source}:{self.line}: {self}" if self.line else f"{source}: {self}"
+        file = self.file or source
+        return f"{file}:{self.line}: {self}" if self.line else f"{file}: {self}"
 
 
 class ConfigError(RotatorError):

@@ -51,7 +51,7 @@ class Key:
     has no such date. `kid`, `use` and `kty` are None if the service left them out.
     `has_certificate`: the key was uploaded with an X.509 certificate (RFC 7517, `x5c`);
     `certificate` is None if there is none, or it cannot be read.
-    `modulus`: the public modulus of an RSA key as base64url text (RFC 7518, section 6.3.1.1).
+    `modulus`: a digest of the public modulus of an RSA key, to find the key in a JWKS.
     """
 
     kid: str | None

@@ -23,7 +23,7 @@ PROBES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedKey:
-    """One key of a JWKS. `modulus` is the base64url text of `n` (RFC 7518, section 6.3.1.1)."""
+    """One key of a JWKS. `modulus` is the same digest of `n` as that of a key of a keyset."""
 
     kid: str
     modulus: str

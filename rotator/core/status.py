@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from rotator.core.drift import MAX_CHANGES, Change, ChangeKind, changes
 from rotator.core.errors import FailureKind
@@ -10,10 +11,18 @@ from rotator.core.outcome import Failed, Held, Observation, Outcome
 from rotator.core.policy import KeySpec, RotationPolicy
 from rotator.core.proof import KeysetProof, prove
 from rotator.core.publication import Evidence
-from rotator.core.reasons import Refusal
+from rotator.core.reasons import Reason, Refusal
 
 Name = tuple[str, str]
 """The names of a tenant and of a keyset, as configured."""
+
+
+class KeysetSeries(StrEnum):
+    """Which keysets have series. The values are part of the interface."""
+
+    ALL = "all"
+    DUE = "due"  # those that need attention
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,24 @@ class KeysetStatus:
             return None
         keyset = self.observation.keyset
         return prove(self.policy, keyset, self.evidence, now, seen=self.observation.now)
+
+    def needs_attention(self, now: datetime, stale: timedelta) -> bool:
+        """
+        Whether the keyset is within its renewal window, on hold, in trouble, or not known well enough to say.
+
+        stale: how old an observation may be
+        """
+        seen, outcome = self.observation, self.effective_outcome
+        if seen is None or seen.assessment is None or now - seen.now > stale or self.failures:
+            return True
+        found, proof = seen.assessment, self.proof(now)
+        return (
+            not (isinstance(outcome, Held) and outcome.reason in (Reason.NOT_DUE, Reason.OBSERVE))
+            or found.plan.renewal_due <= now
+            or found.at_risk
+            or bool(found.notes)
+            or (proof is not None and bool(proof.findings))
+        )
 
     def updated(
         self, outcome: Outcome, *, is_preliminary: bool, failures: int, drift: tuple[Change, ...]

@@ -13,7 +13,8 @@ from rotator.core.calendar_proof import HORIZON, Stretch, check_calendar, longes
 from rotator.core.errors import ConfigProblem
 from rotator.core.policy import PolicyError
 from rotator.edges.calendar_settings import CalendarSettings, build_calendars
-from rotator.edges.settings import PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import PolicySettings, TenantSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ each of these is a problem with its path, and all problems are reported at once.
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,23 +19,25 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from rotator.core.errors import ConfigError, ConfigProblem
+from rotator.core.shard import Shard
 from rotator.core.text import printable
 from rotator.edges.calendar_settings import CalendarSettings
 from rotator.edges.collisions import Parts, collisions, parts_of
 from rotator.edges.config_changes import Change, changed
-from rotator.edges.config_file import YamlFile, parse_yaml, read_content
+from rotator.edges.config_file import parse_yaml, read_content
 from rotator.edges.config_problems import unknown_variables, validation_problems, variable_problem, wrong_proxies
-from rotator.edges.config_words import location_of
 from rotator.edges.files import read_file
-from rotator.edges.settings import PREFIX, PolicySettings, Settings, TenantSettings
+from rotator.edges.settings import PREFIX, Settings
+from rotator.edges.tenant_settings import PolicySettings, TenantSettings
+from rotator.edges.tenants_directory import Origins, Seen, merged, names_digest, tenant_files
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration, and its file."""
+    """A valid configuration, and its files."""
 
     settings: Settings
-    file: YamlFile
+    origins: Origins
 
 
 def load(
@@ -62,27 +64,35 @@ def read(
     text: bytes | None = None,
     now: datetime | None = None,
     changes: Sequence[Change] = (),
+    seen: Seen | None = None,
 ) -> Loaded:
-    """Like `load`, but also returns the lines of the file; *changes* are applied to its content before the check."""
+    """
+    Like `load`, but also returns where each part stands in the files.
+
+    changes: applied to the content of the file before the check
+    seen:    gets the digests of what was read of `tenants_directory`
+    """
     file, now = (
         parse_yaml(path, read_content(path) if text is None else text),
         now or datetime.now(UTC).replace(microsecond=0),
     )
     file = replace(file, content=changed(file.content, changes, environ))
-    problems = [*unknown_variables(environ), *wrong_proxies(environ)]
+    directory = environ.get(f"{PREFIX}TENANTS_DIRECTORY") or file.content.get("tenants_directory")
+    content, origins, problems = merged(file, directory, {} if seen is None else seen)
+    problems += [*unknown_variables(environ), *wrong_proxies(environ)]
     try:
-        settings = Settings(**file.content)
+        settings = Settings(**content)
     except ValidationError as error:
-        problems += validation_problems(error, environ, file)
-        problems += _collisions(file, _whole_parts(file.content, environ), now)
+        problems += validation_problems(error, environ, origins)
+        problems += [origins.placed(each) for each in collisions(_whole_parts(content, environ), now)]
     except RecursionError:
         problems.append(ConfigProblem(path="environment", message="a variable holds JSON that is nested too deeply"))
     except SettingsError as error:
         problems.append(variable_problem(str(error)))
     else:
-        problems += _collisions(file, parts_of(settings), now)
+        problems += [origins.placed(each) for each in collisions(parts_of(settings), now)]
         if not problems:
-            return Loaded(settings, file)
+            return Loaded(settings, origins)
     raise ConfigError(printable(str(path)), tuple(_shown(each) for each in problems))
 
 
@@ -110,11 +120,14 @@ class Sources:
         self._text = text
         self._revise = revise
         self._was_read = False
+        self._shard: Shard | None = None  # that of the first load: tenants must not move while other processes run
         self._read: dict[Path, bytes | None] = {}  # replaced as a whole, since another thread may compare it
 
     def load(self) -> Settings:
         """
-        Load the configuration. A pipe is read once, and never counts as changed.
+        Load the configuration, with only the tenants of this process's shard: the shard of the first call.
+
+        A pipe is read once, and never counts as changed.
 
         Raises:
             ConfigError: as `load` does, or a pipe was read before.
@@ -127,10 +140,15 @@ class Sources:
         text = read_content(self._path) if self._text is None else self._text
         self._was_read = True
         self._read = {self._path: hashlib.sha256(text).digest()} if can_be_read_again else {}
-        settings = load(self._path, text=text)
+        seen: Seen = {}
+        try:
+            settings = read(self._path, text=text, seen=seen).settings
+        finally:  # what is wrong is read again once it has changed
+            self._read = self._read | seen
         if settings.ca_file is not None:
             self._read = self._read | {settings.ca_file: _digest(settings.ca_file)}
-        return self._revise(settings)
+        self._shard = self._shard or settings.shard.shard
+        return self._revise(settings.of_shard(self._shard))
 
     def authorities(self, settings: Settings) -> bytes | None:
         """The digest of the `ca_file` of *settings* when they were loaded; None without `ca_file`."""
@@ -156,12 +174,6 @@ def _whole_parts(content: Mapping[str, Any], environ: Mapping[str, str]) -> Part
     return Parts(tenants=tenants, defaults=None)
 
 
-def _collisions(file: YamlFile, parts: Parts, now: datetime) -> Iterator[ConfigProblem]:
-    """The conflicts of values that are valid on their own, with their lines."""
-    for problem in collisions(parts, now):
-        yield replace(problem, line=file.line(location_of(problem.path)))
-
-
 class _Sections(BaseModel):
     """The sections that the policies of all keysets need."""
 
@@ -170,8 +182,10 @@ class _Sections(BaseModel):
 
 
 def _digest(path: Path) -> bytes | None:
-    """A digest of the content of a file; None if it cannot be read."""
+    """A digest of the content of a file, or of the names of the files in a directory; None if it cannot be read."""
     try:
+        if path.is_dir():
+            return names_digest(list(tenant_files(path)))
         return hashlib.sha256(read_file(path)).digest()
     except OSError:
         return None

@@ -8,18 +8,18 @@ import os
 import re
 import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.core.errors import ConfigProblem, RequestError
 from rotator.core.text import format_instant, format_span
 from rotator.edges.authorities import add_authorities, variable_problem
 from rotator.edges.config import Loaded
-from rotator.edges.config_words import Location, location_of, path_of
+from rotator.edges.config_words import Location, location_of
 from rotator.edges.configured_credential import credential_of
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import FederatedToken, client_credential
-from rotator.edges.settings import Settings, TenantSettings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import TenantSettings
 
 SHORT_LEAD = timedelta(hours=25)
 """
@@ -42,7 +42,7 @@ def warnings(loaded: Loaded, now: datetime) -> Iterator[ConfigProblem]:
     for number, tenant in enumerate(loaded.settings.tenants):
         found += ((("tenants", number, *location), message) for location, message in _of_tenant(tenant, now))
     for location, message in found:
-        yield ConfigProblem(path=path_of(location), message=message, line=loaded.file.line(location))
+        yield loaded.origins.problem(location, message)
 
 
 def _authorities(loaded: Loaded) -> Iterator[ConfigProblem]:
@@ -52,7 +52,7 @@ def _authorities(loaded: Loaded) -> Iterator[ConfigProblem]:
     file = loaded.settings.ca_file
     problem = None if file is None else add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file)
     if problem is not None:
-        yield replace(problem, line=loaded.file.line(("ca_file",)))
+        yield loaded.origins.placed(problem)
 
 
 def _leads(settings: Settings) -> Iterator[tuple[Location, str]]:

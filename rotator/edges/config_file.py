@@ -3,10 +3,15 @@ Reads the configuration file: YAML with plain data and without duplicate keys.
 
 PyYAML alone uses the last of two equal keys, raises errors of many types, and lets a few
 aliases stand for millions of values. Only this module and the emulator import PyYAML.
+
+libyaml reads a file ten times as fast as PyYAML's own parser. PyYAML's own parser only reads what libyaml
+refuses, so that the messages are the same with and without libyaml. libyaml composes nodes recursively in C:
+a file that is nested deeper than `MAX_FAST_DEPTH` is left to PyYAML, which raises an exception instead of a crash.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,14 +24,15 @@ from rotator.edges.files import read_file
 CONFIG_VARIABLE = "ROTATOR_CONFIG"
 MAX_VALUES = 250_000  # aliases resolved; a file of 1 MiB without aliases has fewer
 MAX_NUMBER = 100  # characters of a whole number; Python refuses to print one of more than 4,300 digits
+MAX_FAST_DEPTH = 50  # levels of mappings and lists
 
 
-class Loader(yaml.SafeLoader):
-    """Reads plain data; refuses duplicate keys, and aliases that stand for too many values."""
+class _Strict(yaml.constructor.SafeConstructor):
+    """Refuses duplicate keys, and aliases that stand for too many values."""
 
     def get_single_node(self) -> yaml.Node | None:
         """The document as nodes; the number of its values is checked before any is created."""
-        node: yaml.Node | None = super().get_single_node()
+        node: yaml.Node | None = super().get_single_node()  # type: ignore[misc]
         if node is not None and _values(node, {}) > MAX_VALUES:
             msg = f"with its aliases it has more than {MAX_VALUES} values"
             raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
@@ -55,7 +61,7 @@ def _values(node: yaml.Node, known: dict[yaml.Node, int | None]) -> int:
     return count
 
 
-def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
+def _mapping(loader: _Strict, node: yaml.MappingNode) -> dict[Hashable, Any]:
     seen: set[object] = set()
     for key_node, _ in node.value:
         key = key_node.value
@@ -68,26 +74,41 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
-def _whole_number(loader: Loader, node: yaml.ScalarNode) -> int:
+def _whole_number(loader: _Strict, node: yaml.ScalarNode) -> int:
     if len(node.value) > MAX_NUMBER:
         raise ValueError
     return int(loader.construct_yaml_int(node))
 
 
-Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Strict.add_constructor("tag:yaml.org,2002:map", _mapping)  # type: ignore[type-var]
+_Strict.add_constructor("tag:yaml.org,2002:int", _whole_number)  # type: ignore[type-var]
 
 
-@dataclass(frozen=True, slots=True)
+class Loader(_Strict, yaml.SafeLoader):
+    """Reads plain data; PyYAML's own parser."""
+
+
+if yaml.__with_libyaml__:
+
+    class _FastLoader(_Strict, yaml.CSafeLoader):
+        """Reads plain data; libyaml."""
+
+
+@dataclass(frozen=True)
 class YamlFile:
-    """The content of a file, and the line of each part."""
+    """
+    The content of a file, and the line of each part.
+
+    text: the file; its nodes take ten times the memory, and only a problem needs them
+    """
 
     content: dict[str, Any]
-    root: yaml.Node
+    text: str = field(repr=False)
 
     def line(self, location: tuple[int | str, ...]) -> int:
         """The line (from 1) of *location*, or of its longest part that is in the file."""
-        node, mark = self.root, self.root.start_mark
+        root = self._root
+        node, mark = root, root.start_mark
         for part in location:
             if isinstance(node, yaml.MappingNode):
                 found = next(((key, value) for key, value in node.value if key.value == part), None)
@@ -100,6 +121,16 @@ class YamlFile:
             else:
                 break
         return int(mark.line) + 1
+
+    @cached_property
+    def _root(self) -> yaml.Node:
+        loader = Loader(self.text)
+        try:
+            root = loader.get_single_node()
+            assert root is not None  # a file without a document is refused  # noqa: S101
+            return root
+        finally:
+            loader.dispose()
 
 
 def read_content(path: Path) -> bytes:
@@ -130,7 +161,8 @@ def parse_yaml(path: Path, text: bytes) -> YamlFile:
 
     """
     try:
-        root, content = _parsed(text.decode("utf-8"))
+        decoded = text.decode("utf-8")
+        is_empty, content = _parsed(decoded)
     except UnicodeDecodeError:
         _refuse(path, "", "is not UTF-8 text")
     except yaml.MarkedYAMLError as error:
@@ -139,11 +171,11 @@ def parse_yaml(path: Path, text: bytes) -> YamlFile:
         _refuse(path, where, error.problem or "is not valid YAML")
     except (yaml.YAMLError, RecursionError):
         _refuse(path, "", "is not valid YAML")
-    if root is None or content is None:
+    if is_empty or content is None:
         _refuse(path, "", "is empty; it must name at least one tenant with one keyset")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         _refuse(path, "", "must be a mapping of names to values")
-    return YamlFile(content, root)
+    return YamlFile(content, decoded)
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
@@ -160,14 +192,35 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - whatever YAML can say
         raise ValueError("is not valid YAML") from error
 
 
-def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
-    """The nodes and the data of the only document in *text*."""
-    loader = Loader(text)
+def _parsed(text: str) -> tuple[bool, Any]:
+    """Whether *text* has no document, and the data of the only one."""
+    if yaml.__with_libyaml__:
+        try:
+            if _depth(text) <= MAX_FAST_DEPTH:
+                return _loaded(_FastLoader(text))
+        except yaml.YAMLError:
+            pass  # PyYAML's own parser says what is wrong
+    return _loaded(Loader(text))
+
+
+def _loaded(loader: Any) -> tuple[bool, Any]:  # noqa: ANN401 - one of two loaders, which share no base with these methods
     try:
         root = loader.get_single_node()
-        return root, None if root is None else loader.construct_document(root)
+        return root is None, None if root is None else loader.construct_document(root)
     finally:
         loader.dispose()
+
+
+def _depth(text: str) -> int:
+    """How deeply mappings and lists are nested in *text*."""
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return deepest
 
 
 def _refuse(path: Path, where: str, message: str) -> NoReturn:

@@ -9,10 +9,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rotator.core.errors import ConfigError, ConfigProblem
-from rotator.edges.config_file import CONFIG_VARIABLE, YamlFile
+from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.config_words import Location, path_of, said
 from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import PREFIX, Settings
+from rotator.edges.tenants_directory import Origins
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigProblem]:
@@ -50,10 +51,10 @@ def _variables(model: type[BaseModel], prefix: str) -> set[str]:
     return found
 
 
-def validation_problems(error: ValidationError, environ: Mapping[str, str], file: YamlFile) -> list[ConfigProblem]:
-    """The problems that *error* names, each with its line in *file* or the variable in *environ* that it comes from."""
+def validation_problems(error: ValidationError, environ: Mapping[str, str], origins: Origins) -> list[ConfigProblem]:
+    """The problems that *error* names, each with its file and line, or the variable in *environ* that it comes from."""
     details = error.errors(include_url=False, include_input=False)
-    return [_problem(each, environ, file) for each in details if not _follows(each, details)]
+    return [_problem(each, environ, origins) for each in details if not _follows(each, details)]
 
 
 def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
@@ -64,16 +65,16 @@ def _follows(details: ErrorDetails, others: list[ErrorDetails]) -> bool:
     )
 
 
-def _problem(details: ErrorDetails, environ: Mapping[str, str], file: YamlFile) -> ConfigProblem:
+def _problem(details: ErrorDetails, environ: Mapping[str, str], origins: Origins) -> ConfigProblem:
     location = details["loc"]
     path = path_of(location)
     if details["type"] == "extra_forbidden":
-        return ConfigProblem(path=path, message="unknown key" + _hint(location), line=file.line(location))
+        return origins.problem(location, "unknown key" + _hint(location))
     variable = PREFIX + "__".join(str(part) for part in location).upper()
     origin = next((name for name in environ if name.upper() == variable and environ[name]), None)
     if origin is not None:
         return ConfigProblem(path=path, message=f"{said(details)} (from {origin})")
-    return ConfigProblem(path=path, message=said(details), line=file.line(location))
+    return origins.problem(location, said(details))
 
 
 def variable_problem(error: str) -> ConfigProblem:

@@ -23,4 +23,6 @@ class _Generator(GenerateJsonSchema):
 def schema() -> dict[str, Any]:
     """The schema; every default in it is a valid value."""
     found = Settings.model_json_schema(schema_generator=_Generator)
+    del found["required"]  # only tenants, which can also be in a directory
+    found["anyOf"] = [{"required": ["tenants"]}, {"required": ["tenants_directory"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **found}

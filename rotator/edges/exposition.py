@@ -20,6 +20,14 @@ def gauge(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterato
         yield f"{name}{{{labels}}} {float(value)!r}\n"
 
 
+def counter(name: str, text: str, samples: Iterable[tuple[str, float]], *, is_openmetrics: bool) -> Iterator[str]:
+    """The lines of one counter, each with its end; *name* without `_total`, which only OpenMetrics leaves out."""
+    family = name if is_openmetrics else f"{name}_total"
+    yield f"# HELP {family} {text}\n# TYPE {family} counter\n"
+    for labels, value in samples:
+        yield f"{name}_total{{{labels}}} {float(value)!r}\n"
+
+
 def escaped(value: str) -> str:
     """A label's value, escaped for the format."""
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

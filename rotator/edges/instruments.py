@@ -14,10 +14,10 @@ from prometheus_client.registry import Collector
 
 from rotator import __version__
 from rotator.core.errors import FailureKind
+from rotator.core.shard import Shard
 
 PREFIX = "b2c_rotator_"
 
-ROTATIONS = ("rotated", "failed")
 OPERATIONS = ("list_keysets", "get_keyset", "create_keyset", "generate_key", "enable_key")
 TOKENS = ("granted", "failed")
 CREATED = "create_keyset"  # answered with 201; the other operations with 200
@@ -51,6 +51,9 @@ class Instruments:
             "build_info", "The versions of rotator and Python, in labels; always 1.", "version", "python_version"
         )
         info.labels(__version__, platform.python_version()).set(1)
+        self._shard = self._gauge(
+            "shard_info", "The share of the tenants of this process, in labels; always 1.", "index", "total"
+        )
         self.dry_run = self._gauge("dry_run", "1 if rotator never writes, even if a key is due; otherwise 0.")
         self.check_interval = self._gauge(
             "check_interval_seconds", "Seconds from one look at every keyset to the next, as configured."
@@ -67,10 +70,11 @@ class Instruments:
         for outcome in ("accepted", "rejected"):
             self.reloads.labels(outcome)
 
+    def show_shard(self, shard: Shard) -> None:
+        """Have the series of *shard*."""
+        self._shard.labels(str(shard.index), str(shard.total)).set(1)
+
     def _outcomes(self) -> None:
-        self.rotations = self._counter(
-            "rotations", "Number of keys that were requested, by outcome.", "tenant", "keyset", "outcome"
-        )
         self.failures = self._counter(
             "failures", "Number of looks and rotations that failed, by kind of failure.", "reason"
         )

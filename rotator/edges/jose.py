@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.core.publication import PublishedKey
-from rotator.edges.answers import is_text, unreadable
+from rotator.edges.answers import is_text, modulus_digest, unreadable
 from rotator.edges.json_text import parse_json
 
 MAX_KEYS = 1000  # of one JWKS
@@ -31,6 +31,7 @@ class Listed:
     """One key of a JWKS, with the public key that verifies signatures."""
 
     key: PublishedKey
+    modulus: str
     exponent: str
 
 
@@ -57,9 +58,9 @@ def parse_jwks(raw: Mapping[str, Any]) -> tuple[Listed, ...]:
             continue
         use = key.get("use")
         published = PublishedKey(
-            kid=kid, modulus=modulus, use=use if is_text(use) else None, nbf=_instant(key.get("nbf"))
+            kid=kid, modulus=modulus_digest(modulus), use=use if is_text(use) else None, nbf=_instant(key.get("nbf"))
         )
-        found.setdefault(kid, Listed(published, exponent))
+        found.setdefault(kid, Listed(published, modulus, exponent))
     return tuple(found.values())
 
 
@@ -112,7 +113,7 @@ def is_signed_by(token: str, listed: Listed) -> bool:
     """True if *listed* verifies the signature of *token*. Audience, issuer and times are not checked."""
     import jwt  # noqa: PLC0415 - takes 30 ms, and is only needed with a canary
 
-    jwk: dict[str, Any] = {"kty": "RSA", "n": listed.key.modulus, "e": listed.exponent}
+    jwk: dict[str, Any] = {"kty": "RSA", "n": listed.modulus, "e": listed.exponent}
     try:
         jwt.PyJWS().decode_complete(token, jwt.PyJWK(jwk, algorithm="RS256"), algorithms=["RS256"])
     except (jwt.PyJWTError, ValueError, TypeError):

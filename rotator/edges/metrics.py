@@ -34,11 +34,13 @@ from rotator.core.events import (
     TokenRequested,
 )
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
-from rotator.core.status import Name
+from rotator.core.shard import WHOLE, Shard
+from rotator.core.status import KeysetSeries
 from rotator.edges.exposition_formats import understood
-from rotator.edges.instruments import OPERATIONS, PREFIX, ROTATIONS, TOKENS, Instruments
+from rotator.edges.instruments import OPERATIONS, PREFIX, TOKENS, Instruments
 from rotator.edges.process_metrics import ProcessMetrics
 from rotator.edges.proof_metrics import ProofMetrics
+from rotator.edges.rotation_counts import RotationCounts
 from rotator.edges.series import keyset_series
 from rotator.shell.status_store import StatusStore
 
@@ -52,25 +54,34 @@ END = b"# EOF\n"  # of an exposition in OpenMetrics
 class Metrics:
     """All metrics of a daemon."""
 
-    def __init__(self, registry: Registry, store: StatusStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, registry: Registry, store: StatusStore, clock: Callable[[], datetime], shard: Shard = WHOLE
+    ) -> None:
         """The series of the keysets are read from *store*; `configure` must be called before the first scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._store = store
         self._clock = clock
         self._naming = threading.Lock()  # guards which keysets have series: a reload may come during looks
-        self._counted: set[Name] = set()
+        self._rotations = RotationCounts()
         self._tenants: set[str] = set()
         self._expiries: dict[str, datetime | None] = {}
         self._stale = timedelta.max
+        self._shown = KeysetSeries.ALL
         self.registry = registry
         self._instruments = Instruments(registry)
+        self._instruments.show_shard(shard)
         self.process = ProcessMetrics(self._instruments, clock)
         self._proof = ProofMetrics(registry, PREFIX)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
 
-    def configure(self, check_interval: timedelta, *, dry_run: bool) -> None:
-        """Use another configuration; call it after the status store has got it."""
+    def configure(self, check_interval: timedelta, *, dry_run: bool, keysets: KeysetSeries = KeysetSeries.ALL) -> None:
+        """
+        Use another configuration; call it after the status store has got it.
+
+        keysets: which keysets have series
+        """
+        self._shown = keysets
         self._instruments.check_interval.set(check_interval.total_seconds())
         self._instruments.dry_run.set(dry_run)
         self._stale = check_interval * STALE
@@ -81,15 +92,9 @@ class Metrics:
         """Create the counters of keysets that are new in the status store, and remove those of keysets that left it."""
         with self._naming:
             configured = self._store.statuses().keys()
-            for tenant, keyset in configured:
-                for outcome in ROTATIONS:
-                    self._instruments.rotations.labels(tenant, keyset, outcome)
-            for tenant, keyset in self._counted - configured:
-                for outcome in ROTATIONS:
-                    self._instruments.rotations.remove(tenant, keyset, outcome)
+            for tenant, keyset in self._rotations.follow(configured):
                 for change in ChangeKind:
                     self._instruments.changes.remove(tenant, keyset, change.value)
-            self._counted = set(configured)
             self._follow_tenants({tenant for tenant, _ in configured})
             self._proof.follow(frozenset(self._tenants))
             for tenant in tuple(self._expiries):
@@ -155,21 +160,21 @@ class Metrics:
         has, labels = self._instruments, outcome.observation.name
         with self._naming:
             match outcome:
-                case Rotated() if labels in self._counted:
-                    has.rotations.labels(*labels, "rotated").inc()
+                case Rotated():
+                    self._rotations.add(labels, "rotated")
                 case Failed(failure=failure, spec=spec):
                     has.failures.labels(failure.kind.value).inc()
                     if outcome.observation.tenant in self._tenants:
                         has.tenant_failures.labels(outcome.observation.tenant, failure.kind.value).inc()
-                    if spec is not None and labels in self._counted:
-                        has.rotations.labels(*labels, "failed").inc()
-                case Held() | Planned() | Rotated():
+                    if spec is not None:
+                        self._rotations.add(labels, "failed")
+                case Held() | Planned():
                     pass
 
     def _changed(self, event: KeysetChanged) -> None:
         """Count changes by others, unless the keyset is not configured any more."""
         with self._naming:
-            if (event.tenant, event.keyset) in self._counted:
+            if (event.tenant, event.keyset) in self._rotations:
                 for change in event.changes:
                     self._instruments.changes.labels(event.tenant, event.keyset, change.kind.value).inc()
 
@@ -199,8 +204,16 @@ class Metrics:
         encode, content_type = choose_encoder(understood(accept))
         page = encode(self.registry)
         begin = page.removesuffix(END)
-        return b"".join((begin, self._keysets(), page[len(begin) :])), content_type
+        end = page[len(begin) :]
+        return b"".join((begin, self._keysets(is_openmetrics=bool(end)), end)), content_type
 
-    def _keysets(self) -> bytes:
+    def _keysets(self, *, is_openmetrics: bool) -> bytes:
+        if self._shown is KeysetSeries.NONE:
+            return b""
         entries, now = self._store.statuses(), self._clock()
-        return "".join(keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())).encode()
+        if self._shown is KeysetSeries.DUE:
+            entries = {name: each for name, each in entries.items() if each.needs_attention(now, self._stale)}
+        with self._naming:
+            rotations = "".join(self._rotations.lines(PREFIX, entries.keys(), is_openmetrics=is_openmetrics))
+        series = keyset_series(PREFIX, entries, now, self._stale, self._store.inventories())
+        return "".join((rotations, *series)).encode()

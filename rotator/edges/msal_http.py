@@ -56,11 +56,19 @@ class MsalHttp:
         self._on_secret = on_secret
         self.answer: Answer | None = None
         self.content: Mapping[str, Any] = {}
+        self._discovered: MsalResponse | None = None
+
+    def forget_discovery(self) -> None:
+        """Ask for the endpoints again before the next token: the ones that are known may be wrong."""
+        self._discovered = None
 
     def get(
         self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, **_: object
     ) -> MsalResponse:
-        return self._send("discovery", "GET", _with(url, params), headers or {}, None)
+        """The endpoints, the only thing that MSAL gets; asked for once, until `forget_discovery`."""
+        if self._discovered is None:
+            self._discovered = self._send("discovery", "GET", _with(url, params), headers or {}, None)
+        return self._discovered
 
     def post(
         self,

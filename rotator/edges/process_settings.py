@@ -13,6 +13,8 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from rotator.core.shard import Shard
+from rotator.core.status import KeysetSeries
 from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
 
@@ -53,6 +55,44 @@ class HttpSettings(Section):
     runbook_url: WebAddress | None = Field(
         default=None, description="where people find deploy/runbook.md; the status page links to its sections"
     )
+
+
+class HttpClientSettings(Section):
+    """The connections to Graph and to the login hosts."""
+
+    max_connections: int = Field(
+        default=64, ge=1, le=1024, description="open at once, for all tenants; idle ones are closed after 5 s"
+    )
+
+
+class MetricsSettings(Section):
+    """What `/metrics` has."""
+
+    keysets: KeysetSeries = Field(
+        default=KeysetSeries.ALL,
+        description="due: series only of keysets within their renewal window, or in trouble; none: of no keyset",
+    )
+
+
+class ShardSettings(Section):
+    """The share of the tenants that this process looks after."""
+
+    index: int = Field(default=0, ge=0, description="which share this process has, from 0")
+    total: int = Field(
+        default=1, ge=1, le=1000, description="how many shares there are; 1: this process has all tenants"
+    )
+
+    @property
+    def shard(self) -> Shard:
+        """The share as a value."""
+        return Shard(index=self.index, total=self.total)
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        if self.index >= self.total:
+            message = "shard.index must be less than shard.total: shards are counted from 0"
+            raise PydanticCustomError("shard", "{message}", {"message": message})
+        return self
 
 
 class LeaderElectionSettings(Section):

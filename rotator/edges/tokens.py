@@ -3,14 +3,12 @@ Access tokens for Graph, from Entra's token endpoint. Only this module imports M
 
 Behaviour of MSAL that this module works around (measured with 1.39):
 
-- its constructor makes a request (discovery), so the application object is
-  created when the first token is needed, and created again after a failure: MSAL
-  caches a refusal for a minute and does not send another request;
-- it never reads a secret or certificate again: if the file has changed by the
-  time of the next token, the object is created again, before the old secret is refused;
+- its application object takes about 8 kB for each tenant, caches a refusal for a minute and does not send
+  another request, never reads a secret or certificate again, and has a token cache that uses the machine's
+  clock and cannot be switched off. So an object is created for each request. This module caches the last
+  token, and uses it while it is valid;
+- its constructor makes a request (discovery): `MsalHttp` caches that answer until a request fails;
 - 4xx comes back as a dict, 5xx and transport errors as exceptions;
-- its token cache uses the machine's clock and cannot be switched off: it is emptied before
-  each request. This module caches the last token, and uses it while it is valid;
 - it turns `refresh_in` into an instant of the machine's clock, so it is read from the answer;
 - it raises errors of many types for answers that it does not expect.
 
@@ -92,8 +90,6 @@ class Tokens:
         self._on_expiry = on_expiry
         self._on_directory = on_directory
         self._lock = threading.Lock()
-        self._app: Any = None
-        self._app_credential: object = None  # the credential of `_app`
         self._token: _Token | None = None
 
     def get(self) -> str:
@@ -111,7 +107,6 @@ class Tokens:
             try:
                 self._token = self._acquire()
             except RequestError:
-                self._app = None
                 if self._token is None or now >= self._token.expires:
                     raise
                 self._token.renew = min(now + RENEWAL_RETRY, self._token.expires)
@@ -126,11 +121,7 @@ class Tokens:
 
         """
         with self._lock:
-            try:
-                token = self._acquire()
-            except RequestError:
-                self._app = None
-                raise
+            token = self._acquire()
             return token.value, timedelta(seconds=token.expires - self._clock.monotonic())
 
     def reject(self, token: str) -> None:
@@ -138,7 +129,7 @@ class Tokens:
         with self._lock:
             if self._token is not None and self._token.value == token:
                 self._token = None
-                self._app = None
+                self._http.forget_discovery()
 
     def outdate(self, token: str) -> bool:
         """
@@ -153,7 +144,7 @@ class Tokens:
                 return True
             if self._clock.monotonic() - held.issued < MIN_PERMISSIONS_AGE:
                 return False
-            self._token = self._app = None
+            self._token = None
             return True
 
     def _acquire(self) -> _Token:
@@ -162,14 +153,14 @@ class Tokens:
             credential = client_credential(
                 self._credential, self._on_expiry, lambda value: self._on_secret(value, permanent=True)
             )
-            if self._app is None or credential != self._app_credential:
-                self._app, self._app_credential = self._build(credential), credential
-            result = self._ask()
+            result = self._ask(self._build(credential))
             granted = "access_token" in result
         except RequestError as error:
             # A token request never changes a keyset, so the default effect (none) is right.
             raise RequestError(error.failure) from error
         finally:
+            if not granted:
+                self._http.forget_discovery()
             self._on_attempt(granted)
         if not granted:
             refuse(result, self._client_id, self._http.answer)
@@ -183,11 +174,10 @@ class Tokens:
             renew = min(renew, now + refresh_in)
         return _Token(value=result["access_token"], issued=now, expires=now + lifetime, renew=renew)
 
-    def _ask(self) -> Mapping[str, Any]:
+    def _ask(self, application: Any) -> Mapping[str, Any]:  # noqa: ANN401 - MSAL ships no types
         """MSAL's result: a token, or an error."""
         try:
-            self._app.remove_tokens_for_client()
-            result: Mapping[str, Any] = self._app.acquire_token_for_client(scopes=[self._scope])
+            result: Mapping[str, Any] = application.acquire_token_for_client(scopes=[self._scope])
         except RequestError:
             raise
         except Exception as error:  # noqa: BLE001 - MSAL raises errors of many types, and its words can quote an answer

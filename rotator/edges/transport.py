@@ -18,9 +18,8 @@ import httpx
 from rotator.edges.deadline import Backend
 from rotator.edges.proxies import Proxies, Proxy, read_proxies
 
-MAX_CONNECTIONS = 256  # more than there are threads that send requests
-# The defaults of httpx.
-MAX_IDLE_CONNECTIONS = 20
+MAX_CONNECTIONS = 64  # where a transport is given no other
+MAX_IDLE_CONNECTIONS = 20  # the default of httpx
 IDLE_TIMEOUT = 5.0  # seconds
 
 _ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
@@ -42,15 +41,17 @@ _ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
 """The exception of httpx for each one of httpcore; the first match is used."""
 
 
-def transport(context: ssl.SSLContext) -> httpx.BaseTransport:
+def transport(context: ssl.SSLContext, max_connections: int = MAX_CONNECTIONS) -> httpx.BaseTransport:
     """
     Create a transport with the proxies that the environment names now; *context* verifies TLS.
+
+    max_connections: how many may be open at once, directly and through each proxy; a request waits for one
 
     Raises:
         ConfigError: a proxy variable is invalid.
 
     """
-    return ProxiedTransport(context, read_proxies(os.environ))
+    return ProxiedTransport(context, read_proxies(os.environ), max_connections)
 
 
 def direct(context: ssl.SSLContext) -> httpx.BaseTransport:
@@ -61,10 +62,10 @@ def direct(context: ssl.SSLContext) -> httpx.BaseTransport:
 class ProxiedTransport(httpx.BaseTransport):
     """Sends each request directly or through a proxy."""
 
-    def __init__(self, context: ssl.SSLContext, proxies: Proxies) -> None:
+    def __init__(self, context: ssl.SSLContext, proxies: Proxies, max_connections: int = MAX_CONNECTIONS) -> None:
         self._proxies = proxies
-        self._direct = PoolTransport(context)
-        self._through = {proxy: PoolTransport(context, proxy) for proxy in proxies.by_scheme.values()}
+        self._direct = PoolTransport(context, None, max_connections)
+        self._through = {proxy: PoolTransport(context, proxy, max_connections) for proxy in proxies.by_scheme.values()}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -80,11 +81,13 @@ class ProxiedTransport(httpx.BaseTransport):
 class PoolTransport(httpx.BaseTransport):
     """One pool of connections, which obey the deadline of the thread that uses them."""
 
-    def __init__(self, context: ssl.SSLContext, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, proxy: Proxy | None = None, max_connections: int = MAX_CONNECTIONS
+    ) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=None if proxy is None else _proxy(proxy, context),
-            max_connections=MAX_CONNECTIONS,
+            max_connections=max_connections,
             max_keepalive_connections=MAX_IDLE_CONNECTIONS,
             keepalive_expiry=IDLE_TIMEOUT,
             network_backend=Backend(),

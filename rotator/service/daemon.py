@@ -63,8 +63,8 @@ class Daemon:
         self._shown = Shown(settings=program.settings, began=program.clock.now(), is_active=not is_elected)
         self._process = ProcessStore(program.clock.now, program.path)
         self._store = StatusStore(program.tell, () if is_elected else self._tenants)
-        self.metrics = Metrics(Registry(), self._store, program.clock.now)
-        self.metrics.configure(program.settings.check_interval, dry_run=program.settings.dry_run)
+        self.metrics = Metrics(Registry(), self._store, program.clock.now, program.settings.shard.shard)
+        self._configure_metrics(program.settings)
         self._candidate = self._stand() if is_elected else None
         self._scheduler = scheduler or Scheduler(SCHEDULER_THREADS, on_problem=partial(report, program.tell))
         self._progress = LookProgress()
@@ -106,6 +106,7 @@ class Daemon:
             redactor=program.redactor,
             leadership=self._candidate,
             progress=self._progress,
+            shard=program.settings.shard.shard,
         )
         program.stream.add(pages.on_event)
         return pages
@@ -141,8 +142,8 @@ class Daemon:
             self._program.tell(JobFailed(job=type(request).__name__, error=error))
 
     def sweep_now(self) -> None:
-        """Sweep at once, and then every `check_interval`."""
-        self._scheduler.every(SWEEP, self.settings.check_interval, self._loop.sweep)
+        """Sweep at once, and then in rounds, one in each `check_interval`."""
+        self._scheduler.every(SWEEP, self.settings.check_interval, self._loop.rounds())
 
     def _handle(self, request: Request) -> None:
         match request:
@@ -187,12 +188,15 @@ class Daemon:
             self._tenants = tenants
             self._watch(tenants if self._shown.is_active else ())
             self._loop.configure(self._guarded(tenants), timing(settings))
-        self.metrics.configure(settings.check_interval, dry_run=settings.dry_run)
+        self._configure_metrics(settings)
         data = facts(self._program, settings) | {"restart_needed": restart_needed(self._program, settings)}
         self._program.tell(ConfigReloaded(data=data | ({} if is_new else {"unchanged": True})))
         if is_new:
             self._progress.begin()
             self.sweep_now()
+
+    def _configure_metrics(self, settings: Settings) -> None:
+        self.metrics.configure(settings.check_interval, dry_run=settings.dry_run, keysets=settings.metrics.keysets)
 
     def _stand(self) -> "Candidate":
         from rotator.service.leader import Candidate  # noqa: PLC0415 - only imported if leader election is on

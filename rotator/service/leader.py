@@ -48,7 +48,7 @@ class Candidate:
         self._leases = lease.KubernetesLeases(
             api,
             settings.service_account_directory,
-            name=settings.lease_name,
+            name=program.settings.lease_name,
             namespace=settings.namespace,
             clock=program.clock,
         )

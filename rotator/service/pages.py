@@ -13,6 +13,7 @@ from rotator import __version__
 from rotator.core.errors import ConfigError, ConfigProblem
 from rotator.core.events import Event, InventoryTaken, JobFailed, Looked
 from rotator.core.proof_events import Probed
+from rotator.core.shard import WHOLE, Shard
 from rotator.core.status import outcomes, proofs
 from rotator.edges.config_file import CONFIG_VARIABLE
 from rotator.edges.metrics import STALE, Metrics
@@ -92,6 +93,7 @@ class Pages:
         redactor: Redactor,
         leadership: Leadership | None,
         progress: LookProgress,
+        shard: Shard = WHOLE,
     ) -> None:
         """*seconds_since_heartbeat* returns the age of the scheduler's last heartbeat."""
         self._shown = shown
@@ -102,7 +104,7 @@ class Pages:
         self._seconds_since_heartbeat = seconds_since_heartbeat
         self._redactor = redactor
         self._leadership = leadership
-        self._progress = progress
+        self._progress, self._shard = progress, shard
         self._looks = 0  # only compared for equality, so a lost increment between two threads does not matter
         self._rendering = threading.Lock()  # one page at a time, because looks need the processor too
         self._page = Rendered(lambda: self._status_page(""), self._version, self._rendering)
@@ -167,6 +169,8 @@ class Pages:
         inventories = self._store.inventories()
         if inventories:
             found["inventory"] = inventory_json(inventories, now)
+        if self._shard.total > 1:
+            found["shard"] = {"index": self._shard.index, "total": self._shard.total}
         if self._leadership is not None:
             found |= {"leads": self._leadership.is_leading, "leader": self._leadership.leader()}
         return self._redacted(json.dumps(found, indent=2), "application/json")
@@ -201,6 +205,7 @@ class Pages:
             election_variables=election_variables(os.environ),
             place=place(),
             config=str(self._process.config),
+            shard=str(self._shard) if self._shard.total > 1 else None,
             refused=self._process.refused,
             expiries=self._process.expiries(tenants),
             skews=self._process.skews(tenants),

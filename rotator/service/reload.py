@@ -9,7 +9,7 @@ from rotator.edges.proxies import read_proxies
 from rotator.edges.settings import Settings
 from rotator.wiring import Program
 
-AT_START = ("log", "http", "concurrency", "leader_election")
+AT_START = ("log", "http", "concurrency", "leader_election", "shard")
 """The settings that a reload does not change."""
 
 
@@ -56,6 +56,7 @@ def facts(program: Program, settings: Settings) -> dict[str, object]:
         "keysets": sum(len(tenant.keysets) for tenant in settings.tenants),
         "check_interval": format_span(settings.check_interval),
         "dry_run": settings.dry_run,
+        **({"shard": str(shard)} if (shard := program.settings.shard.shard).total > 1 else {}),
         **({"proxies": proxies} if proxies else {}),
     }
 

@@ -1,8 +1,8 @@
 """
 The loop: when each tenant is visited.
 
-There is a sweep at the start and then every `check_interval`, a second look at a keyset after
-`settle`, looks for a requested key, and another look after a failure. `core.lifecycle` decides
+There is a sweep at the start and then a round in every `check_interval`, spread over it, a second look at
+a keyset after `settle`, looks for a requested key, and another look after a failure. `core.lifecycle` decides
 what follows from each look; `visit` makes the requests.
 
 Threads: the threads of the scheduler only hand visits to pools, so they never wait for a service.
@@ -17,7 +17,7 @@ main thread); visits only read the snapshot.
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from rotator.core.events import Event, JobFailed, SweepFinished
 from rotator.core.outcome import Outcome
@@ -28,10 +28,10 @@ from rotator.shell.agenda import Agenda, Booked, Kind, Result
 from rotator.shell.clock import Clock
 from rotator.shell.jobs import Scheduler
 from rotator.shell.snapshot import Snapshot
+from rotator.shell.sweeps import Sweeps
 from rotator.shell.tenant import Tenant
 from rotator.shell.visit import Visit
 
-SWEEP_WAIT_SHARE = 0.9  # of a check interval: a sweep waits no longer for its tenants, so that the next begins in time
 STOP_GRACE = 5.0  # seconds for which requested keys are looked for after a request to stop
 STOP_PAUSE = 0.5  # seconds between two of these looks
 
@@ -73,7 +73,6 @@ class Loop:
         self._scheduler = scheduler
         self._tell = tell
         self._jitter = jitter
-        self._on_swept = on_swept
         self._on_confirmed = on_confirmed
         self._pools = pools
         self._concurrency = concurrency
@@ -82,9 +81,13 @@ class Loop:
         self._snapshot = Snapshot(timing=timing).configured(tenants, timing)
         self._agendas: dict[TenantId, Agenda] = {}
         self._opening = threading.Lock()  # guards the agendas: several threads may be the first to visit a tenant
-        # If several sweeps begin while one runs, one of them waits: it holds `_next`, and then takes `_sweeping`.
-        self._next = threading.Lock()
-        self._sweeping = threading.Lock()
+        self._sweeps = Sweeps(
+            lambda: self._snapshot,
+            clock=clock,
+            scheduler=scheduler,
+            visit=lambda tenant: self._begin(self._agenda(tenant), Kind.SWEEP),
+            on_swept=on_swept,
+        )
 
     # --- configuration and lead
 
@@ -110,32 +113,13 @@ class Loop:
 
     # --- sweeps
 
+    def rounds(self) -> Callable[[], None]:
+        """What must be called at once and then every `check_interval`; new for each configuration and each lead."""
+        return self._sweeps.rounds()
+
     def sweep(self) -> None:
-        """
-        Look at every keyset of every tenant, and wait until that is done.
-
-        The wait ends after `SWEEP_WAIT_SHARE` of `check_interval`. A tenant that takes longer is not
-        looked at again before its visit ends: it blocks one thread, but no look at another tenant.
-        """
-        if not self._next.acquire(blocking=False):
-            return
-        with self._sweeping:
-            self._next.release()
-            self._sweep()
-
-    def _sweep(self) -> None:
-        snapshot, began = self._snapshot, self._clock.monotonic()
-        if self._is_idle(snapshot):
-            return
-        timing = snapshot.timing
-        patience = None if timing.is_one_shot else timing.check_interval.total_seconds() * SWEEP_WAIT_SHARE
-        visits = [self._begin(self._agenda(tenant), Kind.SWEEP) for tenant in snapshot.tenants.values()]
-        done, _ = wait(visits, timeout=patience)
-        outcomes = [outcome for visit in visits if visit in done for outcome in visit.result()]
-        if not self._is_idle(self._snapshot) and self._snapshot.term == snapshot.term:
-            seconds = self._clock.monotonic() - began
-            late = len(visits) - len(done)
-            self._on_swept(SweepFinished(seconds=seconds, outcomes=tuple(outcomes), late=late))
+        """Look at every keyset of every tenant, and wait until that is done."""
+        self._sweeps.sweep()
 
     # --- the end
 
@@ -243,6 +227,3 @@ class Loop:
             self._scheduler.once(f"act:{key}", max(act_at - now, 0.0), lambda: self._begin(agenda, Kind.ACT))
         if retry_at is not None:
             self._scheduler.once(f"retry:{key}", max(retry_at - now, 0.0), lambda: self._begin(agenda, Kind.RETRY))
-
-    def _is_idle(self, snapshot: Snapshot) -> bool:
-        return self._clock.is_stopping or snapshot.is_paused

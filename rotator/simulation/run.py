@@ -21,6 +21,7 @@ from rotator.core.history import KeysetHistory, Outage, RecordedKey, Simulated
 from rotator.core.keyset import NEVER, Keyset
 from rotator.core.outcome import Rotated
 from rotator.core.policy import RotationPolicy
+from rotator.core.spread import offset
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.shell.gates import RunawayGate, guarded, not_stopping
@@ -161,8 +162,10 @@ class TenantLife:
     def _book(self, wake: datetime) -> None:
         """Schedule a sweep at the daemon's first sweep at or after *wake*."""
         every, elapsed = self._timing.check_interval.total_seconds(), self._clock.monotonic()
-        number = max(math.ceil((wake - self._start).total_seconds() / every), math.floor(elapsed / every) + 1)
-        self._queue.once("sweep", number * every - elapsed, self._sweep)
+        first = offset(self._wanted.id, self._timing.check_interval).total_seconds()
+        wanted = math.ceil(((wake - self._start).total_seconds() - first) / every)
+        number = max(wanted, math.floor((elapsed - first) / every) + 1)
+        self._queue.once("sweep", first + number * every - elapsed, self._sweep)
 
     def _on_event(self, event: Event) -> None:
         match event:
@@ -193,7 +196,10 @@ class TenantLife:
 
     def requests(self, end: datetime) -> int:
         """How many requests the daemon would make until *end*, including the skipped sweeps."""
-        daemon_sweeps = (end - self._start) // self._timing.check_interval + 1
+        every = self._timing.check_interval
+        first = offset(self._wanted.id, every)
+        rounds = (end - self._start - first) // every + 1
+        daemon_sweeps = rounds + 1 if first else rounds  # the first sweep is the first round where the offset is 0
         return len(self._keysets.requests) + max(daemon_sweeps - self._sweeps, 0)
 
     def histories(self) -> list[KeysetHistory]:

@@ -43,6 +43,7 @@ class ProcessStatus:
     election_variables: environment variables that somebody has added to override the settings of the election
     place:    a label (host, pod) and a name for where it runs
     config:   the path of its configuration
+    shard:    its share of the tenants, as a phrase; None if it has all
     refused:  the configuration on disk, if it is refused
     expiries: by tenant, when its credential expires; absent if unknown
     skews:    by tenant, how many seconds the local clock is ahead of its services
@@ -64,6 +65,7 @@ class ProcessStatus:
     election_variables: tuple[str, ...] = ()
     place: tuple[str, str] | None = None
     config: str | None = None
+    shard: str | None = None
     refused: RefusedConfig | None = None
     expiries: Mapping[str, datetime] = field(default_factory=dict)
     skews: Mapping[str, float] = field(default_factory=dict)

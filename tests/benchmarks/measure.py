@@ -30,7 +30,7 @@ from rotator.core.status import KeysetStatus, Name
 from rotator.core.tenant import TenantId
 from rotator.edges.logs import logger
 from rotator.edges.redactor import Redactor
-from rotator.edges.settings import PolicySettings
+from rotator.edges.tenant_settings import PolicySettings
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, DEMO_SECRET, KeySeed, KeysetSeed, Seed, TenantSeed
 from rotator.emulator.model.switches import Switches
 from rotator.emulator.server import Emulator

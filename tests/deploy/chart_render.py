@@ -112,7 +112,11 @@ def _definitions() -> Json:
     """The program's schema as every Helm understands it, less what the chart itself sees to."""
     whole = config_schema.schema()
     del whole["$id"]  # it would be the base of the references
+    # Its tenants are in the values, and it has one Deployment and one Lease: a shard would leave tenants to nobody.
+    del whole["anyOf"], whole["properties"]["tenants_directory"], whole["properties"]["shard"]
+    whole["required"] = ["tenants"]
     definitions = {**whole.pop("$defs"), "Settings": whole}
+    del definitions["ShardSettings"]
     election = definitions["LeaderElectionSettings"]["properties"]
     for name in ("lease_name", "namespace", "service_account_directory"):
         del election[name]

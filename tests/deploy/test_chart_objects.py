@@ -33,7 +33,7 @@ The one under way may be the discovery of the login host; then token and POST, r
 token and POST again; and looking, enabling and looking again, each refused once for its token: 2 + 3 + 3 * 4.
 """
 
-LOOKUP = 'lookup "apps/v1" "Deployment" .Release.Namespace (include "rotator.fullname" .)'
+LOOKUP = 'lookup "apps/v1" "Deployment" .root.Release.Namespace .name'
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 NEXT = "version: 99.0.0\nappVersion: 99.0.0"
 
@@ -191,7 +191,7 @@ def _upgraded(folder: Path, old: Json, now: str) -> Json:
 
 def _living(folder: Path, old: Json) -> Path:
     """The chart, in a cluster that has *old*."""
-    path = _changed(folder, "templates/_names.tpl", LOOKUP, '.Files.Get "old.yaml" | fromYaml')
+    path = _changed(folder, "templates/_names.tpl", LOOKUP, '.root.Files.Get "old.yaml" | fromYaml')
     (path / "old.yaml").write_text(yaml.safe_dump(old), encoding="utf-8")
     return path
 

@@ -12,7 +12,8 @@ from rotator.core.keyset import Key, Keyset
 from rotator.core.rotation import Rotate, decide
 from rotator.core.text import format_instant
 from rotator.edges import config
-from rotator.edges.settings import KeysetSettings, PolicySettings, Settings
+from rotator.edges.settings import Settings
+from rotator.edges.tenant_settings import KeysetSettings, PolicySettings
 from rotator.views.phrases import falls_short
 
 TENANT = {

@@ -16,8 +16,10 @@ from pydantic import BaseModel
 from rotator.core.errors import ConfigError
 from rotator.core.policy import Mode
 from rotator.edges import config, config_schema
-from rotator.edges.process_settings import HttpSettings, LogSettings
-from rotator.edges.settings import CLOUDS, PREFIX, PolicySettings, Settings
+from rotator.edges.clouds import CLOUDS
+from rotator.edges.process_settings import HttpClientSettings, HttpSettings, LogSettings, MetricsSettings, ShardSettings
+from rotator.edges.settings import PREFIX, Settings
+from rotator.edges.tenant_settings import PolicySettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "rotator.yaml"
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"
@@ -74,6 +76,9 @@ def test_example_has_every_default(tmp_path: Path) -> None:
         (None, Settings, {"leader_election"}),
         ("log", LogSettings, set()),
         ("http", HttpSettings, set()),
+        ("http_client", HttpClientSettings, set()),
+        ("metrics", MetricsSettings, set()),
+        ("shard", ShardSettings, set()),
         ("defaults", PolicySettings, {"accept_unreadable_secret"}),
     ],
 )
@@ -601,3 +606,54 @@ def test_schema_knows_every_key() -> None:
     sections = [each for each in (schema, *schema["$defs"].values()) if "properties" in each]
     assert {False} == {each["additionalProperties"] for each in sections}
     assert "pattern" in schema["properties"]["check_interval"]
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "client", "expected"),
+    [(8, {}, 64), (64, {}, 128), (8, {"max_connections": 16}, 16), (8, {"max_connections": 300}, 300)],
+)
+def test_connections(tmp_path: Path, concurrency: int, client: dict[str, int], expected: int) -> None:
+    """As many as configured; where nothing is configured, never too few for `concurrency`."""
+    assert load(tmp_path, minimal(concurrency=concurrency, http_client=client)).max_connections == expected
+
+
+def test_connections_that_are_too_few(tmp_path: Path) -> None:
+    """A configured number that would have threads wait for each other is refused."""
+    (problem,) = problems(tmp_path, minimal(concurrency=9, http_client={"max_connections": 17}))
+    assert "http_client.max_connections must be at least 2 x concurrency, here 18" in problem
+
+
+def test_shard_has_its_tenants_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tenant is in exactly one shard, and the environment goes before the file."""
+    (tenant,) = minimal()["tenants"]
+    tenants = [tenant | {"name": f"t{n}", "tenant_id": f"t{n}.onmicrosoft.com"} for n in range(20)]
+    path = tmp_path / "rotator.yaml"
+    path.write_text(json.dumps({"tenants": tenants, "shard": {"index": 0, "total": 3}}), encoding="utf-8")
+    found = list[str]()
+    for index in range(3):
+        monkeypatch.setenv("ROTATOR_SHARD__INDEX", str(index))
+        settings = config.Sources(path).load()
+        assert settings.shard.index == index
+        assert settings.lease_name == f"rotator-{index}"
+        found += [each.name for each in settings.tenants]
+    assert sorted(found) == sorted(each["name"] for each in tenants)
+
+
+def test_shard_stays_until_the_next_start(tmp_path: Path) -> None:
+    """A reload moves no tenant: another process may have it still."""
+    (tenant,) = minimal()["tenants"]
+    tenants = [tenant | {"name": f"t{n}", "tenant_id": f"t{n}.onmicrosoft.com"} for n in range(20)]
+    path = tmp_path / "rotator.yaml"
+    path.write_text(json.dumps({"tenants": tenants, "shard": {"index": 0, "total": 3}}), encoding="utf-8")
+    sources = config.Sources(path)
+    before = sources.load().tenants
+    path.write_text(json.dumps({"tenants": tenants, "shard": {"index": 0, "total": 2}}), encoding="utf-8")
+    after = sources.load()
+    assert after.tenants == before
+    assert after.shard.total == 2
+
+
+def test_shard_that_does_not_exist(tmp_path: Path) -> None:
+    """Shards are counted from 0."""
+    (problem,) = problems(tmp_path, minimal(shard={"index": 4, "total": 4}))
+    assert "shard.index must be less than shard.total" in problem

@@ -29,7 +29,7 @@ from rotator.core.text import printable
 from rotator.edges.log_events import EventLog
 from rotator.edges.logs import logger
 from rotator.edges.redactor import CHUNK, REDACTED, Redactor
-from rotator.edges.settings import PolicySettings
+from rotator.edges.tenant_settings import PolicySettings
 from rotator.views.page import environment
 
 SECRET = "kE8Q~not-a-real-secret-of-anybody.aB3"

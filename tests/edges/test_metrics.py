@@ -4,13 +4,16 @@ import re
 from datetime import timedelta
 
 import pytest
-from core.builders import POLICY, T0, tenant_id
+from core.builders import DAY, POLICY, T0, key, tenant_id
 from simulation.simulator import SimulatedClock, SimulatedTenant
 
 from rotator.core.drift import Change, ChangeKind
 from rotator.core.errors import Failure, FailureKind
 from rotator.core.events import KeysetChanged, Looked, TokenRequested
+from rotator.core.keyset import Key, Keyset
+from rotator.core.look import judge
 from rotator.core.outcome import Failed, Observation
+from rotator.core.status import KeysetSeries
 from rotator.edges.metrics import Metrics, Registry
 from rotator.shell.gates import guarded
 from rotator.shell.status_store import StatusStore
@@ -110,3 +113,42 @@ def test_changes_by_others_are_counted(metrics: Metrics, store: StatusStore) -> 
     store.configure(tenants("fabrikam"))
     metrics.follow_store()
     assert samples(metrics, "keyset_changes") == {}
+
+
+def looked(metrics: Metrics, store: StatusStore, tenant: str, *keys: Key) -> None:
+    """A look at the keyset of *tenant*, which has *keys*."""
+    observation = Observation(tenant=tenant, tenant_id=tenant_id(tenant), policy=POLICY, now=T0)
+    outcome = judge(observation, Keyset(id=POLICY.keyset_id, keys=keys))
+    for consumer in (store, metrics):
+        consumer.on_event(Looked(outcome=outcome, is_preliminary=False, failures=0))
+
+
+def tenants_with(metrics: Metrics, name: str) -> set[str]:
+    """The tenants of which a keyset has that series."""
+    return set(re.findall(rf'^b2c_rotator_{name}{{.*tenant="(\w+)".*}}', metrics.render("")[0].decode(), re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [(KeysetSeries.ALL, {"contoso", "fabrikam"}), (KeysetSeries.DUE, {"fabrikam"}), (KeysetSeries.NONE, set())],
+)
+def test_keysets_that_have_series(
+    metrics: Metrics, store: StatusStore, shown: KeysetSeries, expected: set[str]
+) -> None:
+    """Of a keyset with a year of cover, and one within its window, those that the setting names have series."""
+    metrics.configure(timedelta(hours=1), dry_run=False, keysets=shown)
+    looked(metrics, store, "contoso", key("long", T0 - DAY, T0 + 365 * DAY))
+    looked(metrics, store, "fabrikam", key("short", T0 - 80 * DAY, T0 + 5 * DAY))
+    for name in ("keyset_info", "keyset_coverage_end_timestamp_seconds", "rotations_total"):
+        assert tenants_with(metrics, name) == expected
+    assert 'failures_total{reason="forbidden"} 0.0' in metrics.render("")[0].decode()
+
+
+def test_a_keyset_that_failed_counts_as_due(metrics: Metrics, store: StatusStore) -> None:
+    """One that was seen once and cannot be looked at any more has series."""
+    metrics.configure(timedelta(hours=1), dry_run=False, keysets=KeysetSeries.DUE)
+    looked(metrics, store, "contoso", key("long", T0 - DAY, T0 + 365 * DAY))
+    looked(metrics, store, "fabrikam", key("long", T0 - DAY, T0 + 365 * DAY))
+    assert tenants_with(metrics, "keyset_info") == set()
+    store.on_event(failed("contoso", FailureKind.NETWORK))
+    assert tenants_with(metrics, "keyset_info") == {"contoso"}

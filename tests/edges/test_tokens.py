@@ -430,7 +430,8 @@ def test_secret_that_was_renewed(line: Line) -> None:
         line.secret(secret)
         tokens.get()
         line.clock.move(1.05)
-    assert [value for value in line.learnt if value in (DEMO_SECRET, OTHER_SECRET)] == [DEMO_SECRET, OTHER_SECRET]
+    learnt = dict.fromkeys(value for value in line.learnt if value in (DEMO_SECRET, OTHER_SECRET))
+    assert list(learnt) == [DEMO_SECRET, OTHER_SECRET]
     assert line.attempts == [True, True, True]
 
 

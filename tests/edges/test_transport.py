@@ -122,3 +122,13 @@ def test_shared_transport_is_closed_with_the_last_client() -> None:
     del second
     gc.collect()
     assert inner.closed == 1
+
+
+def test_pool_is_as_large_as_configured(line: Line) -> None:
+    """A request beyond `max_connections` waits for a connection."""
+    with (
+        httpx.Client(transport=transport(line.context, max_connections=1)) as client,
+        client.stream("GET", line.discovery),
+        pytest.raises(httpx.PoolTimeout),
+    ):
+        client.get(line.discovery, timeout=httpx.Timeout(5.0, pool=0.01))

@@ -216,7 +216,8 @@ def test_cli_config_schema(bench: Bench) -> None:
     assert (run.code, run.err) == (0, "")
     keys = {"check_interval", "settle", "concurrency", "request_timeout", "dry_run", "ca_file", "log", "http"}
     assert keys | {"defaults", "tenants"} <= set(schema["properties"])
-    assert schema["required"] == ["tenants"]
+    assert "required" not in schema
+    assert schema["anyOf"] == [{"required": ["tenants"]}, {"required": ["tenants_directory"]}]
     assert schema["additionalProperties"] is False
 
 

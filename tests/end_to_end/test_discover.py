@@ -16,7 +16,7 @@ from end_to_end.harness import DAY, SECRET, Bench, Finished, Keyset, Tenant, fre
 from end_to_end.test_terminal import Terminal
 
 from rotator import cli
-from rotator.edges.settings import CLOUDS, CloudRoots
+from rotator.edges.clouds import CLOUDS, CloudRoots
 from rotator.emulator.http.routes import Operation
 from rotator.emulator.model.seed import DEMO_CLIENT_ID, READ_ROLE, KeySeed, KeysetSeed
 from rotator.emulator.model.switches import Status, Switches
@@ -261,7 +261,7 @@ def test_discover_reads_policies_without_a_configuration(bench: Bench) -> None:
     bench.begin(Tenant(keysets=(fresh(SIGNING),), roles=(READ_ROLE,), policies={"B2C_1A_signin": (SIGNING,)}))
     options = ("--tenant-id", "contoso.onmicrosoft.com", "--client-id", DEMO_CLIENT_ID, "--policy", "B2C_1A_signin")
     trust = {"ROTATOR_CA_FILE": str(bench.emulator.ca_file)}
-    with mock.patch("rotator.edges.settings.sign_in_url", return_value=bench.emulator.url):
+    with mock.patch("rotator.edges.tenant_settings.sign_in_url", return_value=bench.emulator.url):
         run = directly(bench, "discover", *options, "--client-secret-file", str(bench.secret_file), env=trust)
     assert (run.code, run.err) == (0, "")
     assert "# Listed in the JWKS of B2C_1A_signin." in run.out

@@ -38,6 +38,7 @@ INTERFACE = {
     "dry_run": ("gauge", ()),
     "leader": ("gauge", ()),
     "check_interval_seconds": ("gauge", ()),
+    "shard_info": ("gauge", ("index", "total")),
     "config_last_reload_successful": ("gauge", ()),
     "config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "keyset_info": ("gauge", ("keyset", "kty", "mode", "tenant", "use")),

@@ -167,3 +167,25 @@ def test_status_kid_that_would_steer_a_terminal(bench: Bench) -> None:
     run = bench.run("status")
     assert "\\x1b[2Jgone\\nnew line" in run.out
     assert "\x1b" not in run.out + run.err
+
+
+def test_status_of_a_shard(bench: Bench) -> None:
+    """Each tenant is in exactly one of the shards; nothing is asked of the others."""
+    names = [f"tenant{n}" for n in range(6)]
+    bench.begin(*(Tenant(name=name, keysets=(fresh(),)) for name in names))
+    found = [
+        bench.run("status", "--output", "json", "--shard", str(index), "--total-shards", "2").rows for index in range(2)
+    ]
+    shown = [{str(row["tenant"]) for row in rows} for rows in found]
+    assert shown[0] | shown[1] == set(names)
+    assert not shown[0] & shown[1]
+    assert all(shown)
+    assert len(bench.emulator.seen(Operation.LIST_KEYSETS)) == len(names)
+
+
+def test_shard_options_that_do_not_fit(bench: Bench) -> None:
+    """A shard that does not exist is a fault of the configuration; a command that has no share refuses the option."""
+    bench.begin(Tenant(keysets=(fresh(),)))
+    assert bench.run("status", "--shard", "2", "--total-shards", "2").code == 78
+    assert bench.run("--shard", "x").code == 64
+    assert bench.run("--shard", "0", "simulate").code == 64

@@ -97,7 +97,7 @@ AT_THE_END = {"exit": "rotator.commands.once:exit_code"}
 """Where else an exception is forced in a pass, so that it ends at once."""
 
 IN_A_DAEMON = {
-    "sweep": "rotator.shell.loop:Loop.sweep",
+    "sweep": "rotator.shell.sweeps:Sweeps.sweep",
     "outcome": "rotator.edges.metrics:Metrics.on_event",
     "metrics": "rotator.edges.metrics:Metrics.render",
 }

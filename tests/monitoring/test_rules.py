@@ -95,6 +95,7 @@ def test_rules_fire_at_the_right_moment(file: Path) -> None:
         pytest.param("consecutive_failures[", "failures[", "a rotation that fails", id="the name of a metric"),
         pytest.param("[10m]", "[2m]", "a rotation that fails", id="what bridges a gap"),
         pytest.param("b2c_rotator_leader[", "b2c_leader[", "what a former leader leaves behind", id="who leads"),
+        pytest.param("(.+)-[0-9]+", "(.+)-x[0-9]+", "a shard that nobody has", id="which shards belong together"),
         pytest.param("[3d]", "[9m]", "somebody takes over and sweeps slowly", id="whose sweep counts"),
         pytest.param(
             ":closed[1h]", ":known[1h]", "a rotation that fails while looks lie far apart", id="what stands meanwhile"

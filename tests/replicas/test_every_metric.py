@@ -26,6 +26,7 @@ LIST, GENERATE = Operation.LIST_KEYSETS, Operation.GENERATE_KEY
 
 CONSTANT = {
     "build_info",
+    "shard_info",
     "log_lines_dropped",
     "publication_delay_seconds",  # these two move in tests/end_to_end/test_proof.py
     "activation_delay_seconds",
@@ -52,14 +53,14 @@ def work():
     orders = pathlib.Path({orders!r})
     while not (orders / "raise").exists():
         time.sleep(0.05)
-    loop, visit = sys.modules["rotator.shell.loop"], sys.modules["rotator.shell.visit"].Visit
-    look, wait, visit.look = visit.look, loop.wait, bug
+    sweeps, visit = sys.modules["rotator.shell.sweeps"], sys.modules["rotator.shell.visit"].Visit
+    look, wait, visit.look = visit.look, sweeps.wait, bug
     while not (orders / "hang").exists():
         time.sleep(0.05)
-    visit.look, loop.wait = look, hang
+    visit.look, sweeps.wait = look, hang
     while not (orders / "go on").exists():
         time.sleep(0.05)
-    loop.wait = wait
+    sweeps.wait = wait
 
 threading.Thread(target=work, daemon=True).start()
 """

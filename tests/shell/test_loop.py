@@ -20,7 +20,8 @@ from rotator.core.reasons import Refusal
 from rotator.core.stages import Timing
 from rotator.core.tenant import TenantId
 from rotator.shell.gates import guarded, not_stopping
-from rotator.shell.loop import SWEEP_WAIT_SHARE, Loop, Pools, thread_pool
+from rotator.shell.loop import Loop, Pools, thread_pool
+from rotator.shell.sweeps import SWEEP_WAIT_SHARE
 from rotator.shell.tenant import Tenant
 
 SETTLE = 120.0

@@ -102,7 +102,7 @@ class Service:
             jitter=lambda: 0.5,
             pools=inline_pools,
         )
-        self.scheduler.every("sweep", self.timing.check_interval, self.loop.sweep)
+        self.scheduler.every("sweep", self.timing.check_interval, self.loop.rounds())
 
     def pass_by(self, span: timedelta) -> None:
         """Let time pass; a process that dies is started again a minute later."""

@@ -8,6 +8,7 @@ remembers with it.
 """
 
 import json
+import re
 import ssl
 from collections.abc import Callable
 from io import StringIO
@@ -136,14 +137,13 @@ class Process:
 
     def counted(self, *names: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """The values of these counters, by name and labels; those at zero are left out."""
-        registry = self._daemon.metrics.registry
-        wanted = registry.restricted_registry([f"b2c_rotator_{name}_total" for name in names])
+        wanted = "|".join(names)
+        lines = re.findall(rf"^b2c_rotator_({wanted})_total(?:{{(.*)}})? (\S+)$", self._exposition(), re.MULTILINE)
         return {
-            (
-                sample.name.removeprefix("b2c_rotator_").removesuffix("_total"),
-                tuple(sorted(sample.labels.items())),
-            ): sample.value
-            for family in wanted.collect()
-            for sample in family.samples
-            if sample.value
+            (name, tuple(sorted(re.findall(r'(\w+)="([^"]*)"', labels)))): float(value)
+            for name, labels, value in lines
+            if float(value)
         }
+
+    def _exposition(self) -> str:
+        return self._daemon.metrics.render("")[0].decode()

@@ -401,6 +401,7 @@ def test_page_says_since_when_it_fails_while_a_plan_is_open() -> None:
         pytest.param({"config": "/etc/rotator.yaml"}, "configuration</dt><dd>/etc/<wbr>rotator.yaml<", id="config"),
         pytest.param({}, "version</dt><dd>1.2.3<", id="version"),
         pytest.param({"election": "leads as a"}, "election</dt><dd>leads as a<", id="election"),
+        pytest.param({"shard": "1 of 4"}, "shard</dt><dd>1 of 4<", id="shard"),
         pytest.param({"dry_run": True}, "dry run</dt><dd>yes<", id="dry run"),
     ],
 )

@@ -17,6 +17,9 @@ Checks that a JSON Schema cannot express. All problems are reported at once, eac
 {{- if and (not (include "rotator.lease" .)) (gt (int $values.replicas) 1) -}}
 {{- $faults = append $faults (printf "replicas: %d of them need config.leader_election.enabled: true, or each would write" (int $values.replicas)) -}}
 {{- end -}}
+{{- if gt (int $values.shards) 1 -}}
+{{- $faults = concat $faults (include "rotator.shardFaults" . | fromJsonArray) -}}
+{{- end -}}
 {{- if include "rotator.lease" . -}}
 {{- $faults = concat $faults (include "rotator.periodFaults" $values.config | fromJsonArray) -}}
 {{- end -}}
@@ -182,14 +185,32 @@ after Service and NetworkPolicy have got theirs, and select no pod; so it is ref
 */}}
 {{- define "rotator.liveFaults" -}}
 {{- $faults := list -}}
-{{- $name := include "rotator.fullname" . -}}
-{{- $old := dig "spec" "selector" "matchLabels" dict (include "rotator.live" . | fromJson) -}}
-{{- $new := include "rotator.daemonSelector" . | fromYaml -}}
+{{- range $shard, $name := include "rotator.daemons" . | fromJsonArray -}}
+{{- $old := dig "spec" "selector" "matchLabels" dict (include "rotator.live" (dict "root" $ "name" $name) | fromJson) -}}
+{{- $new := include "rotator.shardSelector" (dict "root" $ "shard" $shard) | fromYaml -}}
 {{- if and $old (ne (toJson $old) (toJson $new)) -}}
 {{- $faults = append $faults (printf "nameOverride: Deployment %s is there, and selects its pods by %s; Kubernetes refuses to change that to %s. Leave nameOverride as it was, or uninstall the release first" $name (toJson $old) (toJson $new)) -}}
 {{- end -}}
+{{- end -}}
+{{- $name := include "rotator.daemons" . | fromJsonArray | first -}}
 {{- if and (gt (int .Values.replicas) 1) (has "ROTATOR_LEADER_ELECTION__ENABLED" (include "rotator.foreignSettings" . | fromJsonArray)) -}}
 {{- $faults = append $faults (printf "replicas: ROTATOR_LEADER_ELECTION__ENABLED is set in Deployment %s, and goes before config.leader_election, so %d pods could all write; scale it to 0, then kubectl set env deployment/%s ROTATOR_LEADER_ELECTION__ENABLED-" $name (int .Values.replicas) $name) -}}
+{{- end -}}
+{{- toJson $faults -}}
+{{- end -}}
+
+{{/*
+Values with which several shards could write to one tenant. While their number changes, the old process of a tenant and the new
+one may run side by side for a moment: settle makes the new one wait, the lease bounds the old one. A JSON array of problems.
+*/}}
+{{- define "rotator.shardFaults" -}}
+{{- $faults := list -}}
+{{- $settle := include "rotator.seconds" (default "2m" .Values.config.settle) | int -}}
+{{- $lease := include "rotator.seconds" (default "60s" (default dict .Values.config.leader_election).lease_duration) | int -}}
+{{- if not (include "rotator.lease" .) -}}
+{{- $faults = append $faults (printf "shards: %d of them need config.leader_election.enabled: true" (int .Values.shards)) -}}
+{{- else if lt $settle $lease -}}
+{{- $faults = append $faults (printf "config.settle: with shards it must not be shorter than leader_election.lease_duration (%d s), here %d s" $lease $settle) -}}
 {{- end -}}
 {{- toJson $faults -}}
 {{- end -}}

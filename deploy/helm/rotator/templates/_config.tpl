@@ -11,7 +11,7 @@ or if somebody may have turned the lease off by an environment variable.
 */}}
 {{- define "rotator.leaseWas" -}}
 {{- $foreign := include "rotator.foreignSettings" . | fromJsonArray -}}
-{{- $live := include "rotator.live" . | fromJson -}}
+{{- $live := include "rotator.live" (dict "root" . "name" (include "rotator.fullname" .)) | fromJson -}}
 {{- with $live -}}
 {{- $volumes := list -}}
 {{- range dig "spec" "template" "spec" "volumes" list . -}}{{- $volumes = append $volumes .name -}}{{- end -}}

@@ -20,6 +20,20 @@ with a hash of the whole name, so that two long names stay different.
 {{ include "rotator.fullname" . }}-dry-run
 {{- end -}}
 
+{{/* The name of an object of one shard; "name" is that without shards, "shard" counts from 0. */}}
+{{- define "rotator.shardName" -}}
+{{- ternary .name (printf "%s-%d" .name .shard) (eq (int .root.Values.shards) 1) -}}
+{{- end -}}
+
+{{/* The names of the Deployments, which are also those of the Leases; a JSON array. */}}
+{{- define "rotator.daemons" -}}
+{{- $names := list -}}
+{{- range $shard := until (int .Values.shards) -}}
+{{- $names = append $names (include "rotator.shardName" (dict "root" $ "name" (include "rotator.fullname" $) "shard" $shard)) -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
 {{/* The name of the daemon's ServiceAccount. */}}
 {{- define "rotator.account" -}}
 {{- default (include "rotator.fullname" .) .Values.serviceAccount.name -}}
@@ -38,6 +52,21 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- define "rotator.daemonSelector" -}}
 {{ include "rotator.selector" . }}
 app.kubernetes.io/component: daemon
+{{- end -}}
+
+{{/* The label of a shard, for "root" and "shard"; empty if there is one shard. */}}
+{{- define "rotator.shardLabel" -}}
+{{- if gt (int .root.Values.shards) 1 -}}
+rotator-shard: {{ .shard | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* The selector labels of the pods of one shard, for "root" and "shard". */}}
+{{- define "rotator.shardSelector" -}}
+{{ include "rotator.daemonSelector" .root }}
+{{- with include "rotator.shardLabel" . }}
+{{ . }}
+{{- end }}
 {{- end -}}
 
 {{- define "rotator.labels" -}}
@@ -62,20 +91,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{/* The Deployment in the cluster, as JSON; {} if there is none, or without a cluster, as in helm template. */}}
+{{/* The Deployment "name" in the cluster, as JSON; {} if there is none, or without a cluster, as in helm template. */}}
 {{- define "rotator.live" -}}
-{{- lookup "apps/v1" "Deployment" .Release.Namespace (include "rotator.fullname" .) | toJson -}}
+{{- lookup "apps/v1" "Deployment" .root.Release.Namespace .name | toJson -}}
 {{- end -}}
 
 {{/*
-The settings among the variables of the Deployment in the cluster, as a JSON array of names. The chart sets none of them, so
-somebody has used kubectl set env. Helm does not own them, so an upgrade does not remove them.
+The settings among the variables of the Deployments in the cluster, as a JSON array of names. The chart only sets those of the
+shard, so somebody has used kubectl set env. Helm does not own them, so an upgrade does not remove them.
 */}}
 {{- define "rotator.foreignSettings" -}}
 {{- $names := list -}}
-{{- range dig "spec" "template" "spec" "containers" list (include "rotator.live" . | fromJson) -}}
+{{- $own := list "ROTATOR_CONFIG" "ROTATOR_SHARD__INDEX" "ROTATOR_SHARD__TOTAL" -}}
+{{- range include "rotator.daemons" . | fromJsonArray -}}
+{{- range dig "spec" "template" "spec" "containers" list (include "rotator.live" (dict "root" $ "name" .) | fromJson) -}}
 {{- range .env -}}
-{{- if and (hasPrefix "ROTATOR_" (upper .name)) (ne .name "ROTATOR_CONFIG") -}}{{- $names = append $names .name -}}{{- end -}}
+{{- if and (hasPrefix "ROTATOR_" (upper .name)) (not (has .name $own)) -}}{{- $names = append $names .name -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $names | uniq | toJson -}}

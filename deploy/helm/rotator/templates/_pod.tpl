@@ -86,6 +86,16 @@ that can write.
 {{- end }}
 {{- end -}}
 
+{{/* The variables of a shard, for "root" and "shard", as a JSON array; empty if there is one shard. */}}
+{{- define "rotator.shardEnv" -}}
+{{- $variables := list -}}
+{{- if gt (int .root.Values.shards) 1 -}}
+{{- $variables = append $variables (dict "name" "ROTATOR_SHARD__INDEX" "value" (toString .shard)) -}}
+{{- $variables = append $variables (dict "name" "ROTATOR_SHARD__TOTAL" "value" (.root.Values.shards | int | toString)) -}}
+{{- end -}}
+{{- toJson $variables -}}
+{{- end -}}
+
 {{/*
 The variables of the dry run, as a JSON array: its own, and those of the daemon that cannot be a credential that can write.
 Variables from a Secret, and those that the daemon's credentials name, are left out, unless the dry run's credentials name them.

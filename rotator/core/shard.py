@@ -1,0 +1,38 @@
+"""
+Which of several processes looks after which tenant.
+
+Rendezvous hashing: each shard draws a number for each directory, and the highest one has it. Where a shard is
+added, it takes over the directories for which it draws the highest number, and no other moves; where the last
+one is removed, only its own move.
+
+Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998).
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One share of the tenants: *index* counts from 0."""
+
+    index: int = 0
+    total: int = 1
+
+    def __str__(self) -> str:
+        """Such as `0 of 4`."""
+        return f"{self.index} of {self.total}"
+
+    def has(self, directory: str) -> bool:
+        """Whether the tenant with this directory, a GUID or a domain, is in this share."""
+        return owner(directory, self.total) == self.index
+
+
+WHOLE = Shard()
+"""All tenants."""
+
+
+def owner(directory: str, total: int) -> int:
+    """The index of the shard, of *total*, that has *directory*; the case of its letters does not matter."""
+    name = directory.lower()
+    return max(range(total), key=lambda index: hashlib.sha256(f"{index}/{name}".encode()).digest())
