@@ -28,6 +28,9 @@ class Shard:
         return owner(directory, self.total) == self.index
 
 
+SHARD = "{shard}"
+"""Stands for the index of a shard in the address of its page."""
+
 WHOLE = Shard()
 """All tenants."""
 

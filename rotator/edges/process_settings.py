@@ -10,10 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from rotator.core.shard import Shard
+from rotator.core.shard import SHARD, Shard
 from rotator.core.status import KeysetSeries
 from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
@@ -55,6 +55,17 @@ class HttpSettings(Section):
     runbook_url: WebAddress | None = Field(
         default=None, description="where people find deploy/runbook.md; the status page links to its sections"
     )
+    shard_url: WebAddress | None = Field(
+        default=None, description=f"the status page of a shard, with {SHARD} for its index; each page links the others"
+    )
+
+    @field_validator("shard_url")
+    @classmethod
+    def _names_the_shard(cls, value: str | None) -> str | None:
+        if value is not None and SHARD not in value:
+            message = f"write {SHARD} where the index of the shard stands in the address"
+            raise PydanticCustomError("shard_url", "{message}", {"message": message})
+        return value
 
 
 class HttpClientSettings(Section):

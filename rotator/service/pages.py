@@ -164,8 +164,7 @@ class Pages:
 
     def _status_json(self) -> Page:
         statuses, now = self._store.statuses(), self._now()
-        dry_run = self._shown().settings.dry_run
-        found = document(outcomes(statuses), now, dry_run=dry_run, proofs=proofs(statuses, now))
+        found = document(outcomes(statuses), now, dry_run=self._shown().settings.dry_run, proofs=proofs(statuses, now))
         inventories = self._store.inventories()
         if inventories:
             found["inventory"] = inventory_json(inventories, now)
@@ -205,11 +204,12 @@ class Pages:
             election_variables=election_variables(os.environ),
             place=place(),
             config=str(self._process.config),
-            shard=str(self._shard) if self._shard.total > 1 else None,
+            shard=self._shard,
             refused=self._process.refused,
             expiries=self._process.expiries(tenants),
             skews=self._process.skews(tenants),
             runbook_url=shown.settings.http.runbook_url,
+            shard_url=shown.settings.http.shard_url,
         )
 
     def _redacted(self, text: str, content_type: str, security: str = "default-src 'none'") -> Page:

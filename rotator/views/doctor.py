@@ -10,7 +10,7 @@ from rotator.core.text import format_instant, printable
 from rotator.views.columns import GAP, INDENT, MIN_WIDTH
 from rotator.views.report_json import Json
 
-HEADER = ("CHECK", "RESULT, AND WHAT TO DO")
+HEADER = ("CHECK", "RESULT", "WHAT TO DO")
 ADVICE = "-> "  # begins what to do, below the result
 MAX_CHECK = 24  # columns for the names of checks
 NEW_LINE = "\n"
@@ -23,9 +23,10 @@ def doctor_table(checks: Sequence[Check], width: int) -> str:
     widths = _widths(width)
     lines: list[str] = []
     for tenant, group in groupby(checks, lambda check: check.tenant):
-        lines += [printable(tenant or PROCESS), *_row(HEADER, widths)]
+        lines += [printable(tenant or PROCESS), *_row(*HEADER, widths=widths)]
         for check in group:
-            lines += _row((_named(check, widths[0]), _result(check)), widths)
+            result = f"{_word(check.level)}: {check.result}"
+            lines += _row(_named(check, widths[0]), result, check.advice, widths=widths)
         lines.append("")
     return "\n".join([*lines, _totals(checks)])
 
@@ -55,11 +56,6 @@ def _named(check: Check, room: int) -> str:
     return f"{name}{' ' if len(name) + 1 + len(check.subject) <= room else NEW_LINE}{check.subject}".rstrip()
 
 
-def _result(check: Check) -> str:
-    result = f"{_word(check.level)}: {check.result}"
-    return f"{result}{NEW_LINE}{ADVICE}{check.advice}" if check.advice else result
-
-
 def _word(level: Level) -> str:
     return level.value.replace("_", " ")
 
@@ -70,8 +66,10 @@ def _widths(width: int) -> tuple[int, int]:
     return first, room - first
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    wrapped = [[*_wrapped(cell, size)] for cell, size in zip(cells, widths, strict=True)]
+def _row(name: str, result: str, advice: str | None, *, widths: Sequence[int]) -> Iterator[str]:
+    """The lines of a row; *advice* is below *result*, so that the ids and permissions in both have room."""
+    below = f"{result}{NEW_LINE}{ADVICE}{advice}" if advice else result
+    wrapped = [[*_wrapped(cell, size)] for cell, size in zip((name, below), widths, strict=True)]
     for parts in zip_longest(*wrapped, fillvalue=""):
         yield f"{INDENT}{GAP.join(map(str.ljust, parts, widths))}".rstrip()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from rotator.core.shard import SHARD, WHOLE, Shard
 from rotator.core.text import format_instant
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import remaining, rounded
@@ -43,11 +44,12 @@ class ProcessStatus:
     election_variables: environment variables that somebody has added to override the settings of the election
     place:    a label (host, pod) and a name for where it runs
     config:   the path of its configuration
-    shard:    its share of the tenants, as a phrase; None if it has all
+    shard:    its share of the tenants
     refused:  the configuration on disk, if it is refused
     expiries: by tenant, when its credential expires; absent if unknown
     skews:    by tenant, how many seconds the local clock is ahead of its services
     runbook_url: of the runbook; None if nobody has configured it
+    shard_url: of the page of a shard, with {shard} for its index; None if nobody has configured it
     """
 
     version: str
@@ -65,11 +67,20 @@ class ProcessStatus:
     election_variables: tuple[str, ...] = ()
     place: tuple[str, str] | None = None
     config: str | None = None
-    shard: str | None = None
+    shard: Shard = WHOLE
     refused: RefusedConfig | None = None
     expiries: Mapping[str, datetime] = field(default_factory=dict)
     skews: Mapping[str, float] = field(default_factory=dict)
     runbook_url: str | None = None
+    shard_url: str | None = None
+
+    @property
+    def other_shards(self) -> list[tuple[int, str]]:
+        """The index and the address of the page of each other shard; empty without `shard_url`."""
+        if self.shard_url is None:
+            return []
+        others = (index for index in range(self.shard.total) if index != self.shard.index)
+        return [(index, self.shard_url.replace(SHARD, str(index))) for index in others]
 
     @property
     def next_sweep(self) -> datetime | None:

@@ -18,6 +18,7 @@ from rotator.core.drift import Change, ChangeKind
 from rotator.core.outcome import Held, Outcome
 from rotator.core.policy import Mode
 from rotator.core.reasons import Refusal
+from rotator.core.shard import Shard
 from rotator.core.status import KeysetStatus, Name
 from rotator.core.text import printable
 from rotator.views.condition import Level
@@ -401,7 +402,13 @@ def test_page_says_since_when_it_fails_while_a_plan_is_open() -> None:
         pytest.param({"config": "/etc/rotator.yaml"}, "configuration</dt><dd>/etc/<wbr>rotator.yaml<", id="config"),
         pytest.param({}, "version</dt><dd>1.2.3<", id="version"),
         pytest.param({"election": "leads as a"}, "election</dt><dd>leads as a<", id="election"),
-        pytest.param({"shard": "1 of 4"}, "shard</dt><dd>1 of 4<", id="shard"),
+        pytest.param({"shard": Shard(index=1, total=4)}, "shard</dt><dd>1 of 4<", id="shard"),
+        pytest.param(
+            {"shard": Shard(index=1, total=3), "shard_url": "https://b2c-{shard}.example.com/?a&b"},
+            'shard</dt><dd>1 of 3 <a href="https://b2c-0.example.com/?a&amp;b">0</a>'
+            ' <a href="https://b2c-2.example.com/?a&amp;b">2</a><',
+            id="shard with links",
+        ),
         pytest.param({"dry_run": True}, "dry run</dt><dd>yes<", id="dry run"),
     ],
 )
