@@ -34,16 +34,27 @@ def add_authorities(context: ssl.SSLContext, ca_file: Path) -> ConfigProblem | N
 
 def variable_problem(environ: Mapping[str, str]) -> ConfigProblem | None:
     """Why the authorities that *environ* names cannot be used; None if they can, or it names none."""
-    file, directories = environ.get(CERT_FILE, ""), environ.get(CERT_DIR, "")
-    if file:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
-        except (OSError, ValueError) as error:
-            return _unusable(CERT_FILE, file, error, _ADVICE)
-    # OpenSSL ignores directories that do not exist, and would then trust no authority.
-    elif directories and not any(map(os.path.isdir, directories.split(os.pathsep))):
-        return ConfigProblem(path=CERT_DIR, message=f"{directories} is not a directory{_ADVICE}")
+    if not environ.get(CERT_FILE):
+        return directory_problem(environ)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=environ[CERT_FILE])
+    except (OSError, ValueError) as error:
+        return file_problem(environ, error)
     return None
+
+
+def file_problem(environ: Mapping[str, str], error: OSError | ValueError) -> ConfigProblem:
+    """The problem with SSL_CERT_FILE, which raised *error* when it was loaded."""
+    return _unusable(CERT_FILE, environ.get(CERT_FILE, ""), error, _ADVICE)
+
+
+def directory_problem(environ: Mapping[str, str]) -> ConfigProblem | None:
+    """Why SSL_CERT_DIR cannot be used; None if it can, or if it is not used."""
+    directories = environ.get(CERT_DIR, "")
+    # OpenSSL ignores directories that do not exist, and would then trust no authority.
+    if environ.get(CERT_FILE) or not directories or any(map(os.path.isdir, directories.split(os.pathsep))):
+        return None
+    return ConfigProblem(path=CERT_DIR, message=f"{directories} is not a directory{_ADVICE}")
 
 
 def _unusable(name: str, file: str, error: OSError | ValueError, advice: str = "") -> ConfigProblem:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from rotator.core.errors import ConfigError
-from rotator.edges.authorities import add_authorities, variable_problem
+from rotator.edges.authorities import add_authorities, directory_problem, file_problem
 
 
 def trust(ca_file: str | None) -> ssl.SSLContext:
@@ -26,11 +26,14 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
         ConfigError: a file cannot be read, or holds no certificate; the problem's path is the setting or the variable.
 
     """
-    problem = variable_problem(os.environ)
-    if problem is None:
+    try:
         context = httpx.create_ssl_context()
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        problem = None if ca_file is None else add_authorities(context, Path(ca_file))
+    except OSError as error:
+        raise ConfigError("environment", (file_problem(os.environ, error),)) from error
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    problem = directory_problem(os.environ)
+    if problem is None and ca_file is not None:
+        problem = add_authorities(context, Path(ca_file))
     if problem is not None:
         raise ConfigError("environment", (problem,))
     return context

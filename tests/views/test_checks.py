@@ -159,19 +159,22 @@ def test_lease(found: LeaseFindings, levels: list[Level]) -> None:
 
 
 def test_report() -> None:
-    """Control characters of a service are escaped, and a check without advice has a dash."""
+    """Control characters of a service are escaped, and what to do is below the result."""
     found = (
         Check(tenant="contoso", name="keys_v2", subject="B2C_1A_X", level=Level.OK, result="a\x1b[31mb"),
         Check(tenant=None, name="lease", level=Level.WOULD_FAIL, result="gone", advice="make it"),
     )
     assert doctor_table(found, 80).splitlines() == [
         "contoso",
-        "  CHECK                     RESULT                     WHAT TO DO",
-        "  keys v2 B2C_1A_X          ok: a\\x1b[31mb             -",
+        "  CHECK                     RESULT",
+        "                            -> WHAT TO DO",
+        "  keys v2 B2C_1A_X          ok: a\\x1b[31mb",
         "",
         "this process",
-        "  CHECK                     RESULT                     WHAT TO DO",
-        "  lease                     would fail: gone           make it",
+        "  CHECK                     RESULT",
+        "                            -> WHAT TO DO",
+        "  lease                     would fail: gone",
+        "                            -> make it",
         "",
         "2 checks: 0 wrong, 1 would fail, 0 warning, 1 ok",
     ]
