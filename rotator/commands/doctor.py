@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -12,11 +13,12 @@ from rotator.commands.check import exit_on_error
 from rotator.commands.report import print_json
 from rotator.commands.selection import Selection
 from rotator.commands.tenant_doctor import Hosts, TenantDoctor
-from rotator.commands.terminal import width
+from rotator.commands.terminal import StatusLine, width
 from rotator.core.checkup import Check, LeaseFindings, exit_of
 from rotator.core.errors import Failure, FailureKind, RequestError
 from rotator.core.events import CredentialRead, Event
 from rotator.core.proof_events import CanaryCredentialRead
+from rotator.core.text import printable
 from rotator.edges import lease, logs
 from rotator.edges.doctor_keysets import DoctorKeysets
 from rotator.edges.http import Transport
@@ -60,11 +62,13 @@ def doctor(path: Path, tenants: tuple[str, ...], *, as_json: bool) -> int:
         ends = _Ends()
         program.stream.add(ends.on_event)
         wired = program.tenants(program.settings)
-    now, found = clock.now(), list[Check]()
+    now, found, line = clock.now(), list[Check](), StatusLine(sys.stderr)
     for tenant, settings, keysets in zip(wired, program.settings.tenants, clients, strict=True):
+        line.show(f"checking {printable(tenant.name)}")
         tenant_doctor = TenantDoctor(program, settings, tenant, keysets, hosts)
         findings = tenant_doctor.examine(now, ends.credentials, ends.canaries)
         found += checks(redacted(findings, program.redactor.redact))
+    line.show("")
     if program.settings.leader_election.is_on:
         found += lease_checks(redacted(_lease(program), program.redactor.redact))
     _print(program, found, now, as_json=as_json)

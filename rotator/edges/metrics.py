@@ -202,10 +202,11 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(understood(accept))
+        # Failures are counted before rotations, and read after them: no scrape has a failed rotation without its failure.
+        keysets = self._keysets(is_openmetrics="openmetrics" in content_type)
         page = encode(self.registry)
         begin = page.removesuffix(END)
-        end = page[len(begin) :]
-        return b"".join((begin, self._keysets(is_openmetrics=bool(end)), end)), content_type
+        return b"".join((begin, keysets, page[len(begin) :])), content_type
 
     def _keysets(self, *, is_openmetrics: bool) -> bytes:
         if self._shown is KeysetSeries.NONE:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from end_to_end.harness import DAY, SECRET, Bench, Finished, Keyset, Tenant, due, fresh, key, lapsed
+from end_to_end.test_terminal import Terminal
 from kubernetes.fake_api import Kubernetes
 
 from rotator.core.checkup import MAX_ASKED
@@ -98,6 +99,16 @@ def test_table(bench: Bench, columns: int) -> None:
     assert max(map(len, lines)) <= columns
     assert lines[-1] == "10 checks: 0 wrong, 0 would fail, 0 warning, 10 ok"
     assert SECRET not in run.out
+
+
+def test_progress_on_a_terminal(bench: Bench) -> None:
+    """A terminal shows which tenant is being checked; the line is gone when the table is printed."""
+    begin(bench)
+    terminal = Terminal(bench, "doctor")
+    assert terminal.wait() == 0
+    before, _, table = terminal.text.partition("CHECK ")
+    assert "checking contoso" in before
+    assert "checking" not in table
 
 
 def test_permission_that_is_missing(bench: Bench) -> None:
