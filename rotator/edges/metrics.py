@@ -202,7 +202,7 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(understood(accept))
-        # Failures are counted before rotations, and read after them: no scrape has a failed rotation without its failure.
+        # Failures are counted before rotations, and read after them: so each failed rotation has its failure.
         keysets = self._keysets(is_openmetrics="openmetrics" in content_type)
         page = encode(self.registry)
         begin = page.removesuffix(END)
