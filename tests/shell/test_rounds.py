@@ -104,6 +104,7 @@ def test_configuration_that_changes_ends_the_round() -> None:
     assert len(daemon.swept) == swept + 1
     daemon.scheduler.run(HOUR_SECONDS - 1)
     assert len(daemon.swept) == swept + 2
+    assert set((looks(daemon) - before).values()) == {2}, "one in the sweep, and one in the round after it"
     assert not any(each.late for each in daemon.swept)
 
 
