@@ -1,8 +1,8 @@
 """
 What readers of the status page cost a daemon with 4,000 keysets: processor time, and how long sweeps take.
 
-Nothing is asserted here. The page is rendered at most once for each sweep and every few seconds, whoever asks; with
-`--readers N` that many processes ask for it all the time, where a browser would ask once a minute.
+Nothing is asserted here. The page is rendered at most once for each sweep and every few seconds, for all readers.
+With `--readers N` that many processes ask for it all the time, while a browser would ask once a minute.
 """
 
 import argparse

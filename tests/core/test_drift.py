@@ -1,4 +1,4 @@
-"""What others changed between two looks, and what is no change of theirs."""
+"""What others changed between two looks, and what does not count as such a change."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ def test_changes(
     asked: KeySpec | None,
     expected: list[tuple[ChangeKind, str | None]],
 ) -> None:
-    """Each kind of change, and that the key which rotator requested is none."""
+    """Each kind of change; the key that rotator requested does not count as one."""
     now = T0 + timedelta(hours=1)
     found = list(changes(keyset(*before), keyset(*after), asked, now))
     assert found == [Change(kind=kind, seen=now, kid=kid) for kind, kid in expected]

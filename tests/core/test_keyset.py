@@ -45,7 +45,7 @@ def test_is_valid_at_the_edges(now: datetime, *, valid: bool) -> None:
 def test_is_valid_missing_or_crossed_dates(
     nbf: datetime | None, exp: datetime | None, now: datetime, *, valid: bool
 ) -> None:
-    """A missing date is no limit, and a key whose dates cross is never valid."""
+    """A missing date is not a limit, and a key whose dates cross is never valid."""
     assert valid == key("k", nbf, exp).is_valid(now)
 
 
@@ -131,7 +131,7 @@ def test_active_over_time(now: datetime, active: Key) -> None:
     ],
 )
 def test_active_odd_keysets(keys: tuple[Key, ...], active: Key | None) -> None:
-    """The active key is a valid one, or there is none and sign-in is broken."""
+    """The active key is valid; without one, sign-in is broken."""
     assert active == keyset(*keys).active(START)
 
 

@@ -350,7 +350,7 @@ class Life:
         self.progress = step.progress
         if isinstance(before, Asked):
             is_over = not isinstance(step.progress.stage, Asked)
-            assert is_over == (step.outcome is not None), "it ends with an outcome, and there is none before"
+            assert is_over == (step.outcome is not None), "it ends with an outcome, and has none before that"
             if step.outcome is not None:
                 self.outcomes.append(step.outcome)
 

@@ -45,7 +45,7 @@ def test_delay_jitter_takes_off_up_to_half(jitter: float, seconds: float) -> Non
 
 
 def test_delay_first_longer_than_the_longest() -> None:
-    """Even the first wait is no longer than the longest."""
+    """Even the first wait is at most as long as the longest."""
     assert Retry(first=60.0, longest=30.0).delay(1) == 30.0
 
 

@@ -551,7 +551,7 @@ def test_decide_notes(to_come: Key, notes: tuple[Note, ...]) -> None:
 
 
 def test_decide_notes_without_the_beginning_of_the_chain() -> None:
-    """A key that begins the chain is no trouble, even where its whole life is shorter than the overlap."""
+    """A key that begins the chain is not a problem, even if its whole life is shorter than the overlap."""
     brief = key("brief", T0 + 5 * DAY, T0 + 5 * DAY + OVERLAP - SECOND)
     assessment = decide(POLICY, keyset(NET, brief), T0).assessment
     assert (brief.expires, ()) == (assessment.covered_until, assessment.notes)
@@ -584,7 +584,7 @@ def test_decide_notes_in_the_order_of_the_keyset() -> None:
     ],
 )
 def test_decide_key_to_come_is_no_cover(to_come: Key, kind: NoteKind, total: datetime) -> None:
-    """A key that is no cover is named; one key closes the hole, and counts as much as the keys people made."""
+    """A key that does not extend the cover is named; one key closes the gap, and counts like keys that people made."""
     keys = keyset(OURS, to_come)
     assessment = Assessment(active=OURS, covered_until=END, plan=PLAN, at_risk=False, notes=named("k", kind))
     assert Hold(assessment=assessment, reason=Reason.NOT_DUE) == decide(POLICY, keys, DUE - SECOND)
@@ -604,7 +604,7 @@ def test_decide_key_to_come_is_no_cover(to_come: Key, kind: NoteKind, total: dat
     ],
 )
 def test_decide_stand_in_when_late(nbf: datetime, *, rotates: bool) -> None:
-    """A key to come that is no cover is joined by another only where that helps sooner; the trouble is reported."""
+    """Another key joins an upcoming one that does not extend the cover only if it helps sooner; it is reported."""
     keys = keyset(OURS, key("stand-in", nbf, nbf + VALIDITY))
     decision = decide(LATE, keys, END - 3 * HOUR)
     if rotates:
@@ -658,7 +658,7 @@ def test_decide_stand_in_for_a_short_key() -> None:
 
 
 def test_decide_stand_in_that_ends_with_the_turn() -> None:
-    """A key to come that expires when the key of the turn would have is no stand-in and costs no lead."""
+    """An upcoming key that expires when the key of the turn would have does not replace it, and costs no lead."""
     now = PUBLISH_BY + DAY
     decision = decide(POLICY, keyset(TWO_YEARS, key("no stand-in", now + HOUR, END)), now)
     assert (Reason.OVERDUE, PLAN, spec(now + LEAD)) == (

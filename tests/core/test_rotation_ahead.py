@@ -38,7 +38,7 @@ def test_later_still_the_lead_is_kept() -> None:
 
 
 def test_a_key_to_come_is_enough() -> None:
-    """Where a successor is there already, whoever made it, none is generated."""
+    """If a successor is there already, no key is generated, no matter who made it."""
     successor = key("next", ASKED + DAY, ASKED + DAY + POLICY.validity)
     decision = decide(AHEAD, keyset(OURS, successor), ASKED)
     assert isinstance(decision, Hold)

@@ -176,7 +176,7 @@ def test_update_that_turns_the_lease_on_stops_the_old_pod_first(
 def test_step_to_the_lease_is_over_when_the_old_pod_is_gone(
     tmp_path: Path, generation: int, observed: int, updated: int, strategy: str
 ) -> None:
-    """Another upgrade in the midst of that step does not hurry it; the first one after it starts the new pod first."""
+    """Another upgrade during that step does not shorten it; the first upgrade after it starts the new pod first."""
     old = _upgraded(tmp_path / "step", only(render(example("lease-off")), "Deployment"), "minimal")
     old["metadata"]["generation"] = generation
     old["status"] = {"observedGeneration": observed, "updatedReplicas": updated}
@@ -344,7 +344,7 @@ def test_dry_run_never_sees_the_credential_that_can_write() -> None:
 
 
 def test_dry_run_has_of_the_variables_what_is_no_secret() -> None:
-    """A proxy is for both; what comes from a Secret, or is the daemon's credential, is for whoever names it."""
+    """A proxy variable is for both; one from a Secret, or of the daemon's credential, is for the pod that names it."""
     tenant = example("several-tenants")["config"]["tenants"][2]
     plain = {**tenant, "name": "plain", "credential": {"client_id": "x", "client_secret_env": "IN_PLAIN"}}
     read = _variable("READS", "rotator-read-only")
@@ -436,7 +436,7 @@ def test_other_clouds_have_other_audiences() -> None:
 
 
 def test_platform_may_choose_the_user() -> None:
-    """Where the platform chooses the user, none is requested; it is none of root's nevertheless."""
+    """If the platform chooses the user, the chart requests none; root is still refused."""
     pod = pod_templates(render(example("closed-network")))["Deployment rotator"]["spec"]
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
@@ -808,7 +808,7 @@ def test_dashboard_keeps_the_labels_that_are_wanted(labels: list[str]) -> None:
         )
 
 
-def test_pod_monitor_is_of_whoever_scrapes() -> None:
+def test_pod_monitor_has_the_api_of_the_scraper() -> None:
     """Azure's managed Prometheus reads its own kind of PodMonitor, with the same fields."""
     ours = only(render(example("monitoring")), "PodMonitor")
     azure = only(

@@ -353,7 +353,7 @@ def test_larger_chart_may_have_it_as_a_part() -> None:
 
 
 def test_labels_of_the_house_may_be_common() -> None:
-    """Of the recommended labels, those that the chart does not set are free."""
+    """The recommended labels that the chart does not set can be set."""
     assert render(example("minimal", commonLabels={"app.kubernetes.io/part-of": "identity"}))
 
 

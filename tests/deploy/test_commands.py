@@ -87,7 +87,7 @@ def test_commands_that_take_something_are_noticed(call: str) -> None:
 
 
 def test_chart_leaves_alone_what_commands_change() -> None:
-    """What a restart writes, and what is taken away by hand, is none of the chart's fields."""
+    """What a restart writes, and what is removed by hand, are not fields of the chart."""
     for name in ("minimal", "standby", "key-vault"):
         template = only(render(example(name)), "Deployment")["spec"]["template"]
         assert "kubectl.kubernetes.io/restartedAt" not in template["metadata"]["annotations"]

@@ -13,7 +13,7 @@ from rotator.emulator.server import Emulator
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of the machine stands between the tests and the loopback interface."""
+    """The tests do not use the proxies of the machine for the loopback interface."""
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
 

@@ -424,7 +424,7 @@ def test_file_with_anchors_and_merges(tmp_path: Path) -> None:
 
 
 def test_file_with_a_byte_order_mark(tmp_path: Path) -> None:
-    """What an editor on Windows puts in front is no part of the first key."""
+    """A byte order mark, which editors on Windows write, is not part of the first key."""
     assert load(tmp_path, "\ufeff" + yaml.safe_dump(minimal())).tenants[0].name == "contoso"
 
 
@@ -455,7 +455,7 @@ def test_file_of_a_strange_form(tmp_path: Path, content: str, problem: str) -> N
 
 
 def leaves(content: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The path to every value that is none of mapping and list."""
+    """The path to every value that is neither a mapping nor a list."""
     if isinstance(content, dict):
         for name, inner in content.items():
             yield from leaves(inner, (*path, name))
@@ -533,7 +533,7 @@ def test_fault_of_numbers_that_collide(tmp_path: Path, policy: dict[str, object]
 
 @pytest.mark.parametrize("policy", [{"mode": "observe"}, {"accept_unreadable_secret": True}])
 def test_unreadable_secret_that_is_allowed(tmp_path: Path, policy: dict[str, object]) -> None:
-    """An oct keyset may be observed, and rotated by whoever says that nobody needs to read it."""
+    """An oct keyset may be observed; it is rotated only if the configuration says that nobody needs to read it."""
     content = minimal()
     content["tenants"][0]["keysets"][0] |= {"kty": "oct", **policy}
     assert problems(tmp_path, content) == []

@@ -130,7 +130,7 @@ def test_refused_has_every_id(spelling: str) -> None:
     ids=lambda body: repr(body)[:40],
 )
 def test_refused_without_a_code_that_is_one(body: bytes) -> None:
-    """An error body that is none, or has no sensible code, is classified by its status alone."""
+    """An error body that is not valid, or has no usable code, is classified by its status alone."""
     found = refusal(answer(503, body), "list_keysets").failure
     assert (found.kind, found.code) == (K.SERVICE, None)
     assert found.message == "Graph answered 503 to list_keysets: the service has a problem; rotator tries again later"
@@ -333,13 +333,13 @@ def test_parse_object_that_is_no_json(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [[], "words", 7, None, True])
 def test_parse_object_that_is_something_else(body: object) -> None:
-    """JSON that is no object is unreadable."""
+    """JSON that is not an object is unreadable."""
     assert failure(lambda: parse_object(answer(200, body))).message == "Graph's answer is not a JSON object"
 
 
 @pytest.mark.parametrize("value", [None, {}, "x", [1], [{}, None]])
 def test_parse_page_without_a_list_of_objects(value: object) -> None:
-    """A page whose `value` is no list of objects is unreadable."""
+    """A page whose `value` is not a list of objects is unreadable."""
     assert failure(lambda: parse_page({"value": value})).kind is K.UNREADABLE
 
 
@@ -621,7 +621,7 @@ def test_generate_once(line: Line) -> None:
 
 
 def test_generate_answer_without_a_kid(line: Line) -> None:
-    """An answer that names no key is none to complain of: looking will tell."""
+    """An answer without a kid is not a failure: the next look shows the key."""
     line.emulator.inject(Fault(what=Kind.MISSING_KID, where=GENERATE))
     assert line.graph().generate("B2C_1A_X", SPEC) is None
 

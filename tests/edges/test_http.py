@@ -202,14 +202,14 @@ def test_send_deadline_where_the_resolver_hangs(line: Line, monkeypatch: pytest.
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70 + ".example"])
 def test_send_name_that_is_none(line: Line, host: str) -> None:
-    """A name that cannot be resolved, or is none, is a failure like any other, and nothing is sent."""
+    """A name that cannot be resolved, or is not a valid name, is a failure like any other, and nothing is sent."""
     error = refused(lambda: ask(line, f"https://{host}/"))
     assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
     assert error.failure.message.startswith(f"cannot reach {host}: ")
 
 
 def test_send_peer_that_does_not_speak_tls(line: Line) -> None:
-    """A peer that answers in plain text is no peer, and has done nothing."""
+    """A peer that answers in plain text is refused, and has done nothing."""
     with listener(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
         error = refused(lambda: ask(line, f"https://127.0.0.1:{port}/", "POST"))
     assert (error.failure.kind, error.effect) == (FailureKind.NETWORK, Effect.NONE)
@@ -253,7 +253,7 @@ def test_send_certificate_that_is_not_trusted(line: Line) -> None:
 
 
 def test_send_certificate_of_another_name(emulator: Emulator, line: Line) -> None:
-    """A certificate that is trusted but of another name is none."""
+    """A trusted certificate of another name is refused."""
     with socket.create_server(("127.0.0.2", 0)) as server:
         port = server.getsockname()[1]
 

@@ -108,7 +108,7 @@ def test_problem_of_a_job_that_takes_too_long(jobs: Jobs) -> None:
 
 
 def test_stop_waits_for_what_runs_and_lets_nothing_begin() -> None:
-    """The end waits for a job that has begun; whoever asks for another then, the job included, is not held up."""
+    """The end waits for a job that has begun; a call that schedules another job meanwhile does not block."""
     jobs, begun = Jobs(), Event()
 
     def run() -> None:

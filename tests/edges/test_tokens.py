@@ -516,7 +516,7 @@ def test_refused_tenant(line: Line) -> None:
 def test_login_host_in_trouble(
     line: Line, where: Operation, fault: Fault, kind: FailureKind, status: int | None
 ) -> None:
-    """What is no answer of the login service is its own failure kind; and once it is over, it is over."""
+    """An answer that is not one of the login service has its own failure kind, and does not outlast its cause."""
     tokens = line.tokens()
     line.timeout = 0.5 if fault.what is Kind.HANG else 5
     injected = line.emulator.inject(replace(fault, where=where))

@@ -1,4 +1,4 @@
-"""A wall clock that can be set while a real process runs: libfaketime stands between it and the kernel."""
+"""A wall clock that can be set while a real process runs: libfaketime replaces the calls to the kernel."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ def test_configuration_missing(bench: Bench) -> None:
 
 
 def test_configuration_that_is_a_directory(bench: Bench, tmp_path: Path) -> None:
-    """What is no file is refused like one that cannot be read."""
+    """A path that is not a file is refused like a file that cannot be read."""
     bench.begin(Tenant(keysets=(fresh(),)))
     run = bench.run("--once", "--config", str(tmp_path))
     assert (run.code, len(run.err.splitlines())) == (78, 1)
@@ -637,7 +637,7 @@ def test_connection_that_breaks_once(bench: Bench, what: Kind, where: Operation)
 
 
 def test_key_that_makes_no_sense(bench: Bench) -> None:
-    """A keyset with a date that is none fails with the path to it, and the others are looked at."""
+    """A keyset with an invalid date fails with the path to the date, and the others are looked at."""
     emulator = bench.begin(Tenant(name="bad", keysets=(fresh(),)), Tenant(name="good", keysets=(due(),)))
     emulator.inject(
         Fault(what=Kind.FORGED_MEMBER, where=LIST, tenant="bad.onmicrosoft.com", member="exp", value=10**18)

@@ -235,13 +235,13 @@ def test_daemon_status_page_of_an_election_turned_off_by_hand(bench: Bench) -> N
 
 @pytest.mark.parametrize("path", ["/nowhere", "/metrics/", "/status", "/healthz.json", "//healthz/.."])
 def test_daemon_page_that_is_none(bench: Bench, path: str) -> None:
-    """Anything that is no page of the interface is 404."""
+    """Every path that is not a page of the interface is 404."""
     bench.begin(Tenant(keysets=(fresh(),)))
     assert bench.start().get(path).status == 404
 
 
 def test_daemon_calendar(bench: Bench) -> None:
-    """It is served where the configuration says so, and elsewhere there is no such page."""
+    """It is served if the configuration says so; otherwise there is no such page."""
     bench.begin(Tenant(keysets=(fresh("B2C_1A_One"),)))
     assert ready(bench.start()).get("/calendar.ics").status == 404
     bench.content["http"] = {"host": "127.0.0.1", "port": 0, "calendar": True}

@@ -164,7 +164,7 @@ def test_pause_in_the_midst_of_a_sweep(replica: Replica) -> None:
 
 
 def test_look_that_began_before_a_pause(replica: Replica) -> None:
-    """A look that a rest came over is no first look."""
+    """A look during which the lease was lost does not count as the first look."""
     interrupted(replica, "list_keysets", pause_and_resume(replica))
     replica.loop.sweep()
     replica.scheduler.run(2 * SETTLE)
@@ -346,7 +346,7 @@ def test_settings_in_a_cluster(tmp_path: Path, *, enabled: object, on: bool) -> 
 @pytest.mark.usefixtures("outside")
 @pytest.mark.parametrize(("enabled", "on"), [("auto", False), (True, True), (False, False)])
 def test_settings_elsewhere(tmp_path: Path, *, enabled: object, on: bool) -> None:
-    """Elsewhere there is none, unless it is switched on."""
+    """Outside of a cluster there is no election, unless it is switched on."""
     assert load(tmp_path, leader_election={"enabled": enabled}).leader_election.is_on is on
 
 
@@ -393,7 +393,7 @@ def test_settings_at_the_edge(tmp_path: Path, settings: Any) -> None:
 
 @pytest.mark.usefixtures("outside")
 def test_settings_long_requests_elsewhere(tmp_path: Path) -> None:
-    """If there is no election, requests may take as long as one likes."""
+    """Without an election, there is no bound on request_timeout."""
     load(tmp_path, request_timeout="5m")
 
 

@@ -216,7 +216,7 @@ def test_metrics_of_a_keyset(bench: Bench) -> None:
 
 
 def test_metrics_of_what_does_not_expire(bench: Bench) -> None:
-    """Where the active key does not expire, or there is none, its end and that of cover are absent: never 0 or now."""
+    """If the active key does not expire, or there is none, its end and that of cover are absent: never 0 or now."""
     bench.begin(Tenant(keysets=(Keyset(id="B2C_1A_Undated", keys=(KeySeed(),)), lapsed())), dry_run=True)
     found = swept(bench.start())
     assert found.series("keyset_active_key_expiration_timestamp_seconds") == []

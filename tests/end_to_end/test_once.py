@@ -385,7 +385,7 @@ def test_once_stopped_while_it_settles(bench: Bench) -> None:
 
 
 def test_once_stopped_before_every_tenant_was_looked_at(bench: Bench) -> None:
-    """Each keyset has its row, and one that could not be looked at is no success."""
+    """Each keyset has its row, and one that could not be looked at is not a success."""
     tenants = (Tenant(name="slow", keysets=(fresh(),)), Tenant(keysets=(lapsed(),)))
     emulator = bench.begin(*tenants, concurrency=1)
     hang = emulator.inject(Fault(what=Kind.HANG, where=Operation.LIST_KEYSETS))

@@ -43,7 +43,7 @@ def test_reader_that_has_seen_enough(bench: Bench, call: str) -> None:
     ],
 )
 def test_reader_that_is_gone(bench: Bench, call: str) -> None:
-    """A report whose reader has ended before it is printed is no error: no traceback, and the usual exit code."""
+    """A report whose reader has ended before it is printed is not an error: no traceback, and the usual exit code."""
     bench.begin(Tenant(keysets=(fresh(),)))
     done = shell(bench, f'{call} | exec true; exit "${{PIPESTATUS[0]}}"')
     assert "Traceback" not in done.stderr

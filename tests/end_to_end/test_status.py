@@ -40,7 +40,7 @@ def test_status_shows_every_key_with_its_state(bench: Bench) -> None:
 
 
 def test_status_json_is_the_same_document_with_keys(bench: Bench) -> None:
-    """The rows are those of a dry run, with the keys of each keyset; it is none, as long as none is configured."""
+    """The rows are those of a dry run, with keys; it is marked as a dry run only if one is configured."""
     bench.begin(Tenant(keysets=(fresh(), due(), Keyset(id="B2C_1A_Missing", is_there=False))))
     runs = [
         bench.run(*arguments)

@@ -263,7 +263,7 @@ def successor(played: Played, name: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_second_writer(played: Played, name: str) -> None:
-    """Where a request is refused because somebody else writes, and their key shows then, there is no second one."""
+    """If a request is refused because somebody else writes, and their key shows then, no second key is requested."""
     first, then = (each[name] for each in played.passes)
     assert [told(first), told(then)] == [("held", "not_due")] * 2
     assert [successor(played, name)] == played.keys[name]

@@ -33,7 +33,7 @@ from rotator.emulator.model.switches import Status, Switches
 VICTIM, BYSTANDER = "B2C_1A_Victim", "B2C_1A_Bystander"
 LIST, GET, GENERATE = Operation.LIST_KEYSETS, Operation.GET_KEYSET, Operation.GENERATE_KEY
 MEBIBYTE = 1 << 20
-TIMEOUT = 10  # seconds for a request; enough for whatever is no fault, however busy the machine is
+TIMEOUT = 10  # seconds for a request; enough for every answer without a fault, however busy the machine is
 MINUTE = timedelta(minutes=1)
 PORT = "65432"
 """Stands for the port of a listener that rotator must not use."""

@@ -233,7 +233,7 @@ ECHOES = {
         '{"value": [{"id": "B2C_1A_Fresh", "keys": [{"kid": "TOKEN", "use": "sig", "exp": 4000000000}]}]}',
     ),
 }
-"""Answers to whoever asks for keysets that quote the token, by tenant: status, a header, and the body."""
+"""Answers to requests for keysets that quote the token, by tenant: status, a header, and the body."""
 
 
 def echo(tenant: str) -> bytes:

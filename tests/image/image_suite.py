@@ -132,7 +132,7 @@ def test_image_has_no_program_but_its_own(image: Engine) -> None:
 
 
 def test_image_says_what_the_emulator_needs(image: Engine) -> None:
-    """The emulator's own libraries are not in the image: whoever calls it there is reported what is missing."""
+    """The emulator's own libraries are not in the image: a call there reports what is missing."""
     done = image.run("emulator")
     assert (done.returncode, done.stderr) == (
         1,

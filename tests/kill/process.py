@@ -2,7 +2,7 @@
 The program as a process that is caught at a step, and ended there.
 
 It logs into a named pipe, so that its log can be brought to a halt: a pipe that
-is full blocks whoever writes to it, and that holds it right before a log line.
+is full blocks the process that writes to it, which stops it right before a log line.
 """
 
 import json
@@ -70,7 +70,7 @@ class Victim:
             return self._raw.decode()
 
     def events(self, *names: str) -> list[dict[str, Any]]:
-        """The log lines with one of these events; the rest of one that was cut off is none."""
+        """The log lines with one of these events, without a line that was cut off."""
         whole = self.text.rpartition("\n")[0]
         lines = [json.loads(line) for line in whole.splitlines() if line]
         return [line for line in lines if line["event"] in names]
@@ -86,7 +86,7 @@ class Victim:
         """Read no more, and fill the pipe: the next line that it logs blocks it."""
         self._flows.clear()
         self._filler = os.open(self._fifo, os.O_WRONLY | os.O_NONBLOCK)
-        while not self._halted.wait(0.01):  # the reader may be in the midst of a read
+        while not self._halted.wait(0.01):  # the reader may be reading
             os.write(self._filler, b"\n")
         for size in (4096, 1):
             with suppress(BlockingIOError):

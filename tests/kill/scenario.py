@@ -7,7 +7,7 @@ A rotation that is cut off at a step: how it is caught there, ended, started aga
                                                        └▶ (read-back ─▶ PATCH) where keys are born disabled
 
 The emulated service holds a request for as long as the test wants, before it does
-something or after it did; whoever kills a process there knows what was done.
+something or after it did; so a test that kills a process there knows what was done.
 
 Where reads are stale, nodes lag for as long as the worst that is promised for: what was
 written shows neither to the process that wrote it, nor to the first look of
@@ -102,7 +102,7 @@ class End:
     keys:  the keys that were generated, in order: their status, and what is wrong with their dates
     codes: the exit codes of the processes that were not killed
     said:  what the process that was ended said of the rotation
-    story: for whoever has to find out why
+    story: the logs, for a failure
     """
 
     asked: int

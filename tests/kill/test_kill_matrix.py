@@ -129,7 +129,7 @@ def test_killed_where_reads_lag(plot: Plot, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("age", [pytest.param(90.5, id="past its activation"), pytest.param(100, id="no valid key")])
 def test_killed_when_late(age: float, tmp_path: Path) -> None:
-    """Where the dates of a key depend on when it is requested, whoever is killed leaves one successor nevertheless."""
+    """Even if the dates of a key depend on when it is requested, a killed process leaves one successor."""
     steps = [step for step in WRITING if step.name in ("asked, never done", "done, not answered", "read-back")]
     ends = played(steps, killed(tmp_path, Plot(program=DAEMON, reads=STALE, age=age)))
     check({step.name: succeeded(step) for step in steps}, ends)
@@ -137,7 +137,7 @@ def test_killed_when_late(age: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plot", [Plot(program=DAEMON, reads=STALE), Plot(program=ONCE)], ids=named)
 def test_killed_while_enabling(plot: Plot, tmp_path: Path) -> None:
-    """Where keys are created disabled, whoever is killed once the new one is being enabled leaves one, and enabled."""
+    """If keys are created disabled, a process that is killed while it enables the new one leaves one key, enabled."""
     # Where reads lag, there is more than one read-back before the PATCH: those after it can't be told by their number.
     steps = [step for step in ENABLING if plot.reads is FRESH or step.at is PATCH]
     ends = played(steps, killed(tmp_path, replace(plot, born=Status.DISABLED)))

@@ -33,7 +33,7 @@ MISSING = (FailureKind.AUTH, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
 
 
 class Clock:
-    """Moved by hand; whoever asks what time it is, breaks rule 1."""
+    """Moved by hand; a call that reads the wall clock breaks rule 1."""
 
     is_stopping = False
 
@@ -324,7 +324,7 @@ def test_follow_creates_what_is_missing(replica: Replica) -> None:
 
 
 def test_follow_where_another_created_it(replica: Replica) -> None:
-    """Of two that create it at once one gets a 409: that is no trouble, and it knows soon whom to follow."""
+    """If two replicas create it at once, one gets a 409: that is not a failure, and it soon knows whom to follow."""
     replica.api.is_there = False
 
     def trick(do: Callable[[], Lease], _: float) -> Lease:
@@ -484,7 +484,7 @@ def test_lead_a_renewal_that_is_answered_too_late(leader: Replica, seconds: floa
 
 
 def test_lead_ends_at_a_conflict(leader: Replica) -> None:
-    """A 409 ends it at once: somebody has changed the record, whoever holds it."""
+    """A 409 ends it at once: another process has changed the record."""
     leader.clock.time += 10
     leader.api.edit(duration=60.0)
     leader.elector.step()
@@ -636,7 +636,7 @@ def test_stop_of_a_former_leader_whose_claim_is_in_doubt(leader: Replica) -> Non
 
 
 def test_step_down_lets_another_lead(leader: Replica) -> None:
-    """Whoever steps down hands the lease over at once, and follows whoever takes it."""
+    """A leader that steps down releases the lease at once, and follows the next leader."""
     leader.elector.state.step_down()
     assert not leader.elector.state.begin_write(1.0)
     leader.passes(0)
@@ -776,7 +776,7 @@ def test_release_in_doubt(leader: Replica) -> None:
 
 
 def test_lead_after_a_lost_answer(leader: Replica) -> None:
-    """A renewal that was done although its answer was lost is no other holder's: it goes on with the new version."""
+    """A renewal whose answer was lost does not count as another holder's: it goes on with the new version."""
     leader.clock.time += 10
     leader.api.tricks.append(leader.hangs(done=True))
     leader.passes(20)
@@ -799,7 +799,7 @@ def test_follow_after_a_lost_answer(replica: Replica) -> None:
 
 
 def test_follow_where_another_was_faster(replica: Replica) -> None:
-    """A 409 while taking the lease is no trouble: it goes on following, and knows soon whom."""
+    """A 409 while taking the lease is not a failure: it goes on following, and soon knows whom."""
 
     def trick(do: Callable[[], Lease], _: float) -> Lease:
         seen = do()

@@ -333,7 +333,7 @@ def test_refused(order: Order, keys: tuple[Key, ...], ending: Ending) -> None:
 
 
 def test_now_disables_nothing() -> None:
-    """Without a compromised key the old one stays enabled, and a later key to come is no replacement."""
+    """Without a compromised key the old one stays enabled, and a later upcoming key is not the replacement."""
     soon = key("soon", T0 + HOUR, T0 + 99 * DAY)
     service = Service(Clock(), keys=(OLD, soon))
     assert started(service, replace(BAD, disables=False))[0].run() is Ending.DONE

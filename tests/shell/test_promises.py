@@ -158,7 +158,7 @@ def _inner(*, fails_before: bool = False, fails_after: bool = False) -> Writing:
 
 
 def _deaf(event: events.Event) -> None:
-    """A bug in whoever is reported."""
+    """A bug in a consumer is reported."""
     del event
     raise ZeroDivisionError
 

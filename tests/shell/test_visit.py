@@ -739,7 +739,7 @@ def test_reconcile_refused_in_time_with_a_short_lead() -> None:
     ],
 )
 def test_reconcile_refused_with_a_code_of_its_own(now: Any, kind: FailureKind, status: int) -> None:
-    """Where a code says what a refusal is about, its status alone is no cause to ask again."""
+    """If a code says why a request was refused, the status alone does not cause a retry."""
     bench = Bench(OURS, now=now)
     bench.service.fails("generate", refusal(kind, status=status))
     assert isinstance(bench.reconcile(), Failed)

@@ -1,7 +1,7 @@
 """
 Several replicas at once in a time of our own: threads that take turns, and no second passes.
 
-Only one thread runs at any moment; whoever waits hands over to whoever is next. So a
+Only one thread runs at any moment; a thread that waits starts the next one. So a
 run is repeatable, and a blocking request of one replica takes time for all of them.
 """
 

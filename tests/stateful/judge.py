@@ -4,7 +4,7 @@ Holds what happened against what is promised; test_stateful.py says what that is
 
 It reads the history of the emulated tenant, every request and its answer, and what the
 program told: outcomes, metrics, log. Whatever is wrong is put on a list, since much of it
-comes to light in the midst of a job of the program, which would take an exception for its own.
+is found during a job of the program, which would take an exception for its own.
 """
 
 from collections import Counter
@@ -355,7 +355,7 @@ class Judge:
 
     def _asked_properly(self, sent: Sent) -> None:
         if sent.operation not in MAY_BE_ASKED:
-            self.fail("I9", f"{sent.operation} is none of our business")
+            self.fail("I9", f"{sent.operation} is not a request that the program may make")
         if sent.operation is Operation.UPDATE_KEY:
             books = self.books[sent.keyset or ""]
             self._read_history(sent.keyset or "", books)
@@ -390,7 +390,7 @@ class Judge:
             case Held() | Planned():
                 pass
         if observation.keyset is None or observation.assessment is None:
-            self.fail("I7", f"nothing was seen, and it is no failure: {outcome}")
+            self.fail("I7", f"nothing was seen, and the outcome is not a failure: {outcome}")
             return
         now, wish = observation.now.timestamp(), self.books[name].wish
         lives = lives_of_program(observation.keyset)

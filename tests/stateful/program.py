@@ -50,7 +50,7 @@ class Process:
         self._transports: list[httpx.BaseTransport] = []
 
         def connect(context: ssl.SSLContext) -> httpx.BaseTransport:
-            transport = plug(ProxiedTransport(context, Proxies()))  # no proxy of whoever runs the tests
+            transport = plug(ProxiedTransport(context, Proxies()))  # without the proxies of the machine
             self._transports.append(transport)
             return transport
 

@@ -85,7 +85,7 @@ class OverHttps:
 
 
 class Shared:
-    """An emulator behind HTTPS, whose time is that of whoever uses it now."""
+    """An emulator behind HTTPS, with the time of the example that uses it now."""
 
     def __init__(self) -> None:
         self.clock: Callable[[], float] = lambda: 0.0

@@ -292,7 +292,7 @@ class Machine(RuleBasedStateMachine):
         meanwhile: str,
         again: int,
     ) -> None:
-        """The next rotation meets a trouble, and whoever else does something meanwhile."""
+        """The next rotation meets a fault, and others act meanwhile."""
         stage = self._stage
         name, place, moment = trouble
         self._wait_until_due(keyset)
@@ -311,7 +311,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(keyset=KEYSETS, when=st.sampled_from(MIDST), again=AGAIN, stale=st.sampled_from([0, 60]))
     def rotation_is_cut_off(self, keyset: str, when: When, again: int, stale: int) -> None:
-        """The program dies in the midst of the next rotation."""
+        """The program dies during the next rotation."""
         stage = self._stage
         self._wait_until_due(keyset)
         self._stale(stale, ReadPath.STALE)
@@ -508,7 +508,7 @@ class Machine(RuleBasedStateMachine):
             self._stage.pass_time(max(due - self._stage.world.now, 0.0))
 
     def _stale(self, seconds: int, path: ReadPath) -> None:
-        """Shorter than `settle`, which is no excuse."""
+        """Shorter than `settle`, which must not matter."""
         stage = self._stage
         stage.tenant.switch(read_after_write_delay=seconds, read_path=path.value)
         stage.situation.stale = max(stage.situation.stale, seconds)

@@ -101,7 +101,7 @@ class SimClock(SystemClock):
 
 
 class SimQueue:
-    """The jobs of one process, run one after the other by whoever owns the world."""
+    """The jobs of one process, which the owner of the world runs one after the other."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -120,7 +120,7 @@ class SimQueue:
             self._jobs[key] = (when, next(self._numbers), job, None)
 
     def start(self) -> None:
-        """Nothing is to be started: whoever owns the world runs the jobs."""
+        """Do nothing: the owner of the world runs the jobs."""
 
     def stop(self) -> None:
         """Begin nothing more."""

@@ -83,7 +83,7 @@ class Sent:
 
 @dataclass(kw_only=True)
 class Way:
-    """What all requests of a run meet: traps, and whoever watches."""
+    """What all requests of a run pass through: traps and observers."""
 
     pass_time: Callable[[float], None] = lambda _: None
     later: Callable[[float, Callable[[], None]], None] = lambda _, __: None
@@ -167,7 +167,7 @@ class Link(httpx.BaseTransport):
         for trap in traps:
             if trap.act is not None:
                 trap.act()
-        self._way.pass_time(0.0)  # whoever was killed by that is dead here
+        self._way.pass_time(0.0)  # a process that this killed ends here
         for trap in traps:
             match trap.mishap:
                 case Mishap.UNREACHABLE:

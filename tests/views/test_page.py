@@ -380,7 +380,7 @@ def test_page_says_how_long_it_fails_and_what_is_next() -> None:
 
 @pytest.mark.parametrize(("dry_run", "told"), [(False, 1), (True, 0)])
 def test_page_says_when_the_second_look_is(dry_run: bool, told: int) -> None:  # noqa: FBT001
-    """The page shows when the second look takes place; in a dry run there is none."""
+    """The page shows when the second look takes place; a dry run has no second look."""
     text = page(one(entry(looked_at(key("a", -80, 11)))), NOW, replace(PROCESS, dry_run=dry_run))
     assert text.count("second look at</dt><dd>in 2m (<time>2030-01-01T00:02:00Z</time>)") == told
 

@@ -321,7 +321,7 @@ def test_graph_token_missing(bench):
 
 @pytest.mark.parametrize("token", ["garbage", "a.b.c", "a b"])
 def test_graph_token_garbage(bench, token):
-    """So it does for anything that is no token of ours."""
+    """It does the same for every token that it did not issue."""
     answer = bench.graph("GET", token=token)
     assert (answer.status_code, code(answer)) == (401, "InvalidAuthenticationToken")
 
