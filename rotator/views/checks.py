@@ -16,7 +16,7 @@ from rotator.core.errors import Failure
 from rotator.core.text import format_instant
 from rotator.shell.gates import MAX_SKEW, NOTABLE_SKEW
 from rotator.views.keyset_checks import keyset_checks
-from rotator.views.phrases import what_and_advice
+from rotator.views.phrases import failed_check, what_and_advice
 from rotator.views.sign_in_checks import sign_in_checks
 
 READ_PERMISSION = "TrustFrameworkKeySet.Read.All"
@@ -40,15 +40,9 @@ def checks(found: TenantFindings) -> Iterator[Check]:
         yield _expiry(found.tenant, "canary_credential", found.canary, found.now)
 
 
-def failed(tenant: str | None, name: str, failure: Failure, level: Level = Level.WRONG, subject: str = "") -> Check:
-    """A check that failed, with the message of *failure*."""
-    what, advice = what_and_advice(failure.message)
-    return Check(tenant=tenant, name=name, subject=subject, level=level, result=what, advice=advice)
-
-
 def _token(found: TenantFindings) -> Check:
     if found.no_token is not None:
-        return failed(found.tenant, "token", found.no_token)
+        return failed_check(found.tenant, "token", found.no_token)
     return Check(tenant=found.tenant, name="token", level=Level.OK, result=f"granted to app {found.client_id}")
 
 
@@ -145,7 +139,7 @@ def _host(found: TenantFindings, host: HostFindings) -> Check:
 def lease_checks(found: LeaseFindings) -> Iterator[Check]:
     """The checks of the lease and of the rights on it. Without them no replica leads, and nothing is written."""
     if found.failure is not None:
-        yield failed(None, "lease", found.failure, Level.WOULD_FAIL, found.name)
+        yield failed_check(None, "lease", found.failure, Level.WOULD_FAIL, found.name)
     elif found.lease is not None:
         holder = f"held by {found.lease.holder}" if found.lease.holder else "held by no replica"
         yield Check(tenant=None, name="lease", subject=found.name, level=Level.OK, result=holder)
@@ -154,7 +148,7 @@ def lease_checks(found: LeaseFindings) -> Iterator[Check]:
         yield Check(tenant=None, name="lease", subject=found.name, level=Level.OK, result=result)
     for verb, answer in found.rights.items():
         if isinstance(answer, Failure):
-            yield failed(None, "lease_right", answer, Level.WARNING, verb)
+            yield failed_check(None, "lease_right", answer, Level.WARNING, verb)
         elif answer:
             yield Check(tenant=None, name="lease_right", subject=verb, level=Level.OK, result="granted")
         else:

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from rotator.core.assessment import Assessment, Cover, Note, NoteKind, Plan, Shortfall
 from rotator.core.calendar import LAST_ASKED, Calendar
+from rotator.core.checkup import Check, Level
+from rotator.core.errors import Failure
 from rotator.core.hold import PolicyHold
 from rotator.core.keyset import ALWAYS, NEVER
 from rotator.core.outcome import Failed, Held, Outcome, Planned, Rotated
@@ -172,6 +174,14 @@ def about(tenant: str, names: Sequence[str], *, of: int) -> str:
 def count(number: int, noun: str = "keyset") -> str:
     """*number* of *noun*, such as 1 keyset, 2 keysets."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def failed_check(
+    tenant: str | None, name: str, failure: Failure, level: Level = Level.WRONG, subject: str = ""
+) -> Check:
+    """A check that failed, with the message of *failure*."""
+    what, advice = what_and_advice(failure.message)
+    return Check(tenant=tenant, name=name, subject=subject, level=level, result=what, advice=advice)
 
 
 def what_and_advice(message: str) -> tuple[str, str]:

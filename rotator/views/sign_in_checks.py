@@ -7,7 +7,7 @@ from rotator.core.checkup import Check, Level, TenantFindings
 from rotator.core.keyset import Key, Keyset, KeyState
 from rotator.core.publication import Probe, PublishedKey, Token
 from rotator.core.text import format_span
-from rotator.views.phrases import count, what_and_advice
+from rotator.views.phrases import count, failed_check, what_and_advice
 
 _SHOWN = (KeyState.ACTIVE, KeyState.RETAINED, KeyState.UPCOMING, KeyState.UNDATED, KeyState.DISABLED, KeyState.EXPIRED)
 _WAIT = "caches of B2C may take 30 minutes: run it again later"
@@ -42,15 +42,7 @@ def sign_in_checks(found: TenantFindings) -> Iterator[Check]:
         )
         return
     for policy, failure in probe.failures.items():
-        what, advice = what_and_advice(failure.message)
-        yield Check(
-            tenant=found.tenant,
-            name="policy",
-            subject=policy,
-            level=Level.WRONG,
-            result=what,
-            advice=advice,
-        )
+        yield failed_check(found.tenant, "policy", failure, subject=policy)
     keysets = [each.look.observation.keyset for each in found.keysets]
     known = [each for each in keysets if each is not None]
     for policy, listed in probe.listed.items():
