@@ -1,7 +1,6 @@
 """The command `doctor`: checks the access and the set-up of each tenant, and of the lease. It never writes."""
 
 import os
-import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,12 +20,9 @@ from rotator.core.proof_events import CanaryCredentialRead
 from rotator.core.text import printable
 from rotator.edges import lease, logs
 from rotator.edges.doctor_keysets import DoctorKeysets
-from rotator.edges.http import Transport
 from rotator.edges.lease_rights import LeaseRights
-from rotator.edges.observed_transport import ObservedTransport
 from rotator.edges.redacted import redacted
 from rotator.edges.stdout import say
-from rotator.edges.transport import transport
 from rotator.shell.clock import SystemClock
 from rotator.shell.lease_record import LEASE_REQUEST_TIMEOUT
 from rotator.views.checks import checks, lease_checks
@@ -40,10 +36,8 @@ def doctor(path: Path, tenants: tuple[str, ...], *, as_json: bool) -> int:
 
     tenants: only these; if empty, all
     """
-    clock, hosts, clients = SystemClock(), Hosts(), list[DoctorKeysets]()
-
-    def observed(context: ssl.SSLContext) -> Transport:
-        return ObservedTransport(transport(context), clock, hosts.note)
+    clock, clients = SystemClock(), list[DoctorKeysets]()
+    hosts = Hosts(clock)
 
     def client(*arguments: Any, **options: Any) -> DoctorKeysets:  # noqa: ANN401 - those of `GraphKeysets`
         clients.append(DoctorKeysets(*arguments, **options))
@@ -55,7 +49,7 @@ def doctor(path: Path, tenants: tuple[str, ...], *, as_json: bool) -> int:
             revise=Selection(tenants=tenants).of,
             for_table=not as_json,
             clock=clock,
-            transport=observed,
+            transport=hosts.observed,
             keysets=client,
         )
         logs.log_crashes(program.log)

@@ -1,6 +1,7 @@
 """What `doctor` observes of one tenant, by requests that only read."""
 
 import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -16,11 +17,12 @@ from rotator.edges.configured_credential import credential_of
 from rotator.edges.credential_settings import CredentialSettings
 from rotator.edges.credentials import Certificate, ClientSecret, FederatedToken
 from rotator.edges.doctor_keysets import DoctorKeysets
-from rotator.edges.http import Http
+from rotator.edges.http import Http, Transport
+from rotator.edges.observed_transport import ObservedTransport
 from rotator.edges.proxies import read_proxies
 from rotator.edges.tenant_settings import TenantSettings
-from rotator.edges.tls import trust
 from rotator.edges.transport import transport
+from rotator.shell.clock import SystemClock
 from rotator.shell.tenant import Tenant
 from rotator.wiring import Program
 
@@ -31,12 +33,25 @@ _HTTPS = 443
 
 
 class Hosts:
-    """The replies of every host so far, by origin."""
+    """
+    The transport of all requests, and the replies of every host so far, by origin.
 
-    def __init__(self) -> None:
+    carrier: the transport; only there once `observed` was called
+    """
+
+    carrier: Transport
+
+    def __init__(self, clock: SystemClock) -> None:
+        """No host has replied yet."""
+        self._clock = clock
         self._replies: dict[Origin, list[Reply]] = {}
 
-    def note(self, where: Origin, reply: Reply) -> None:
+    def observed(self, context: ssl.SSLContext) -> Transport:
+        """Create the transport from a TLS context."""
+        self.carrier = ObservedTransport(transport(context), self._clock, self._note)
+        return self.carrier
+
+    def _note(self, where: Origin, reply: Reply) -> None:
         """Note a reply of the host at *where*: scheme, host and port; None for the port of the scheme."""
         scheme, host, port = where
         self._replies.setdefault((scheme, host, port or _HTTPS), []).append(reply)
@@ -139,9 +154,8 @@ class TenantDoctor:
     def _unreachable(self, url: str) -> Failure | None:
         """Why no answer comes from *url*; None if one comes, of any status."""
         settings = self._program.settings
-        create = self._program.transport or transport
         http = Http(
-            create(trust(None if settings.ca_file is None else str(settings.ca_file))),
+            self._hosts.carrier,
             clock=self._program.clock,
             on_exchange=lambda _: None,
             timeout=settings.request_timeout.total_seconds,
