@@ -114,7 +114,7 @@ class KubernetesLeases:
 
     def _ask(self, method: str, lease: Lease | None, timeout: float) -> Lease:
         account = self._service_account.current()
-        headers = {"Authorization": f"Bearer {account.token}", "Accept": "application/json"}
+        headers = account.headers
         url = f"{self._api}/apis/coordination.k8s.io/v1/namespaces/{account.namespace}/leases"
         content = None
         if lease is not None:

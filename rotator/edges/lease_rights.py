@@ -55,11 +55,7 @@ class LeaseRights:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {**attributes, **named, "verb": verb}},
         }
-        headers = {
-            "Authorization": f"Bearer {account.token}",
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-        }
+        headers = {**account.headers, "Content-Type": "application/json"}
         content = json.dumps(body).encode()
         answer = account.http.send(
             "access_review", "POST", self._url, headers=headers, content=content, timeout=REVIEW_TIMEOUT

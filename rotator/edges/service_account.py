@@ -30,6 +30,11 @@ class Account:
     http: Http
     read_at: float
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request to the API."""
+        return {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+
 
 class ServiceAccount:
     """The directory of one service account. For one thread."""
