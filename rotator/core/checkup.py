@@ -101,10 +101,7 @@ class KeysetFindings:
     look:       the decision that the daemon would make now
     active_kid: the kid that getActiveKey names, None if it names none, or why it failed
     keys_v2:    the kids that keys_v2 lists, or why it failed
-
-    is_asked:   whether Graph was asked for these two
-
-    The two are None, too, if the keyset was not found or Graph was not asked.
+    is_asked:   True if Graph was asked for these two; otherwise both are None
     """
 
     look: Look

@@ -1,9 +1,9 @@
 """
 Which of several processes looks after which tenant.
 
-Rendezvous hashing: each shard draws a number for each directory, and the highest one has it. Where a shard is
-added, it takes over the directories for which it draws the highest number, and no other moves; where the last
-one is removed, only its own move.
+Rendezvous hashing: each shard has a number for each directory, and the shard with the highest number has the
+directory. A shard that is added takes over the directories for which its number is the highest, and no other
+directory moves. If the last shard is removed, only its own directories move.
 
 Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998).
 """
@@ -24,11 +24,11 @@ class Shard:
         return f"{self.index} of {self.total}"
 
     def has(self, directory: str) -> bool:
-        """Whether the tenant with this directory, a GUID or a domain, is in this share."""
+        """True if the tenant with this directory, a GUID or a domain, is in this share."""
         return owner(directory, self.total) == self.index
 
 
-SHARD = "{shard}"
+INDEX_PLACEHOLDER = "{shard}"
 """Stands for the index of a shard in the address of its page."""
 
 WHOLE = Shard()

@@ -13,8 +13,8 @@ def offset(tenant: TenantId, check_interval: timedelta) -> timedelta:
     """
     How long after the begin of a round *tenant* is looked at, in whole seconds; always the same for the same tenant.
 
-    The offsets of many tenants are even over `check_interval`, but for its last minute. Where it is no longer than
-    that, all are 0.
+    The offsets of many tenants are spread evenly over `check_interval`, without its last minute. If the interval is
+    at most a minute, all are 0.
     """
     span = int(max(check_interval - ROUND_END, timedelta()).total_seconds())
     drawn = int.from_bytes(hashlib.sha256(str(tenant).encode()).digest()[:8], "big")
@@ -22,5 +22,5 @@ def offset(tenant: TenantId, check_interval: timedelta) -> timedelta:
 
 
 def is_spread(check_interval: timedelta) -> bool:
-    """Whether the tenants of a round are looked at one after the other, and not all at once."""
+    """True if the tenants of a round are looked at one after the other, and not all at once."""
     return check_interval > ROUND_END

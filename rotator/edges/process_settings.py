@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from rotator.core.shard import SHARD, Shard
+from rotator.core.shard import INDEX_PLACEHOLDER, Shard
 from rotator.core.status import KeysetSeries
 from rotator.edges.setting_types import FilePath, Host, Section, SomeSpan, Switch, WebAddress
 
@@ -56,14 +56,15 @@ class HttpSettings(Section):
         default=None, description="where people find deploy/runbook.md; the status page links to its sections"
     )
     shard_url: WebAddress | None = Field(
-        default=None, description=f"the status page of a shard, with {SHARD} for its index; each page links the others"
+        default=None,
+        description=f"the status page of a shard, with {INDEX_PLACEHOLDER} for its index; each page links the others",
     )
 
     @field_validator("shard_url")
     @classmethod
     def _names_the_shard(cls, value: str | None) -> str | None:
-        if value is not None and SHARD not in value:
-            message = f"write {SHARD} where the index of the shard stands in the address"
+        if value is not None and INDEX_PLACEHOLDER not in value:
+            message = f"write {INDEX_PLACEHOLDER} where the index of the shard stands in the address"
             raise PydanticCustomError("shard_url", "{message}", {"message": message})
         return value
 

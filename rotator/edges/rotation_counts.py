@@ -16,7 +16,7 @@ ROTATIONS = ("rotated", "failed")
 
 
 class RotationCounts:
-    """How many keys were asked for, by keyset and outcome. Whoever calls holds a lock."""
+    """How many keys were asked for, by keyset and outcome. The caller holds a lock."""
 
     def __init__(self) -> None:
         """No keyset is counted."""
@@ -31,7 +31,7 @@ class RotationCounts:
         return gone
 
     def __contains__(self, name: object) -> bool:
-        """Whether this keyset is counted."""
+        """True if this keyset is counted."""
         return name in self._names
 
     def add(self, name: Name, outcome: str) -> None:

@@ -1,7 +1,7 @@
 """
 Tenants in files of their own: a directory of files with `tenants` lists, merged with those of the configuration.
 
-The files are the `*.yaml` and `*.yml` directly in the directory, in the order of their names, but for hidden ones:
+The files are the `*.yaml` and `*.yml` directly in the directory, in the order of their names, without hidden ones:
 a projected volume of Kubernetes has links and directories whose names begin with a dot.
 """
 
@@ -66,7 +66,7 @@ def merged(file: YamlFile, directory: object, seen: Seen) -> tuple[Mapping[str, 
     """
     The content of *file* with the tenants of *directory*, where each stands, and what is wrong with the files.
 
-    directory: its path; anything else is no directory, and is refused later
+    directory: its path; any other value is left alone here, and refused by the validation of the settings
     seen:      gets what was read
     """
     own = file.content.get(TENANTS) or []

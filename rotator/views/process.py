@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rotator.core.shard import SHARD, WHOLE, Shard
+from rotator.core.shard import INDEX_PLACEHOLDER, WHOLE, Shard
 from rotator.core.text import format_instant
 from rotator.views.condition import Condition, Level
 from rotator.views.phrases import remaining, rounded
@@ -80,7 +80,7 @@ class ProcessStatus:
         if self.shard_url is None:
             return []
         others = (index for index in range(self.shard.total) if index != self.shard.index)
-        return [(index, self.shard_url.replace(SHARD, str(index))) for index in others]
+        return [(index, self.shard_url.replace(INDEX_PLACEHOLDER, str(index))) for index in others]
 
     @property
     def next_sweep(self) -> datetime | None:
